@@ -1,0 +1,107 @@
+#include "lib/strings.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int add_part(struct strings *list, const char *text, size_t length, struct error *error)
+{
+    if (list->count + 2 > list->allocated) {
+        size_t wanted = list->allocated == 0 ? 8 : list->allocated * 2;
+        char **grown = realloc(list->items, wanted * sizeof *grown);
+        if (grown == NULL) {
+            return error_set(error, CSN_MEMORY, "no memory for a list of %zu", wanted);
+        }
+        list->items = grown;
+        list->allocated = wanted;
+    }
+    char *copy = strndup(text, length);
+    if (copy == NULL) {
+        return error_set(error, CSN_MEMORY, "no memory for a text of %zu bytes", length);
+    }
+    list->items[list->count++] = copy;
+    list->items[list->count] = NULL;
+    return 0;
+}
+
+int strings_add(struct strings *list, const char *text, struct error *error)
+{
+    return add_part(list, text, strlen(text), error);
+}
+
+int strings_split(struct strings *list, const char *text, const char *separators, struct error *error)
+{
+    while (*text != '\0') {
+        size_t length = strcspn(text, separators);
+        size_t start = strspn(text, " \t\r\n");
+        size_t end = length;
+        while (end > start && strchr(" \t\r\n", text[end - 1]) != NULL) {
+            end--;
+        }
+        if (end > start && add_part(list, text + start, end - start, error) != 0) {
+            return -1;
+        }
+        text += length;
+        text += *text != '\0';
+    }
+    return 0;
+}
+
+bool strings_has(const struct strings *list, const char *text)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->items[i], text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void strings_free(struct strings *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        free(list->items[i]);
+    }
+    free(list->items);
+    *list = (struct strings){0};
+}
+
+bool path_is_inside(const char *path, const char *folder)
+{
+    size_t length = strlen(folder);
+    if (length == 1 && folder[0] == '/') {
+        return path[0] == '/';
+    }
+    return strncmp(path, folder, length) == 0 && (path[length] == '\0' || path[length] == '/');
+}
+
+bool utf8_is_valid(const char *bytes, size_t size_bytes)
+{
+    const uint8_t *at = (const uint8_t *)bytes;
+    const uint8_t *end = at + size_bytes;
+    while (at < end) {
+        uint8_t first = *at++;
+        if (first == 0) {
+            return false;
+        }
+        if (first < 0x80) {
+            continue;
+        }
+        size_t more = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
+        if (first < 0xC2 || first > 0xF4 || (size_t)(end - at) < more) {
+            return false;
+        }
+        uint8_t low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+        uint8_t high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+        if (at[0] < low || at[0] > high) {
+            return false;
+        }
+        for (size_t i = 1; i < more; i++) {
+            if ((at[i] & 0xC0) != 0x80) {
+                return false;
+            }
+        }
+        at += more;
+    }
+    return true;
+}

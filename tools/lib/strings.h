@@ -1,0 +1,32 @@
+/*
+ * strings.h - a list of owned strings, and small questions about text.
+ */
+#ifndef CAISSON_LIB_STRINGS_H
+#define CAISSON_LIB_STRINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/error.h"
+
+struct strings {
+    char **items; /* count of them, then a NULL: usable as argv */
+    size_t count;
+    size_t allocated; /* private */
+};
+
+int strings_add(struct strings *list, const char *text, struct error *error) MUST_CHECK;
+
+/* Adds the parts of text between the separators, trimmed of blanks, empty ones left out. */
+int strings_split(struct strings *list, const char *text, const char *separators, struct error *error) MUST_CHECK;
+
+bool strings_has(const struct strings *list, const char *text);
+void strings_free(struct strings *list);
+
+/* True if path is folder or lies below it ("/a/b" in "/a", not "/ab" in "/a"); both absolute, no trailing slash. */
+bool path_is_inside(const char *path, const char *folder);
+
+/* True if bytes are well-formed UTF-8 (RFC 3629) without NUL. */
+bool utf8_is_valid(const char *bytes, size_t size_bytes);
+
+#endif
