@@ -1,0 +1,78 @@
+/*
+ * mount.h - a server's file systems, mounted for reading without a write (no journal is replayed), later for writing and
+ * back, at places of their own below /run/caisson/mnt.
+ *
+ * Mounts live in a mount namespace of this process, so that they are gone with it whatever happens. All of a server's
+ * file systems change between reading and writing together, by unmounting and mounting anew: a journal that was ignored
+ * must be replayed then, and the kernel does that at mount time only. So no descriptor below the root may be open then.
+ */
+#ifndef CAISSON_TARGET_MOUNT_H
+#define CAISSON_TARGET_MOUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/error.h"
+#include "lib/strings.h"
+#include "target/disk.h"
+
+struct target_mount {
+    char *disk;    /* kernel name of the disk: "sda" */
+    char *device;  /* "/dev/sda2" */
+    char *place;   /* below the root: "/", "/var" */
+    char *type;    /* "ext4" */
+    char *options; /* of the file system's own, for both ways of mounting: "subvol=@", or "" */
+    char *path;    /* where it is on this machine: "/run/caisson/mnt/17-0/var" */
+    bool needs_recovery; /* its journal was not played back when it was first looked at */
+    bool mounted;
+};
+
+/* Parents before children. */
+struct target_mounts {
+    char *path; /* of the root on this machine */
+    struct target_mount *items;
+    size_t count;
+    bool writable; /* all or none */
+    struct strings findings; /* plain sentences: what fstab names and is not there or not supported, unclean journals */
+};
+
+/* Gives this process a mount namespace of its own; once, further calls do nothing. Mounts made here are not seen outside;
+ * unmounts made outside are seen here. CSN_PRIVILEGE without the right. Call before the first thread starts. */
+int mount_namespace(struct error *error) MUST_CHECK;
+
+/* True for the types that are mounted: ext2, ext3, ext4, xfs, btrfs. */
+bool mount_type_known(const char *type);
+
+/* Reads from the device itself whether its journal or log waits for recovery. *known is false where that cannot be told
+ * without mounting (xfs, whose log must be searched, and btrfs with no log tree answers both ways surely). */
+int mount_needs_recovery(const char *device, const char *type, bool *needs_recovery, bool *known,
+                         struct error *error) MUST_CHECK;
+
+/*
+ * Mounts volume (with options, "" or "subvol=@") as the root, read-only, and by its /etc/fstab the further real file
+ * systems at their places. Swap, network, memory, bind and noauto lines are left out; what cannot be found or is not
+ * supported becomes a finding; one that is there and cannot be mounted is CSN_TARGET_MOUNT. Nothing stays mounted after
+ * an error.
+ */
+int mount_root(struct target_mounts *mounts, const struct disks *disks, const struct disk *disk,
+               const struct disk_volume *volume, const char *options, struct error *error) MUST_CHECK;
+
+/* The root alone: to look what is on it. */
+int mount_root_only(struct target_mounts *mounts, const struct disk *disk, const struct disk_volume *volume,
+                    const char *options, struct error *error) MUST_CHECK;
+
+/*
+ * Everything anew for writing (journals are replayed now); or back for reading, with all that was written on the disk.
+ * Protection must have been lifted before the one, and is put back after the other. CSN_TARGET_MOUNT, naming the file
+ * system, if one is in use or refuses; it is then tried to bring all back as it was; mounts->items[].mounted tells.
+ */
+int mount_make_writable(struct target_mounts *mounts, struct error *error) MUST_CHECK;
+int mount_make_read_only(struct target_mounts *mounts, struct error *error) MUST_CHECK;
+
+/* Unmounts in reverse and removes the folders. The first error is reported, the others still unmounted; frees all. */
+int mount_close(struct target_mounts *mounts, struct error *error) MUST_CHECK;
+
+/* The mount that holds path (absolute, below the root): the one whose place is its longest prefix. NULL: a plain folder. */
+const struct target_mount *mount_of(const struct target_mounts *mounts, const char *path);
+
+#endif
