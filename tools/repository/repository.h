@@ -1,0 +1,189 @@
+/*
+ * repository.h - the backup store: a folder of packs (chunks, compressed) and snapshots (what a tree held, line by line).
+ *
+ * The format is in README.md beside this file and needs no tool of ours to be read. Nothing read from a repository is
+ * used before its hash holds. Whatever a writer is stopped by, complete snapshots stay complete and the next writer
+ * uses the packs that were finished. Reading a tree, its attributes and comparing two are tree/'s work.
+ * One `struct repository` belongs to one thread.
+ */
+#ifndef CAISSON_REPOSITORY_REPOSITORY_H
+#define CAISSON_REPOSITORY_REPOSITORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/error.h"
+#include "lib/progress.h"
+#include "lib/strings.h"
+
+struct repository;
+struct tree_entry; /* tree/entry.h */
+
+#define REPOSITORY_ID_SIZE 65 /* lower-case hex of a SHA-256, with the NUL */
+
+enum repository_mode {
+    REPOSITORY_READ,  /* works on a read-only disk too */
+    REPOSITORY_WRITE, /* several writers at once are fine */
+};
+
+/* Makes a repository in the folder path (made if it is not there; must be empty but for lost+found and the like).
+ * CSN_REPOSITORY_EXISTS if something is there; then nothing was written. */
+int repository_init(const char *path, struct error *error) MUST_CHECK;
+
+/* Opens it, takes the shared lock, reads every pack's index. A writer that is alone removes what a killed one left.
+ * A pack whose index is damaged is left out and remembered (repository_verify names it). NULL with CSN_REPOSITORY_NOT,
+ * _VERSION, _DAMAGED, or a system error. Free with repository_close. */
+struct repository *repository_open(const char *path, enum repository_mode mode, struct error *error) MUST_CHECK;
+void repository_close(struct repository *repository);
+
+/* --- backup --- */
+
+/* One tree or file to back up. Several must not lie within one another. */
+struct repository_source {
+    int root_fd;      /* the folder that path is resolved in: "/" itself, or a server's mounted root */
+    const char *path; /* on that root */
+    const char *name; /* absolute: the name it is recorded by ("/opt/app") */
+};
+
+struct repository_tag {
+    const char *key; /* "run", "application", "version": free */
+    const char *value;
+};
+
+struct repository_backup_options {
+    const char *host;  /* NULL: this machine's name */
+    const char *label; /* NULL: none */
+    const struct repository_tag *tags;
+    size_t tag_count;
+    const struct strings *excludes; /* absolute recorded names and all below them, or patterns (fnmatch); NULL: none */
+    const char *parent; /* snapshot whose unchanged files are not read again (same device, inode, size, mtime, ctime);
+                           NULL: the newest of the same host and sources */
+    bool reread;        /* no parent: read every file */
+};
+
+struct repository_backup_summary {
+    char id[REPOSITORY_ID_SIZE];
+    uint64_t entries;         /* lines of the snapshot: files, folders, links, devices */
+    uint64_t files;           /* regular files */
+    uint64_t files_unchanged; /* of these, taken over from the parent without reading */
+    uint64_t bytes;           /* sum of the files' sizes */
+    uint64_t bytes_read;      /* read from disk; holes are not */
+    uint64_t bytes_stored;    /* written to the repository by this backup */
+    uint64_t chunks;          /* that the snapshot refers to */
+    uint64_t chunks_new;      /* of these, stored by this backup */
+    struct strings changed;   /* files that changed while they were read, by recorded name; recorded in the snapshot too */
+};
+
+/* Backs the sources up into a new snapshot. 0 with *summary filled in (also when files changed while they were read: the
+ * caller decides what that means); -1: no snapshot was made, packs that were finished stay and are used the next time.
+ * CSN_REPOSITORY_FULL, CSN_TREE_READ, ... Free the summary with repository_backup_summary_free in each case. */
+int repository_backup(struct repository *repository, const struct repository_source *sources, size_t source_count,
+                      const struct repository_backup_options *options, const struct progress *progress,
+                      struct repository_backup_summary *summary, struct error *error) MUST_CHECK;
+void repository_backup_summary_free(struct repository_backup_summary *summary);
+
+/* --- what is there --- */
+
+struct repository_snapshot {
+    char id[REPOSITORY_ID_SIZE];
+    char *time; /* "2026-11-23T03:06:26.123Z", when the backup began */
+    char *host;
+    char *label; /* "" where none */
+    char *tool;  /* "caisson 0.1.0" */
+    struct strings sources;    /* recorded names */
+    struct strings tag_keys;   /* and, by the same index, */
+    struct strings tag_values;
+    uint64_t entries;
+    uint64_t files;
+    uint64_t bytes;
+    uint64_t changed; /* files that changed while they were read */
+};
+
+struct repository_snapshots {
+    struct repository_snapshot *items; /* oldest first */
+    size_t count;
+    struct strings damaged; /* ids (file names) of those that cannot be read */
+};
+
+int repository_list(struct repository *repository, struct repository_snapshots *snapshots,
+                    struct error *error) MUST_CHECK;
+void repository_snapshots_free(struct repository_snapshots *snapshots);
+
+/* The snapshot meant by `what`: an id, the first 4 or more digits of one, or "latest"; of those that have tag (NULL: of
+ * all). CSN_REPOSITORY_NO_SNAPSHOT if there is none or the digits fit several. */
+int repository_find(struct repository *repository, const char *what, const struct repository_tag *tag,
+                    char id[REPOSITORY_ID_SIZE], struct error *error) MUST_CHECK;
+
+/* --- reading --- */
+
+/* Calls entry for each entry of the snapshot in order (a folder before what is below it; names sorted as bytes within a
+ * folder). Returning non-zero from it ends the iteration with -1; it fills error in. */
+int repository_iterate(struct repository *repository, const char *id,
+                       int (*entry)(void *context, const struct tree_entry *entry, struct error *error), void *context,
+                       struct error *error) MUST_CHECK;
+
+/* Which entries, and where they lie on a root: strip is taken off the front of the recorded name, place put before. */
+struct repository_selection {
+    const struct strings *paths; /* recorded names; each means all below it too; NULL: everything */
+    int root_fd;
+    const char *strip; /* NULL: nothing */
+    const char *place; /* NULL: nothing; must exist on the root */
+};
+
+struct repository_restore_summary {
+    uint64_t entries;
+    uint64_t files;
+    uint64_t bytes;
+};
+
+/* Restores: owners, modes, ACLs, xattrs, capabilities, hard links, holes, devices, times to the nanosecond. Never writes
+ * outside the root. Folders that are there are used and get their recorded attributes; anything else that is there
+ * is CSN_REPOSITORY_TARGET. A path in the selection that is not in the snapshot is CSN_NOT_FOUND before anything is
+ * written. On any other failure what has been restored so far stays. */
+int repository_restore(struct repository *repository, const char *id, const struct repository_selection *selection,
+                       const struct progress *progress, struct repository_restore_summary *summary,
+                       struct error *error) MUST_CHECK;
+
+struct repository_comparison {
+    uint64_t entries;
+    uint64_t differences;
+};
+
+/* Compares the snapshot, content included, with what lies on the root; calls differs for each difference ("what" is a
+ * short English phrase). 0 also if they differ: see differences. */
+int repository_compare(struct repository *repository, const char *id, const struct repository_selection *selection,
+                       void (*differs)(void *context, const char *path, const char *what), void *context,
+                       const struct progress *progress, struct repository_comparison *comparison,
+                       struct error *error) MUST_CHECK;
+
+/* --- verify --- */
+
+enum repository_verify_level {
+    REPOSITORY_VERIFY_STRUCTURE, /* indexes, snapshots, and that each chunk they need is there */
+    REPOSITORY_VERIFY_ALL,       /* and reads, decompresses and hashes each chunk */
+};
+
+struct repository_verification {
+    uint64_t packs;
+    uint64_t snapshots;
+    uint64_t chunks;
+    uint64_t bytes; /* decompressed and hashed */
+    uint64_t damages;
+};
+
+struct repository_damage {
+    const char *file;     /* of the repository: "packs/ab/ab01...zst" */
+    const char *what;     /* a short English phrase */
+    const char *snapshot; /* id that it costs something, or NULL where it costs none */
+    const char *path;     /* recorded name of the file it costs, or NULL: the whole snapshot */
+};
+
+/* Calls damaged for each damage: once with the file of the repository, then once for each path of each snapshot that
+ * it costs. 0 also if there is damage: see damages. -1 only if the check itself could not be done. */
+int repository_verify(struct repository *repository, enum repository_verify_level level,
+                      void (*damaged)(void *context, const struct repository_damage *damage), void *context,
+                      const struct progress *progress, struct repository_verification *verification,
+                      struct error *error) MUST_CHECK;
+
+#endif
