@@ -1,0 +1,354 @@
+#include "sequence/deed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/file.h"
+#include "lib/json.h"
+#include "lib/root.h"
+#include "tree/exchange.h"
+#include "tree/remove.h"
+
+/* The path's parent folder as the server knows it; "/" for what lies in the root. */
+static char *parent_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL || slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
+static int folder_time(int root_fd, const char *path, struct timespec *time, struct error *error)
+{
+    char *parent = parent_of(path);
+    struct stat status;
+    int result = 0;
+    if (parent == NULL) {
+        return error_set(error, CSN_MEMORY, "no memory for the path %s", path);
+    }
+    if (root_lstat(root_fd, parent, &status) != 0) {
+        result = error_system(error, CSN_NOT_FOUND, "looking at the folder %s", parent);
+    } else {
+        *time = status.st_mtim;
+    }
+    free(parent);
+    return result;
+}
+
+/* Puts the folder's time back; a folder that is gone (it was ours) has none. */
+static int restore_folder_time(int root_fd, const char *path, int64_t sec, int64_t nsec, struct error *error)
+{
+    char *parent = parent_of(path);
+    if (parent == NULL) {
+        return error_set(error, CSN_MEMORY, "no memory for the path %s", path);
+    }
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = (time_t)sec, .tv_nsec = (long)nsec}};
+    int result = 0;
+    int fd = root_try_open(root_fd, parent, O_RDONLY | O_DIRECTORY, 0);
+    if (fd >= 0 && (futimens(fd, times) != 0 || fsync(fd) != 0)) {
+        result = error_system(error, CSN_IO, "putting back the time of %s", parent);
+    }
+    file_drop(&fd);
+    free(parent);
+    return result;
+}
+
+/* What a deed's intent says; the strings point into the journal's memory or the caller's. */
+struct intent {
+    const char *deed;  /* create | exchange | move */
+    const char *path;
+    const char *other; /* exchange, move: the second path */
+    uint64_t inode;    /* exchange, move: what stood at path before, */
+    uint64_t other_inode; /* and at other; 0: nothing */
+};
+
+static int record_intent(const struct deed_place *place, const struct intent *intent, int64_t *seq, struct error *error)
+{
+    struct timespec time;
+    struct timespec other_time = {0};
+    if (folder_time(place->root_fd, intent->path, &time, error) != 0 ||
+        (intent->other != NULL && folder_time(place->root_fd, intent->other, &other_time, error) != 0)) {
+        return -1;
+    }
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    yyjson_mut_obj_add_str(document, fields, "step", place->step);
+    yyjson_mut_obj_add_str(document, fields, "deed", intent->deed);
+    yyjson_mut_obj_add_str(document, fields, "path", intent->path);
+    yyjson_mut_obj_add_sint(document, fields, "folder_time_sec", time.tv_sec);
+    yyjson_mut_obj_add_sint(document, fields, "folder_time_nsec", time.tv_nsec);
+    if (intent->other != NULL) {
+        yyjson_mut_obj_add_str(document, fields, "other", intent->other);
+        yyjson_mut_obj_add_sint(document, fields, "other_folder_time_sec", other_time.tv_sec);
+        yyjson_mut_obj_add_sint(document, fields, "other_folder_time_nsec", other_time.tv_nsec);
+        yyjson_mut_obj_add_uint(document, fields, "inode", intent->inode);
+        yyjson_mut_obj_add_uint(document, fields, "other_inode", intent->other_inode);
+    }
+    int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
+                                  : journal_append(place->journal, "intent", fields, error);
+    yyjson_mut_doc_free(document);
+    *seq = (int64_t)place->journal->count;
+    return result;
+}
+
+static int record_of(const struct deed_place *place, const char *kind, int64_t seq, struct error *error)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    yyjson_mut_obj_add_str(document, fields, "step", place->step);
+    yyjson_mut_obj_add_sint(document, fields, "of", seq);
+    int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
+                                  : journal_append(place->journal, kind, fields, error);
+    yyjson_mut_doc_free(document);
+    return result;
+}
+
+/* True if a record of this kind ("undone") belongs to the intent seq. */
+static bool has_record_of(const struct journal *journal, const char *kind, int64_t seq)
+{
+    for (size_t i = (size_t)seq; i < journal->count; i++) {
+        yyjson_val *record = journal_record(journal, i);
+        if (journal_is(record, kind) && journal_get_number(record, "of") == seq) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t inode_at(int root_fd, const char *path)
+{
+    struct stat status;
+    return root_lstat(root_fd, path, &status) == 0 ? (uint64_t)status.st_ino : 0;
+}
+
+/* --- doing --------------------------------------------------------------------------------------------------------- */
+
+/* The open intent of this run for the same deed and path, when the step is done again after a cut; 0 if none. */
+static int64_t find_open_intent(const struct deed_place *place, const char *deed, const char *path)
+{
+    for (size_t i = place->journal->count; i > 0; i--) {
+        yyjson_val *record = journal_record(place->journal, i - 1);
+        if (journal_is(record, "intent") && strcmp(journal_get(record, "deed"), deed) == 0 &&
+            strcmp(journal_get(record, "path"), path) == 0) {
+            return has_record_of(place->journal, "undone", (int64_t)i) ? 0 : (int64_t)i;
+        }
+    }
+    return 0;
+}
+
+int deed_create_begin(const struct deed_place *place, const char *path, int64_t *seq, struct error *error)
+{
+    *seq = find_open_intent(place, "create", path);
+    if (*seq != 0) {
+        return tree_remove(place->root_fd, path, NULL, error);
+    }
+    if (root_exists(place->root_fd, path)) {
+        return error_set(error, CSN_TREE_WRITE, "%s is already there and is not of this run", path);
+    }
+    return record_intent(place, &(struct intent){.deed = "create", .path = path}, seq, error);
+}
+
+int deed_create_end(const struct deed_place *place, int64_t seq, struct error *error)
+{
+    return record_of(place, "done", seq, error);
+}
+
+/* The fence's own module says how a file of it is made and removed, and its record holds all that takes. */
+static int record_fence(const struct deed_place *place, const struct fence_file *file, int64_t *seq, struct error *error)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    yyjson_mut_obj_add_str(document, fields, "step", place->step);
+    yyjson_mut_obj_add_str(document, fields, "deed", "fence");
+    int result = document == NULL || !fence_file_to_json(document, fields, file)
+                     ? error_set(error, CSN_MEMORY, "no memory for a journal record")
+                     : journal_append(place->journal, "intent", fields, error);
+    yyjson_mut_doc_free(document);
+    *seq = (int64_t)place->journal->count;
+    return result;
+}
+
+int deed_fence(const struct deed_place *place, const struct fence_file *file, struct error *error)
+{
+    int64_t seq = find_open_intent(place, "fence", file->path);
+    if (seq == 0 && record_fence(place, file, &seq, error) != 0) {
+        return -1;
+    }
+    if (fence_apply_one(place->root_fd, file, error) != 0) {
+        return -1;
+    }
+    return has_record_of(place->journal, "done", seq) ? 0 : record_of(place, "done", seq, error);
+}
+
+/* 0: as it was before the deed; 1: the deed has happened; -1: neither, which only a person can explain. */
+static int exchange_state(const struct deed_place *place, yyjson_val *record, struct error *error)
+{
+    const char *path = journal_get(record, "path");
+    const char *other = journal_get(record, "other");
+    uint64_t inode = (uint64_t)journal_get_number(record, "inode");
+    uint64_t other_inode = (uint64_t)journal_get_number(record, "other_inode");
+    uint64_t now = inode_at(place->root_fd, path);
+    uint64_t other_now = inode_at(place->root_fd, other);
+    if (now == inode && other_now == other_inode) {
+        return 0;
+    }
+    if (now == other_inode && other_now == inode) {
+        return 1;
+    }
+    return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED, "%s and %s are neither as before nor as after their exchange", path,
+                     other);
+}
+
+/* move is the same with nothing (inode 0) at the other place. */
+static int rename_both(const struct deed_place *place, const char *deed, const char *path, const char *other,
+                       struct error *error)
+{
+    bool exchange = strcmp(deed, "exchange") == 0;
+    int64_t seq = find_open_intent(place, deed, path);
+    int state = 0;
+    if (seq != 0) {
+        state = exchange_state(place, journal_record(place->journal, (size_t)seq - 1), error);
+    } else {
+        struct intent intent = {deed, path, other, inode_at(place->root_fd, path), inode_at(place->root_fd, other)};
+        if (intent.inode == 0 || (intent.other_inode != 0) != exchange) {
+            return error_set(error, CSN_TREE_RENAME, "%s cannot be exchanged with %s: one of them is missing or in the way", path,
+                             other);
+        }
+        state = record_intent(place, &intent, &seq, error);
+    }
+    if (state < 0) {
+        return -1;
+    }
+    if (state == 0) {
+        int result = exchange ? tree_exchange(place->root_fd, path, other, error) : tree_move(place->root_fd, path, other, error);
+        if (result != 0) {
+            return -1;
+        }
+    }
+    return has_record_of(place->journal, "done", seq) ? 0 : record_of(place, "done", seq, error);
+}
+
+int deed_exchange(const struct deed_place *place, const char *path, const char *other, struct error *error)
+{
+    return rename_both(place, "exchange", path, other, error);
+}
+
+int deed_move(const struct deed_place *place, const char *from, const char *to, struct error *error)
+{
+    return rename_both(place, "move", from, to, error);
+}
+
+/* --- undoing ------------------------------------------------------------------------------------------------------- */
+
+static int undo_rename(const struct deed_place *place, yyjson_val *record, struct error *error)
+{
+    const char *path = journal_get(record, "path");
+    const char *other = journal_get(record, "other");
+    int state = exchange_state(place, record, error);
+    if (state <= 0) {
+        return state;
+    }
+    return strcmp(journal_get(record, "deed"), "exchange") == 0 ? tree_exchange(place->root_fd, path, other, error)
+                                                                : tree_move(place->root_fd, other, path, error);
+}
+
+static int undo_fence(const struct deed_place *place, yyjson_val *record, struct error *error)
+{
+    struct fence_file file = {0};
+    if (!fence_file_from_json(&file, record)) {
+        return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED, "record %lld of the journal does not say which file of the fence",
+                         (long long)journal_get_number(record, "seq"));
+    }
+    int result = fence_undo_one(place->root_fd, &file, error);
+    fence_file_free(&file);
+    return result;
+}
+
+static int undo_one(const struct deed_place *place, yyjson_val *record, const struct progress *progress, struct error *error)
+{
+    const char *deed = journal_get(record, "deed");
+    const char *path = journal_get(record, "path");
+    bool renames = strcmp(deed, "exchange") == 0 || strcmp(deed, "move") == 0;
+    int result;
+    if (strcmp(deed, "fence") == 0) {
+        result = undo_fence(place, record, error);
+    } else if (renames) {
+        result = undo_rename(place, record, error);
+        if (result == 0) {
+            result = restore_folder_time(place->root_fd, journal_get(record, "other"),
+                                         journal_get_number(record, "other_folder_time_sec"),
+                                         journal_get_number(record, "other_folder_time_nsec"), error);
+        }
+    } else {
+        result = tree_remove(place->root_fd, path, progress, error);
+    }
+    if (result == 0 && strcmp(deed, "fence") != 0) {
+        result = restore_folder_time(place->root_fd, path, journal_get_number(record, "folder_time_sec"),
+                                     journal_get_number(record, "folder_time_nsec"), error);
+    }
+    return result == 0 ? record_of(place, "undone", journal_get_number(record, "seq"), error) : -1;
+}
+
+enum which { RENAMES, FENCE, CREATED, OF_STEP };
+
+static bool is_meant(yyjson_val *record, enum which which, const char *step)
+{
+    const char *deed = journal_get(record, "deed");
+    bool renames = strcmp(deed, "exchange") == 0 || strcmp(deed, "move") == 0;
+    bool created = strcmp(deed, "create") == 0;
+    switch (which) {
+    case RENAMES:
+        return renames;
+    case FENCE:
+        return !renames && !created;
+    case CREATED:
+        return created;
+    case OF_STEP:
+        return strcmp(journal_get(record, "step"), step) == 0;
+    }
+    return false;
+}
+
+static int undo(const struct deed_place *place, enum which which, const char *step, const struct progress *progress,
+                struct error *error)
+{
+    for (size_t i = place->journal->count; i > 0; i--) {
+        yyjson_val *record = journal_record(place->journal, i - 1);
+        if (journal_is(record, "intent") && is_meant(record, which, step) &&
+            !has_record_of(place->journal, "undone", (int64_t)i) && undo_one(place, record, progress, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int deed_undo_quick(const struct deed_place *place, struct error *error)
+{
+    /* The names first and the fence last: whoever boots the server in between finds the application at rest. */
+    if (undo(place, RENAMES, NULL, NULL, error) != 0) {
+        return -1;
+    }
+    return undo(place, FENCE, NULL, NULL, error);
+}
+
+int deed_undo_step(const struct deed_place *place, const char *step, struct error *error)
+{
+    return undo(place, OF_STEP, step, NULL, error);
+}
+
+int deed_undo_created(const struct deed_place *place, const struct progress *progress, struct error *error)
+{
+    for (size_t i = 0; i < place->journal->count; i++) {
+        yyjson_val *record = journal_record(place->journal, i);
+        bool exchange = journal_is(record, "intent") && strcmp(journal_get(record, "deed"), "exchange") == 0;
+        /* What a create made may by now hold the old version: never remove it while it does. Once its other half was removed
+         * (inode 0) there is nothing left that could be wrong. */
+        if (exchange && inode_at(place->root_fd, journal_get(record, "path")) != (uint64_t)journal_get_number(record, "inode")) {
+            return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED, "%s is not the old version yet, so nothing is removed",
+                             journal_get(record, "path"));
+        }
+    }
+    return undo(place, CREATED, NULL, progress, error);
+}

@@ -1,0 +1,50 @@
+/*
+ * deed.h - the few things the sequence does to a server, each in the journal before it is done, each undone from there.
+ *
+ * A deed is two records: "intent" (what, where, and what tells later whether it has happened) and "done". Undoing adds
+ * "undone". Whether a deed has happened is asked of the disk, not of the journal: a cut between the record and the deed
+ * changes nothing. The times of the folders touched are put back too. Which deeds there are, and when, is the steps'
+ * business (step_*.c).
+ */
+#ifndef CAISSON_SEQUENCE_DEED_H
+#define CAISSON_SEQUENCE_DEED_H
+
+#include <stdbool.h>
+
+#include "journal/journal.h"
+#include "lib/error.h"
+#include "lib/progress.h"
+#include "target/services.h"
+
+/* Where deeds are done: a server's root, or the rehearsal's overlay of it, with the journal that belongs to it. */
+struct deed_place {
+    int root_fd;
+    struct journal *journal;
+    const char *step; /* name of the step that acts */
+};
+
+/* A new file or folder will stand at path (nothing does yet, or only what an earlier try of this run left: that is
+ * removed first). After it was made and is durable, call deed_create_end with *seq. */
+int deed_create_begin(const struct deed_place *place, const char *path, int64_t *seq, struct error *error) MUST_CHECK;
+int deed_create_end(const struct deed_place *place, int64_t seq, struct error *error) MUST_CHECK;
+
+/* Makes one file of the fence (target/services.h says which and how). */
+int deed_fence(const struct deed_place *place, const struct fence_file *file, struct error *error) MUST_CHECK;
+
+/* Exchanges the names of two things on one file system: RENAME_EXCHANGE. */
+int deed_exchange(const struct deed_place *place, const char *path, const char *other, struct error *error) MUST_CHECK;
+
+/* Renames; nothing stands at `to` yet. */
+int deed_move(const struct deed_place *place, const char *from, const char *to, struct error *error) MUST_CHECK;
+
+/* Undoes every deed of the journal but what deed_create made: first the renames, the last one first, then the fence
+ *. After it the server runs as before. May be called again after any cut. */
+int deed_undo_quick(const struct deed_place *place, struct error *error) MUST_CHECK;
+
+/* Then removes what deed_create made. Refuses (CSN_SEQUENCE_ROLLBACK_FAILED) while an exchange is not undone. */
+int deed_undo_created(const struct deed_place *place, const struct progress *progress, struct error *error) MUST_CHECK;
+
+/* Undoes the deeds of one step only (release takes the fence of "fence" away). */
+int deed_undo_step(const struct deed_place *place, const char *step, struct error *error) MUST_CHECK;
+
+#endif

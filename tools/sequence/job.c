@@ -1,0 +1,176 @@
+#include "sequence/job.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/file.h"
+#include "lib/sha256.h"
+
+#define JOB_LIMIT ((size_t)1 << 20)
+
+const struct ini_rule job_rules[] = {
+    {"job", "name", INI_TEXT, true, "what this job is called in reports"},
+    {"job", "command", INI_TEXT, false, "run (all steps), assess, or identify; default run"},
+    {"job", "approved-by", INI_TEXT, false, "who approved it; stands in the report"},
+    {"job", "language", INI_TEXT, false, "en or zh; default en"},
+    {"job", "after", INI_TEXT, false, "power-off, reboot or console; default power-off"},
+    {"server", "disks", INI_LIST, false, "disks of the server that may be written: serial:, uuid:, label:, path:"},
+    {"server", "root-folder", INI_PATH, false, "instead of disks: the server's root, already mounted here"},
+    {"server", "profile", INI_TEXT, false, "name of the application's profile; default: whichever fits"},
+    {"server", "program-root", INI_PATH, false, "which installation is meant, where there are several"},
+    {"backup", "disk", INI_TEXT, false, "the disk or partition for the repository: label:, uuid:, serial:"},
+    {"backup", "folder", INI_TEXT, false, "the repository's folder on it; default caisson"},
+    {"package", "files", INI_LIST, false, "package files, relative to the job"},
+    {"package", "version", INI_TEXT, false, "the version wanted; default: what the packages lead to"},
+    {"rehearsal", "scratch", INI_TEXT, false, "memory or backup: where overlays are written; default backup"},
+    {"rehearsal", "force", INI_BOOL, false, "yes: upgrade although the rehearsal failed; needs approved-by"},
+    {"assessment", "valid-hours", INI_NUMBER, false, "after so long it is made anew; default 12"},
+    {"budget", "rollback-minutes", INI_NUMBER, false, "a rehearsed rollback over it stops the run; default 120"},
+    {"release", "keep-days", INI_NUMBER, false, "how long the old version stays beside the new; default 30"},
+    {"accept", "warnings", INI_LIST, false, "names of warnings that somebody has accepted"},
+    {"answers", "*", INI_TEXT, false, "PATH = site or vendor: whose file wins a conflict"},
+    {"roles", "*", INI_TEXT, false, "OLD = NEW: lines added to the package's role map"},
+    {0},
+};
+
+static int check_word(const struct job *job, const char *section, const char *key, const char *value, const char *words,
+                      struct error *error)
+{
+    struct strings allowed = {0};
+    int result = strings_split(&allowed, words, " ", error);
+    if (result == 0 && !strings_has(&allowed, value)) {
+        result = error_set(error, CSN_JOB_VALUE, "%s: \"%s\" in [%s] is \"%s\", expected is one of: %s", job->ini.name, key,
+                           section, value, words);
+    }
+    strings_free(&allowed);
+    return result;
+}
+
+static const char *text_or(const struct job *job, const char *section, const char *key, const char *otherwise)
+{
+    const char *value = ini_get(&job->ini, section, key);
+    return value == NULL ? otherwise : value;
+}
+
+static int check_answers(const struct job *job, struct error *error)
+{
+    for (size_t i = 0; i < job->ini.count; i++) {
+        const struct ini_entry *entry = &job->ini.entries[i];
+        if (strcmp(entry->section, "answers") == 0 &&
+            check_word(job, "answers", entry->key, entry->value, "site vendor", error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* What a run cannot do without; the other commands need less. */
+static int check_complete(const struct job *job, struct error *error)
+{
+    const char *missing = NULL;
+    if (job->server_disks.count == 0 && job->root_folder == NULL) {
+        missing = "[server] disks";
+    } else if (job->package_files.count == 0) {
+        missing = "[package] files";
+    } else if (strcmp(job->command, "run") == 0 && job->backup_disk == NULL && job->backup_folder[0] != '/') {
+        missing = "[backup] disk";
+    } else if (job->force_rehearsal && job->approved_by == NULL) {
+        missing = "[job] approved-by (because the rehearsal is forced)";
+    }
+    if (missing != NULL) {
+        return error_set(error, CSN_JOB_KEY_MISSING, "%s: the command \"%s\" needs %s", job->ini.name, job->command, missing);
+    }
+    return 0;
+}
+
+static int fill(struct job *job, struct error *error)
+{
+    const struct ini *ini = &job->ini;
+    job->name = ini_get(ini, "job", "name");
+    job->command = text_or(job, "job", "command", "run");
+    job->approved_by = ini_get(ini, "job", "approved-by");
+    job->language = text_or(job, "job", "language", "en");
+    job->after = text_or(job, "job", "after", "power-off");
+    job->root_folder = ini_get(ini, "server", "root-folder");
+    job->profile = ini_get(ini, "server", "profile");
+    job->program_root = ini_get(ini, "server", "program-root");
+    job->backup_disk = ini_get(ini, "backup", "disk");
+    job->backup_folder = text_or(job, "backup", "folder", "caisson");
+    job->goal_version = ini_get(ini, "package", "version");
+    const char *scratch = text_or(job, "rehearsal", "scratch", "backup");
+    job->scratch_in_memory = strcmp(scratch, "memory") == 0;
+    job->force_rehearsal = ini_bool(ini, "rehearsal", "force", false);
+    job->valid_hours = ini_number(ini, "assessment", "valid-hours", 12);
+    job->rollback_minutes = ini_number(ini, "budget", "rollback-minutes", 120);
+    job->keep_days = ini_number(ini, "release", "keep-days", 30);
+    if (ini_list(ini, "server", "disks", &job->server_disks, error) != 0 ||
+        ini_list(ini, "package", "files", &job->package_files, error) != 0 ||
+        ini_list(ini, "accept", "warnings", &job->accepted, error) != 0) {
+        return -1;
+    }
+    if (check_word(job, "job", "command", job->command, "run assess identify", error) != 0 ||
+        check_word(job, "job", "language", job->language, "en zh", error) != 0 ||
+        check_word(job, "job", "after", job->after, "power-off reboot console", error) != 0 ||
+        check_word(job, "rehearsal", "scratch", scratch, "memory backup", error) != 0 || check_answers(job, error) != 0) {
+        return -1;
+    }
+    return strcmp(job->command, "identify") == 0 ? 0 : check_complete(job, error);
+}
+
+int job_parse(struct job *job, const char *name, const char *text, const char *folder, struct error *error)
+{
+    *job = (struct job){0};
+    job->text = strdup(text);
+    job->folder = strdup(folder);
+    if (job->text == NULL || job->folder == NULL) {
+        job_free(job);
+        return error_set(error, CSN_MEMORY, "no memory for the job");
+    }
+    uint8_t digest[SHA256_SIZE];
+    sha256_of(text, strlen(text), digest);
+    hex_encode(digest, sizeof digest, job->digest);
+    if (ini_parse(&job->ini, name, text, strlen(text), job_rules, error) != 0 || fill(job, error) != 0) {
+        job_free(job);
+        return -1;
+    }
+    return 0;
+}
+
+int job_read(struct job *job, const char *path, struct error *error)
+{
+    struct buffer content = {0};
+    *job = (struct job){0};
+    int result = file_read(AT_FDCWD, path, JOB_LIMIT, &content, error);
+    if (result != 0 && error != NULL && error->code == CSN_NOT_FOUND) {
+        error_set(error, CSN_JOB_MISSING, "there is no job at %s", path);
+    }
+    if (result == 0 && memchr(buffer_text(&content), '\0', content.size) != NULL) {
+        result = error_set(error, CSN_JOB_SYNTAX, "%s holds a NUL byte: it is not a text file", path);
+    }
+    if (result == 0) {
+        const char *slash = strrchr(path, '/');
+        char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+        result = folder == NULL ? error_set(error, CSN_MEMORY, "no memory for the job")
+                                : job_parse(job, slash == NULL ? path : slash + 1, content.data, folder, error);
+        free(folder);
+    }
+    buffer_free(&content);
+    return result;
+}
+
+void job_free(struct job *job)
+{
+    ini_free(&job->ini);
+    free(job->text);
+    free(job->folder);
+    strings_free(&job->server_disks);
+    strings_free(&job->package_files);
+    strings_free(&job->accepted);
+    *job = (struct job){0};
+}
+
+const char *job_answer(const struct job *job, const char *path)
+{
+    return ini_get(&job->ini, "answers", path);
+}
