@@ -1,0 +1,46 @@
+/*
+ * clone.h - a copy of a cold cluster beside the old one: its data folder and every folder of it that lies elsewhere.
+ *
+ * Links inside stay as they are: a clone is used by binding each copy over its original in a view, and becomes real when
+ * each pair is exchanged (RENAME_EXCHANGE). Copies share blocks where the file system can (tree_copy).
+ */
+#ifndef CAISSON_DATABASE_CLONE_H
+#define CAISSON_DATABASE_CLONE_H
+
+#include <stdint.h>
+
+#include "database/cluster.h"
+#include "lib/error.h"
+#include "lib/progress.h"
+
+struct clone_pair {
+    char *original;       /* absolute, on the server */
+    char *copy;           /* beside it: original + suffix */
+    uint64_t size_bytes;  /* allocated by the original now */
+    uint64_t free_bytes;  /* available to root on its file system */
+    uint64_t device;      /* st_dev: pairs of one device share its free bytes */
+};
+
+struct clone_plan {
+    struct clone_pair *pairs; /* the data folder first */
+    size_t pair_count;
+};
+
+/* Reads sizes; suffix e.g. ".caisson-new". Writes nothing. */
+int clone_plan(int root_fd, const struct cluster *cluster, const char *suffix, struct clone_plan *plan,
+               struct error *error) MUST_CHECK;
+void clone_plan_free(struct clone_plan *plan);
+
+/* 0 if each file system has room for its copies and reserve_bytes more; else CSN_ASSESS_SPACE with the numbers. */
+int clone_check_space(const struct clone_plan *plan, uint64_t reserve_bytes, struct error *error) MUST_CHECK;
+
+/* Copies every pair, durable when it returns. The cluster must be clean (CSN_DATABASE_UNCLEAN). A copy that exists already
+ * is an error (CSN_TREE_WRITE); after a failure what was copied stays, for clone_remove. A stale postmaster.pid is not
+ * taken along. */
+int clone_make(int root_fd, const struct cluster *cluster, const struct clone_plan *plan, const struct progress *progress,
+               struct error *error) MUST_CHECK;
+
+/* Removes the copies that are there. */
+int clone_remove(int root_fd, const struct clone_plan *plan, struct error *error) MUST_CHECK;
+
+#endif
