@@ -1,0 +1,11 @@
+#!/bin/sh
+# The stick boots with UEFI, its job is found and run, and the machine powers off.
+. "$(dirname "$0")/common"
+
+stick_with_job
+"$vm" --boot uefi --stick "$tmp/stick.img" --log "$log" --timeout 60 || fail "status $?"
+said 'caisson: ready' || fail "never ready"
+said 'caisson: job /run/caisson/stick/look.job' || fail "the job was not found"
+said 'caisson: exit [0-9]+' || fail "no exit status of the job"
+said 'caisson: poweroff' || fail "no power-off"
+pass
