@@ -1,0 +1,231 @@
+#include "sequence/evidence.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/file.h"
+#include "lib/root.h"
+#include "lib/strings.h"
+
+bool evidence_is_volatile(const char *folder)
+{
+    struct statfs status;
+    if (statfs(folder, &status) != 0) {
+        return false;
+    }
+    return (unsigned long)status.f_type == TMPFS_MAGIC || (unsigned long)status.f_type == RAMFS_MAGIC;
+}
+
+/* The mount point of the file system of this device, from /proc/self/mountinfo; the caller frees it. */
+static char *mount_point_of(dev_t device)
+{
+    char wanted[32];
+    snprintf(wanted, sizeof wanted, "%u:%u", major(device), minor(device));
+    struct buffer text = {0};
+    char *found = NULL;
+    if (file_read(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &text, NULL) == 0) {
+        char *saved = NULL;
+        for (char *line = strtok_r(text.data, "\n", &saved); line != NULL; line = strtok_r(NULL, "\n", &saved)) {
+            char numbers[32];
+            char point[4096];
+            if (sscanf(line, "%*s %*s %31s %*s %4095s", numbers, point) == 2 && strcmp(numbers, wanted) == 0) {
+                free(found);
+                found = strdup(point); /* the last one covers the others */
+            }
+        }
+    }
+    buffer_free(&text);
+    return found;
+}
+
+static int lift_disk_of(dev_t device, struct protect *protect, struct error *error)
+{
+    struct disks disks = {0};
+    if (disks_list(&disks, NULL, error) != 0) {
+        return -1;
+    }
+    const struct disk *disk = disks_by_device(&disks, device, NULL);
+    int result = disk == NULL ? 0 : protect_lift(protect, disk, error);
+    disks_free(&disks);
+    return result;
+}
+
+int evidence_make_writable(const char *folder, struct protect *protect, struct error *error)
+{
+    struct statvfs how;
+    struct stat status;
+    if (statvfs(folder, &how) != 0 || stat(folder, &status) != 0) {
+        return error_system(error, CSN_NOT_FOUND, "looking at %s", folder);
+    }
+    if ((how.f_flag & ST_RDONLY) == 0) {
+        return 0;
+    }
+    if (protect != NULL && lift_disk_of(status.st_dev, protect, error) != 0) {
+        return -1;
+    }
+    char *point = mount_point_of(status.st_dev);
+    int result = 0;
+    if (point == NULL || mount(NULL, point, NULL, MS_REMOUNT | MS_NOATIME | MS_NODEV | MS_NOSUID | MS_NOEXEC, NULL) != 0) {
+        result = error_system(error, CSN_JOURNAL_WRITE, "the stick (%s) cannot be made writable", folder);
+    }
+    free(point);
+    return result;
+}
+
+static int open_folder(struct evidence *evidence, const char *base, struct error *error)
+{
+    struct buffer path = {0};
+    buffer_format(&path, "%s/%s/%s", base, EVIDENCE_STICK, evidence->run);
+    evidence->path = buffer_take(&path);
+    if (evidence->path == NULL) {
+        return error_set(error, CSN_MEMORY, "no memory for the folder of the run");
+    }
+    if (file_make_dirs(AT_FDCWD, evidence->path, 0700, error) != 0) {
+        return error_wrap(error, "the folder of this run");
+    }
+    evidence->dir_fd = open(evidence->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return evidence->dir_fd < 0 ? error_system(error, CSN_IO, "opening %s", evidence->path) : 0;
+}
+
+int evidence_create(struct evidence *evidence, const char *base, struct error *error)
+{
+    *evidence = (struct evidence){.dir_fd = -1};
+    struct timespec now;
+    struct tm utc;
+    uint16_t random = 0;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
+        random = (uint16_t)now.tv_nsec;
+    }
+    size_t length = strftime(evidence->run, sizeof evidence->run, "%Y%m%dT%H%M%SZ", &utc);
+    snprintf(evidence->run + length, sizeof evidence->run - length, "-%04x", random);
+    return open_folder(evidence, base, error);
+}
+
+int evidence_open(struct evidence *evidence, const char *base, const char *run, struct error *error)
+{
+    *evidence = (struct evidence){.dir_fd = -1};
+    if (run[0] == '\0' || run[0] == '.' || strchr(run, '/') != NULL || strlen(run) >= sizeof evidence->run) {
+        return error_set(error, CSN_JOURNAL_BROKEN, "the journal names its run \"%s\"", run);
+    }
+    snprintf(evidence->run, sizeof evidence->run, "%s", run);
+    return open_folder(evidence, base, error);
+}
+
+void evidence_close(struct evidence *evidence)
+{
+    file_drop(&evidence->dir_fd);
+    free(evidence->path);
+    *evidence = (struct evidence){.dir_fd = -1};
+}
+
+int evidence_open_server(int root_fd, const char *run, bool make, struct error *error)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", EVIDENCE_SERVER, run);
+    if (make && root_make_dirs(root_fd, path, 0700, error) != 0) {
+        return error_wrap(error, "the folder of this run on the server");
+    }
+    return root_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0, error);
+}
+
+enum run_state evidence_state(const struct journal *journal)
+{
+    if (journal->count == 0) {
+        return RUN_NONE;
+    }
+    enum run_state state = RUN_UNFINISHED;
+    bool released = false;
+    for (size_t i = 0; i < journal->count; i++) {
+        yyjson_val *record = journal_record(journal, i);
+        if (journal_is(record, "released")) {
+            released = true;
+        } else if (journal_is(record, "rollback-begin")) {
+            released = false;
+            state = RUN_UNFINISHED; /* also of a run that had ended */
+        } else if (journal_is(record, "run-end")) {
+            state = released ? RUN_RELEASED : RUN_ENDED;
+        }
+    }
+    return state;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)b, *(char *const *)a); /* the newest first: names begin with the time */
+}
+
+static int list_runs(int runs_fd, struct strings *names, struct error *error)
+{
+    int fd = openat(runs_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (folder == NULL) {
+        file_drop(&fd);
+        return error_system(error, CSN_IO, "listing the runs");
+    }
+    int result = 0;
+    for (struct dirent *entry; result == 0 && (entry = readdir(folder)) != NULL;) {
+        if (entry->d_name[0] != '.') {
+            result = strings_add(names, entry->d_name, error);
+        }
+    }
+    closedir(folder);
+    if (names->count > 1) {
+        qsort(names->items, names->count, sizeof names->items[0], compare_names);
+    }
+    return result;
+}
+
+/* The server a journal is about, as step identify recorded it; "" before that. */
+static const char *machine_of(const struct journal *journal)
+{
+    for (size_t i = 0; i < journal->count; i++) {
+        if (journal_is(journal_record(journal, i), "server")) {
+            return journal_get(journal_record(journal, i), "machine_id");
+        }
+    }
+    return "";
+}
+
+int evidence_find(int runs_fd, enum run_state state, const char *machine_id, struct journal *journal, bool *found,
+                  struct error *error)
+{
+    *found = false;
+    struct strings names = {0};
+    int result = runs_fd < 0 ? 0 : list_runs(runs_fd, &names, error);
+    for (size_t i = 0; result == 0 && !*found && i < names.count; i++) {
+        int run_fd = openat(runs_fd, names.items[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        struct error reading = {0};
+        if (run_fd < 0) {
+            continue;
+        }
+        if (journal_read(journal, run_fd, JOURNAL_FILE, &reading) == 0) {
+            bool ours = machine_id[0] == '\0' || strcmp(machine_of(journal), machine_id) == 0;
+            *found = ours && evidence_state(journal) == state;
+        } else if (reading.code != CSN_NOT_FOUND) {
+            result = -1; /* a broken journal hides an unknown state: never guess past it */
+            if (error != NULL) {
+                *error = reading;
+            }
+        }
+        file_drop(&run_fd);
+        if (!*found) {
+            journal_free(journal);
+        }
+    }
+    strings_free(&names);
+    return result;
+}

@@ -1,0 +1,59 @@
+/*
+ * evidence.h - the folder of each run, on the stick and on the server: journal, report, what else an auditor reads.
+ *
+ *   <base>/caisson-runs/RUN/journal.jsonl   base: the job's folder (the stick), or the backup disk for a job by network
+ *   /var/lib/caisson/runs/RUN/...           on the server
+ */
+#ifndef CAISSON_SEQUENCE_EVIDENCE_H
+#define CAISSON_SEQUENCE_EVIDENCE_H
+
+#include <stdbool.h>
+
+#include "journal/journal.h"
+#include "lib/error.h"
+#include "target/protect.h"
+
+#define EVIDENCE_STICK "caisson-runs"
+#define EVIDENCE_SERVER "/var/lib/caisson/runs"
+#define EVIDENCE_RUN_SIZE 40
+
+struct evidence {
+    char run[EVIDENCE_RUN_SIZE]; /* "20261123T033655Z-1a2b" */
+    char *path;                  /* of the run's folder on the stick */
+    int dir_fd;
+};
+
+/* True if what lies at folder would be gone after power-off. */
+bool evidence_is_volatile(const char *folder);
+
+/* Makes the file system that holds folder writable if it is not: in the image the stick is mounted read-only until a run
+ * begins. protect: NULL outside the image. */
+int evidence_make_writable(const char *folder, struct protect *protect, struct error *error) MUST_CHECK;
+
+/* A new run's folder below base, with a name of its own. Then its journal is attached by the caller. */
+int evidence_create(struct evidence *evidence, const char *base, struct error *error) MUST_CHECK;
+
+/* The folder of run below base, made if it is not there (a run that was begun with another stick). */
+int evidence_open(struct evidence *evidence, const char *base, const char *run, struct error *error) MUST_CHECK;
+void evidence_close(struct evidence *evidence);
+
+/* The folder of run on a server, made if make is set; its descriptor or -1. */
+int evidence_open_server(int root_fd, const char *run, bool make, struct error *error) MUST_CHECK;
+
+/* How a run stands. */
+enum run_state {
+    RUN_NONE,       /* no such run */
+    RUN_UNFINISHED, /* cut off, or waiting for a person */
+    RUN_ENDED,      /* nothing left to do or undo */
+    RUN_RELEASED,   /* upgraded; the old version is kept: it can be rolled back */
+};
+
+/* What the journal says of it. */
+enum run_state evidence_state(const struct journal *journal);
+
+/* The newest run in this state among the folders of runs_fd (of the stick or of a server; -1: none) that is about the server
+ * with this machine id ("": any). Its journal is read into *journal (journal_init'ed). *found says whether there is one. */
+int evidence_find(int runs_fd, enum run_state state, const char *machine_id, struct journal *journal, bool *found,
+                  struct error *error) MUST_CHECK;
+
+#endif

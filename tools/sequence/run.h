@@ -1,0 +1,102 @@
+/*
+ * run.h - everything one run holds open: job, packages, server, disks, journal, evidence; opened step by step and closed
+ * whatever happened.
+ *
+ * What the steps do with it is in step_*.c; the order, and what follows a failure, in sequence.c.
+ */
+#ifndef CAISSON_SEQUENCE_RUN_H
+#define CAISSON_SEQUENCE_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "assess/assess.h"
+#include "console/console.h"
+#include "database/cluster.h"
+#include "database/inventory.h"
+#include "journal/journal.h"
+#include "lib/error.h"
+#include "package/package.h"
+#include "sequence/deed.h"
+#include "sequence/evidence.h"
+#include "sequence/job.h"
+#include "target/identify.h"
+#include "target/protect.h"
+
+/* The server that is acted on: the real one, or the rehearsal's overlay of it. The steps know no difference. */
+struct site {
+    const char *root_path; /* on this machine */
+    struct deed_place place;
+    bool rehearsed; /* the overlay */
+};
+
+struct run {
+    struct job job;
+    struct console *console;
+    bool image; /* this is the booted image: disks are protected */
+    struct protect protect;
+
+    char *base; /* folder of the evidence: the job's, or the backup disk's */
+    struct evidence evidence;
+    struct journal journal;
+
+    struct package_trust trust;
+    struct package *packages; /* as the job lists them */
+    size_t package_count;
+    const struct package **hops; /* the path from the version found to the goal; count below */
+    size_t hop_count;
+
+    struct profiles profiles;
+    struct target target;
+    bool target_is_open;
+    bool server_writable; /* mounted for writing, protection lifted, journal attached */
+    struct cluster cluster; /* data_path NULL: the application has no cluster */
+
+    char *backup_path;     /* where the backup disk is mounted, or the folder of this machine */
+    bool backup_mounted;
+    char *repository_path;
+    char *scratch_path;    /* of this run; NULL: memory */
+
+    struct site site; /* the real one */
+    struct assessment assessment;
+    int64_t assessed_sec; /* when, 0: not yet */
+    uint8_t fingerprint[SHA256_SIZE]; /* of the server when it was assessed */
+    struct inventory before;          /* of the database then */
+    int64_t rollback_ms;              /* as rehearsed; -1: not yet */
+    char snapshot[65];                /* of step backup; "" before */
+};
+
+/* Opens evidence and journal of a new run of the job at path (disks are protected first, inside the image). On failure
+ * there may be no journal yet; call run_close in each case. */
+int run_begin(struct run *run, struct console *console, const char *job_path, struct error *error) MUST_CHECK;
+
+/* Opens an earlier run again from its journal (taken over by *run; emptied). base: where its evidence goes on. */
+int run_reopen(struct run *run, struct console *console, const char *base, struct journal *journal,
+               struct error *error) MUST_CHECK;
+
+/* Trust anchors and packages: opened, every byte verified, in the journal. */
+int run_open_packages(struct run *run, struct error *error) MUST_CHECK;
+
+/* Profiles, server, cluster; the record "server". */
+int run_open_target(struct run *run, struct error *error) MUST_CHECK;
+
+/* The backup disk is mounted for writing, and the scratch folder is made. */
+int run_open_backup(struct run *run, struct error *error) MUST_CHECK;
+
+/* The server's disks for writing (protection lifted, journals replayed, our journal attached), and back. Doing it twice
+ * is fine. */
+int run_make_writable(struct run *run, struct error *error) MUST_CHECK;
+int run_make_read_only(struct run *run, struct error *error) MUST_CHECK;
+
+/* Leaves the server read-only and unmounted, the backup disk unmounted, all freed. The first error is reported. */
+int run_close(struct run *run, struct error *error) MUST_CHECK;
+
+/* "/opt/app" -> "/opt/app.caisson-RUN": where the new version stands before the switch and the old one after it. The caller
+ * frees it; NULL with CSN_MEMORY. */
+char *run_staged_path(const struct run *run, const char *path, struct error *error) MUST_CHECK;
+
+/* All paths of the application on the server, none inside another, those that are not there left out: what is backed
+ * up, proven and compared. */
+int run_paths(const struct run *run, struct strings *paths, struct error *error) MUST_CHECK;
+
+#endif
