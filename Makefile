@@ -1,0 +1,117 @@
+# Caisson. `make help` says what each target does; packages/README.md how the parts from elsewhere are built.
+# Everything built goes under out/; what is fetched, and built parts, into a cache outside the tree.
+
+MAKEFLAGS += --no-builtin-rules -j$(shell nproc)
+SHELL = /bin/sh
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+LIBRARIES = inih libarchive libpq mbedtls util-linux yyjson zlib zstd
+LDLIBS = -larchive -lpq -lmbedtls -lmbedx509 -lmbedcrypto -lzstd -lz -linih -lyyjson -lblkid -luuid -lpthread -lm
+
+SOURCES := $(sort $(shell find tools -name '*.c'))
+TESTS := $(sort $(shell find tests/unit -name 'test_*.c' 2>/dev/null))
+HELPERS := $(filter-out $(TESTS),$(sort $(shell find tests/unit -name '*.c' 2>/dev/null)))
+PROGRAM := $(SOURCES:%.c=out/musl/%.o)
+MODULES := $(filter-out out/host/tools/caisson/main.o,$(SOURCES:%.c=out/host/%.o))
+UNITS := $(TESTS:tests/unit/%.c=out/unit/%)
+
+WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Werror
+CFLAGS_BOTH = -std=c11 -D_GNU_SOURCE -Itools $(WARNINGS) -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. -MMD -MP
+MUSL_CC = out/sysroot/musl/bin/musl-gcc
+MUSL_CFLAGS = $(CFLAGS_BOTH) -O2 -g -gz -fPIE -D_FORTIFY_SOURCE=2 -ffunction-sections -fdata-sections
+MUSL_LDFLAGS = -static-pie -Wl,--gc-sections
+HOST_CC = gcc
+HOST_CFLAGS = $(CFLAGS_BOTH) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-isystem out/sysroot/host/include
+HOST_LDFLAGS = -fsanitize=address,undefined -Lout/sysroot/host/lib
+
+# ONLY=pattern goes to the tests, TRUST=FILE.pem to the image.
+export ONLY TRUST
+
+all: tools image ## the program and the media
+tools: out/caisson ## out/caisson: the program, static
+image: tools licences ## out/caisson.efi, out/caisson.img and out/pxe/ (TRUST=FILE.pem: the root it trusts)
+	scripts/fetch
+	scripts/make-image
+usb: image ## out/caisson.img, for a USB stick
+pxe: image ## out/pxe/, for a TFTP server
+run: image ## boots the stick in QEMU
+	scripts/run-qemu
+demo: image ## a real server goes from one release to the next, start to end
+	tests/demo/run-demo
+demo-rollback: image ## the same with an upgrade that fails: the server comes back as it was
+	tests/demo/run-demo-rollback
+test: unit ## every test that fits an hour (ONLY=pattern: those whose name matches)
+	tests/run
+test-long: unit ## the tests that do not
+	tests/run --long
+unit: $(UNITS) out/host/caisson ## builds the unit tests and out/host/caisson, with ASan and UBSan
+check: unit ## formatting, lint and layout, one line each
+	scripts/check
+bench: image ## measures: sizes, seconds, bytes
+	tests/bench/run
+sbom: out/caisson.spdx.json ## out/caisson.spdx.json: what is inside
+licences: out/licences/INDEX ## out/licences/: under which terms
+needs: ## installs the distribution's packages that all this needs
+	@scripts/install-needs
+clean: ## removes out/; the cache stays
+	rm -rf out
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
+.PHONY: all tools image usb pxe run demo demo-rollback test test-long unit check bench sbom licences needs clean help
+
+# What the program stands on, laid out in one folder for each toolchain. `parts` changes only when a part does.
+PARTS = $(LIBRARIES) musl linux-headers
+RECIPES := $(shell find $(PARTS:%=packages/%) -type f)
+out/sysroot/%/checked: $(RECIPES) scripts/sysroot | needs
+	scripts/fetch $(PARTS)
+	scripts/sysroot out/sysroot/$* $(LIBRARIES:%=%:$*)
+	@touch $@
+out/sysroot/%/parts: out/sysroot/%/checked
+	@:
+
+out/caisson: $(PROGRAM) out/sysroot/musl/parts
+	$(MUSL_CC) $(MUSL_LDFLAGS) -o $@.debug $(PROGRAM) -Wl,--start-group $(LDLIBS) -Wl,--end-group
+	strip -o $@ $@.debug
+out/musl/%.o: %.c out/sysroot/musl/parts Makefile
+	@mkdir -p $(@D)
+	$(MUSL_CC) $(MUSL_CFLAGS) -c -o $@ $<
+
+out/host/caisson: out/host/tools/caisson/main.o out/host/libcaisson.a
+	$(HOST_CC) $(HOST_LDFLAGS) -o $@ $^ -Wl,--start-group $(LDLIBS) -Wl,--end-group
+out/host/libcaisson.a: $(MODULES)
+	rm -f $@
+	ar qcsD $@ $(MODULES)
+out/host/%.o: %.c out/sysroot/host/parts Makefile
+	@mkdir -p $(@D)
+	$(HOST_CC) $(HOST_CFLAGS) -Itests/unit -c -o $@ $<
+
+# A line of a test may say `// wrap: fn fn` (calls of fn reach its __wrap_fn) or `// without: lib/clock` (it brings its own in
+# place of that module). Other .c files below tests/unit/ are helpers, for all tests.
+said = $(shell sed -n 's|^// $(1): ||p' tests/unit/$*.c)
+comma = ,
+$(UNITS): out/unit/%: out/host/tests/unit/%.o out/host/libcaisson.a $(HELPERS:%.c=out/host/%.o)
+	@mkdir -p $(@D)
+	$(HOST_CC) $(HOST_LDFLAGS) -o $@ $< $(HELPERS:%.c=out/host/%.o) $(patsubst %,-Wl$(comma)--wrap=%,$(call said,wrap)) \
+		$(if $(call said,without),$(filter-out $(patsubst %,out/host/tools/%.o,$(call said,without)),$(MODULES)),out/host/libcaisson.a) \
+		-lcmocka -Wl,--start-group $(LDLIBS) -Wl,--end-group
+
+# clang-tidy and cppcheck, file by file, again only when a file or a header it reads has changed.
+TIDY := $(SOURCES:%.c=out/check/%.tidy)
+check-files: $(TIDY)
+out/check/%.tidy: %.c out/host/%.o .clang-tidy
+	@mkdir -p $(@D)
+	@clang-tidy --quiet $< -- $(filter-out -f% -M% -O% -g,$(HOST_CFLAGS)) >$@.new 2>$@.log || { cat $@.new; exit 1; }
+	@mv $@.new $@
+.PHONY: check-files
+
+out/caisson.spdx.json: $(RECIPES) scripts/sbom
+	@mkdir -p $(@D)
+	scripts/sbom >$@
+out/licences/INDEX: $(wildcard packages/*/licence) scripts/licences LICENSE | out/sysroot/musl/checked
+	scripts/fetch
+	scripts/licences out/licences
+
+-include $(PROGRAM:.o=.d) $(SOURCES:%.c=out/host/%.d) $(TESTS:%.c=out/host/%.d) $(HELPERS:%.c=out/host/%.d)
