@@ -109,3 +109,33 @@ forget() {
 		case $old in "$2" | "$2".*) ;; *) remove "$old" ;; esac
 	done
 }
+
+# accelerator IMG: what QEMU shall use here: CAISSON_ACCEL, or KVM if a kernel really starts under it (on some virtual
+# machines there is a /dev/kvm under which none does), or TCG. IMG is any disk whose kernel speaks on the serial line.
+# What was found out is kept until the machine boots again.
+accelerator() {
+	if [ -n "${CAISSON_ACCEL:-}" ]; then
+		echo "$CAISSON_ACCEL"
+		return
+	fi
+	found=$cache/accelerator-$(cat /proc/sys/kernel/random/boot_id)
+	if [ ! -e "$found" ]; then
+		mkdir -p "$cache"
+		rm -f "$cache"/accelerator-*
+		answer=tcg
+		if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
+			probe=$(mktemp)
+			timeout 15 qemu-system-x86_64 -nodefaults -machine q35 -accel kvm -cpu max -m 512 -display none -monitor none \
+				-drive file="$1",format=raw,if=virtio,snapshot=on -serial file:"$probe" >/dev/null 2>&1 &
+			for _ in $(seq 15); do
+				! grep -aq 'Linux version' "$probe" || { answer=kvm; break; }
+				sleep 1
+			done
+			kill $! 2>/dev/null || :
+			wait $! 2>/dev/null || :
+			rm -f "$probe"
+		fi
+		echo "$answer" >"$found"
+	fi
+	cat "$found"
+}
