@@ -79,11 +79,11 @@ void disks_free(struct disks *disks);
  * None: CSN_TARGET_DISK_MISSING, naming the disks that are there. Several: CSN_TARGET_AMBIGUOUS_DISK, naming them.
  * A word before the ':' that is not one of these, or none: CSN_JOB_VALUE.
  */
-const struct disk *disks_find(const struct disks *disks, const struct disk_places *places, const char *name,
-                              const struct disk_volume **volume, struct error *error) MUST_CHECK;
+const struct disk *disks_find(const struct disks *disks, const char *name, const struct disk_volume **volume,
+                              struct error *error) MUST_CHECK;
 
-/* The volume that an fstab's first field (UUID=, LABEL=, PARTUUID=, PARTLABEL=, /dev/...) means; NULL: none.
- * A /dev/sdX name is taken at its word only if nothing better is known: *by_name says so. */
+/* The volume that an fstab's first field (UUID=, LABEL=, PARTUUID=, PARTLABEL=, or /dev/disk/by-...) means; NULL: none, or
+ * more than one. A kernel name (/dev/sdb1) gives NULL and *by_name: it may be another disk on this boot. */
 const struct disk_volume *disks_find_fstab(const struct disks *disks, const char *field, const struct disk **disk,
                                            bool *by_name);
 
