@@ -33,6 +33,7 @@ struct site {
 struct run {
     struct job job;
     struct console *console;
+    const char *trust_path; /* folder or file of trust anchors */
     bool image; /* this is the booted image: disks are protected */
     struct protect protect;
 
@@ -61,17 +62,22 @@ struct run {
     struct assessment assessment;
     int64_t assessed_sec; /* when, 0: not yet */
     uint8_t fingerprint[SHA256_SIZE]; /* of the server when it was assessed */
-    struct inventory before;          /* of the database then */
     int64_t rollback_ms;              /* as rehearsed; -1: not yet */
     char snapshot[65];                /* of step backup; "" before */
 };
 
+/* What a run is given from outside. Everything stays the caller's. */
+struct run_options {
+    struct console *console;
+    const char *trust_path; /* of trust anchors; NULL, and always in the image: /etc/caisson/trust */
+};
+
 /* Opens evidence and journal of a new run of the job at path (disks are protected first, inside the image). On failure
  * there may be no journal yet; call run_close in each case. */
-int run_begin(struct run *run, struct console *console, const char *job_path, struct error *error) MUST_CHECK;
+int run_begin(struct run *run, const struct run_options *options, const char *job_path, struct error *error) MUST_CHECK;
 
 /* Opens an earlier run again from its journal (taken over by *run; emptied). base: where its evidence goes on. */
-int run_reopen(struct run *run, struct console *console, const char *base, struct journal *journal,
+int run_reopen(struct run *run, const struct run_options *options, const char *base, struct journal *journal,
                struct error *error) MUST_CHECK;
 
 /* Trust anchors and packages: opened, every byte verified, in the journal. */
@@ -80,8 +86,10 @@ int run_open_packages(struct run *run, struct error *error) MUST_CHECK;
 /* Profiles, server, cluster; the record "server". */
 int run_open_target(struct run *run, struct error *error) MUST_CHECK;
 
-/* The backup disk is mounted for writing, and the scratch folder is made. */
+/* The backup disk is mounted for writing, and the scratch folder made on it where it can carry overlays. Doing it twice is
+ * fine. */
 int run_open_backup(struct run *run, struct error *error) MUST_CHECK;
+int run_open_scratch(struct run *run, struct error *error) MUST_CHECK;
 
 /* The server's disks for writing (protection lifted, journals replayed, our journal attached), and back. Doing it twice
  * is fine. */

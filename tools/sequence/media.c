@@ -1,0 +1,111 @@
+#include "sequence/media.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "lib/file.h"
+#include "target/disk.h"
+#include "target/mount.h"
+
+/* File systems a backup disk may have, with what their mount wants. */
+static const struct {
+    const char *type;
+    const char *kernel_type;
+    const char *options;
+} types[] = {
+    {"ext2", "ext4", NULL}, {"ext3", "ext4", NULL},       {"ext4", "ext4", NULL},
+    {"xfs", "xfs", NULL},   {"btrfs", "btrfs", NULL},     {"vfat", "vfat", "iocharset=utf8"},
+    {"exfat", "exfat", "iocharset=utf8"}, {"ntfs", "ntfs3", "iocharset=utf8"},
+};
+
+/* The volume with a file system: the named one, or the only one of the disk. */
+static const struct disk_volume *choose_volume(const struct disk *disk, const struct disk_volume *named, const char *name,
+                                               struct error *error)
+{
+    const struct disk_volume *chosen = named;
+    for (size_t i = 0; named == NULL && i < disk->volume_count; i++) {
+        if (disk->volumes[i].use != DISK_USE_FILESYSTEM) {
+            continue;
+        }
+        if (chosen != NULL) {
+            error_set(error, CSN_TARGET_AMBIGUOUS_DISK, "%s has several file systems (%s, %s): name one, by label: or uuid:", name,
+                      chosen->name, disk->volumes[i].name);
+            return NULL;
+        }
+        chosen = &disk->volumes[i];
+    }
+    if (chosen == NULL || chosen->use != DISK_USE_FILESYSTEM) {
+        error_set(error, CSN_TARGET_MOUNT, "%s (%s) holds no file system", name, disk->name);
+        return NULL;
+    }
+    return chosen;
+}
+
+static int mount_volume(const struct disk_volume *volume, const char *path, struct error *error)
+{
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (strcmp(types[i].type, volume->type) != 0) {
+            continue;
+        }
+        if (mount(volume->path, path, types[i].kernel_type, MS_NOATIME | MS_NODEV | MS_NOSUID | MS_NOEXEC, types[i].options) != 0) {
+            return error_system(error, CSN_TARGET_MOUNT, "mounting the backup disk %s (%s)", volume->path, volume->type);
+        }
+        return 0;
+    }
+    return error_set(error, CSN_TARGET_MOUNT, "the backup disk %s has the file system %s, which is not known", volume->path,
+                     volume->type);
+}
+
+int media_mount(const char *name, const char *path, struct protect *protect, struct error *error)
+{
+    struct disks disks = {0};
+    const struct disk_volume *volume = NULL;
+    int result = -1;
+    if (mount_namespace(error) != 0 || disks_list(&disks, NULL, error) != 0) {
+        goto out;
+    }
+    const struct disk *disk = disks_find(&disks, name, &volume, error);
+    volume = disk == NULL ? NULL : choose_volume(disk, volume, name, error);
+    if (volume == NULL || (protect != NULL && protect_lift(protect, disk, error) != 0) ||
+        file_make_dirs(AT_FDCWD, path, 0700, error) != 0) {
+        goto out;
+    }
+    result = mount_volume(volume, path, error);
+out:
+    disks_free(&disks);
+    return result;
+}
+
+int media_unmount(const char *path, struct error *error)
+{
+    sync();
+    if (umount2(path, UMOUNT_NOFOLLOW) != 0) {
+        int saved = errno;
+        umount2(path, MNT_DETACH);
+        errno = saved;
+        return error_system(error, CSN_TARGET_MOUNT, "unmounting the backup disk");
+    }
+    return 0;
+}
+
+bool media_carries_overlays(const char *folder)
+{
+    struct statfs status;
+    if (statfs(folder, &status) != 0) {
+        return false;
+    }
+    switch ((unsigned long)status.f_type) {
+    case EXT4_SUPER_MAGIC:
+    case XFS_SUPER_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+    case TMPFS_MAGIC:
+        return true;
+    default:
+        return false;
+    }
+}

@@ -1,0 +1,21 @@
+/*
+ * media.h - the backup disk and the scratch folder of a run: found, mounted, and given back.
+ */
+#ifndef CAISSON_SEQUENCE_MEDIA_H
+#define CAISSON_SEQUENCE_MEDIA_H
+
+#include <stdbool.h>
+
+#include "lib/error.h"
+#include "target/protect.h"
+
+/* Mounts the disk or partition that name means (as in disks_find) at path, for writing; its protection is lifted (protect
+ * NULL: not in the image). A disk with several file systems must be named by partition. CSN_TARGET_DISK_MISSING,
+ * CSN_TARGET_AMBIGUOUS_DISK, CSN_TARGET_MOUNT. */
+int media_mount(const char *name, const char *path, struct protect *protect, struct error *error) MUST_CHECK;
+int media_unmount(const char *path, struct error *error) MUST_CHECK;
+
+/* True if overlays can be written to the file system of this folder. */
+bool media_carries_overlays(const char *folder);
+
+#endif
