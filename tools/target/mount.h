@@ -37,14 +37,15 @@ struct target_mounts {
 };
 
 /* Gives this process a mount namespace of its own; once, further calls do nothing. Mounts made here are not seen outside;
- * unmounts made outside are seen here. CSN_PRIVILEGE without the right. Call before the first thread starts. */
+ * (un)mounts made outside are seen here. CSN_PRIVILEGE without the right. To be called before the first thread, and before
+ * anything else is mounted by this process: that would stay mounted outside. */
 int mount_namespace(struct error *error) MUST_CHECK;
 
 /* True for the types that are mounted: ext2, ext3, ext4, xfs, btrfs. */
 bool mount_type_known(const char *type);
 
-/* Reads from the device itself whether its journal or log waits for recovery. *known is false where that cannot be told
- * without mounting (xfs, whose log must be searched, and btrfs with no log tree answers both ways surely). */
+/* Reads from the device itself whether its journal or log waits to be played back. *known is false where that cannot be
+ * told (an XFS with its log on another device). */
 int mount_needs_recovery(const char *device, const char *type, bool *needs_recovery, bool *known,
                          struct error *error) MUST_CHECK;
 
@@ -64,7 +65,7 @@ int mount_root_only(struct target_mounts *mounts, const struct disk *disk, const
 /*
  * Everything anew for writing (journals are replayed now); or back for reading, with all that was written on the disk.
  * Protection must have been lifted before the one, and is put back after the other. CSN_TARGET_MOUNT, naming the file
- * system, if one is in use or refuses; it is then tried to bring all back as it was; mounts->items[].mounted tells.
+ * system, if one is in use or refuses: then all are as before where that can be had; mounts->items[].mounted tells.
  */
 int mount_make_writable(struct target_mounts *mounts, struct error *error) MUST_CHECK;
 int mount_make_read_only(struct target_mounts *mounts, struct error *error) MUST_CHECK;
