@@ -50,7 +50,7 @@ struct tree_xattr {
 struct tree_entry {
     char *path;
     enum tree_type type;
-    unsigned known; /* set of tree_aspect; all but CONTENT after reading from a disk (XATTRS if asked for) */
+    unsigned known; /* set of tree_aspect; after reading from a disk all that the type has (XATTRS if asked for) */
     unsigned mode;  /* 07777 bits */
     uint32_t uid;
     uint32_t gid;
@@ -68,7 +68,7 @@ struct tree_entry {
     char *link_target; /* of TREE_LINK, else NULL */
     struct tree_xattr *xattrs; /* sorted by name; NULL if none */
     size_t xattr_count;
-    bool has_digest; /* with size_bytes this makes CONTENT known */
+    bool has_digest; /* of a file's content; size_bytes alone counts as known CONTENT too */
     uint8_t digest[SHA256_SIZE];
 };
 
@@ -77,6 +77,14 @@ struct tree_entry {
  * process may see. Error: CSN_NOT_FOUND where there is no such name, else CSN_TREE_READ; *entry is zeroed then. */
 int tree_entry_read(struct tree_entry *entry, int dir_fd, const char *name, const char *path, bool want_xattrs,
                     struct error *error) MUST_CHECK;
+
+/* Opens the file that *entry describes for reading, without touching its atime where that is allowed: name in dir_fd, if it
+ * is still the same file. The descriptor, or -1 with CSN_TREE_READ. */
+int tree_entry_open(int dir_fd, const char *name, const struct tree_entry *entry, struct error *error) MUST_CHECK;
+
+/* After reading: 0 if the open file still has the size and times of *entry, else CSN_TREE_READ "changed while it was
+ * read". */
+int tree_entry_still(int fd, const struct tree_entry *entry, struct error *error) MUST_CHECK;
 
 /* Copies everything that *from owns. */
 int tree_entry_copy(struct tree_entry *entry, const struct tree_entry *from, struct error *error) MUST_CHECK;
@@ -103,6 +111,10 @@ struct tree_tolerated {
  * privilege (EPERM) or support (EOPNOTSUPP) are counted there. The name may be left half done on an error. */
 int tree_entry_apply(int dir_fd, const char *name, const struct tree_entry *entry, struct tree_tolerated *tolerated,
                      struct error *error) MUST_CHECK;
+
+/* The same on an open descriptor of a file or folder (not O_PATH), which is faster; the entry's path is for messages. */
+int tree_entry_apply_fd(int fd, const struct tree_entry *entry, struct tree_tolerated *tolerated,
+                        struct error *error) MUST_CHECK;
 
 /* Makes name in dir_fd, which must not exist, as the entry's type with its link target or device numbers; a file is
  * made empty. Mode 0600 or 0700, nothing else is set: tree_entry_apply does. CSN_TREE_WRITE, CSN_NO_SPACE or
