@@ -114,65 +114,6 @@ out/check/%.tidy: %.c out/host/%.o .clang-tidy
 	@mv $@.new $@
 .PHONY: check-tidy
 
-out/licences/INDEX ## out/licences/: under which terms
-format: ## lays out the C files as .clang-format says
-	find tools tests -name "*.[ch]" | xargs clang-format -i
-needs: ## installs the distribution's packages that all this needs
-	@scripts/install-needs
-clean: ## removes out/; the cache stays
-	rm -rf out
-help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
-.PHONY: all tools image usb pxe run demo demo-rollback test test-long unit check bench sbom licences format needs clean help
-
-# What the program stands on, laid out in one folder for each toolchain. `parts` changes only when a part does.
-PARTS = $(LIBRARIES) musl linux-headers
-RECIPES := $(shell find $(PARTS:%=packages/%) -type f)
-out/sysroot/%/checked: $(RECIPES) scripts/sysroot | needs
-	scripts/fetch $(PARTS)
-	scripts/sysroot out/sysroot/$* $(LIBRARIES:%=%:$*)
-	@touch $@
-out/sysroot/%/parts: out/sysroot/%/checked
-	@:
-
-out/caisson: $(PROGRAM) out/sysroot/musl/parts
-	$(call q,LINK)$(MUSL_CC) $(MUSL_LDFLAGS) -o $@.debug $(PROGRAM) -Wl,--start-group $(LDLIBS) -Wl,--end-group
-	@strip -o $@ $@.debug
-out/musl/%.o: %.c out/sysroot/musl/parts Makefile
-	@mkdir -p $(@D)
-	$(call q,CC)$(MUSL_CC) $(MUSL_CFLAGS) -c -o $@ $<
-
-out/host/caisson: out/host/tools/caisson/main.o out/host/libcaisson.a
-	$(call q,LINK)$(HOST_CC) $(HOST_LDFLAGS) -o $@ $^ -Wl,--start-group $(LDLIBS) -Wl,--end-group
-out/host/libcaisson.a: $(MODULES)
-	@rm -f $@
-	$(call q,AR)ar qcsD $@ $(MODULES)
-out/host/%.o: %.c out/sysroot/host/parts Makefile
-	@mkdir -p $(@D)
-	$(call q,CC)$(HOST_CC) $(HOST_CFLAGS) -Itests/unit -c -o $@ $<
-
-# A line of a test may say `// wrap: fn fn` (calls of fn reach its __wrap_fn) or `// without: lib/clock` (it brings its own in
-# place of that module). Other .c files below tests/unit/ are helpers, for all tests.
-said = $(shell sed -n 's|^// $(1): ||p' tests/unit/$*.c)
-comma = ,
-$(UNITS): out/unit/%: out/host/tests/unit/%.o out/host/libcaisson.a $(HELPERS:%.c=out/host/%.o)
-	@mkdir -p $(@D)
-	$(call q,LINK)$(HOST_CC) $(HOST_LDFLAGS) -o $@ $< $(HELPERS:%.c=out/host/%.o) $(patsubst %,-Wl$(comma)--wrap=%,$(call said,wrap)) \
-		$(if $(call said,without),$(filter-out $(patsubst %,out/host/tools/%.o,$(call said,without)),$(MODULES)),out/host/libcaisson.a) \
-		-lcmocka -Wl,--start-group $(LDLIBS) -Wl,--end-group
-
-# clang-tidy and cppcheck, file by file, again only when a file or a header it reads has changed.
-TIDY := $(SOURCES:%.c=out/check/%.tidy)
-check-tidy: $(TIDY)
-out/check/%.tidy: %.c out/host/%.o .clang-tidy
-	@mkdir -p $(@D)
-	$(call q,TIDY)clang-tidy --quiet $< -- $(filter-out -f% -M% -O% -g,$(HOST_CFLAGS)) >$@.new 2>$@.log || { cat $@.new; exit 1; }
-	@mv $@.new $@
-.PHONY: check-tidy
-
-out/caisson.spdx.json: $(RECIPES) scripts/sbom
-	@mkdir -p $(@D)
-	scripts/sbom >$@
 out/licences/INDEX: $(wildcard packages/*/licence) scripts/licences LICENSE | out/sysroot/musl/checked
 	scripts/fetch
 	scripts/licences out/licences
