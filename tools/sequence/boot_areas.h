@@ -1,0 +1,23 @@
+/*
+ * boot_areas.h - what a server's disks hold outside of file systems and is needed to boot: partition tables, the gap behind
+ * the MBR, BIOS-boot partitions and the EFI system partition, copied into a folder so that the backup takes them along.
+ */
+#ifndef CAISSON_SEQUENCE_BOOT_AREAS_H
+#define CAISSON_SEQUENCE_BOOT_AREAS_H
+
+#include "sequence/run.h"
+
+#define BOOT_AREAS_NAME "/caisson-boot-areas" /* as recorded in the snapshot */
+
+struct boot_areas {
+    int folder_fd; /* -1: the server is a folder and has none */
+    char *path;
+};
+
+/* Files DISK-first-1MiB.img, DISK-last-1MiB.img, DISK-pN.img in a folder of the scratch place. Reads the disks only. */
+int boot_areas_collect(struct boot_areas *areas, const struct run *run, struct error *error) MUST_CHECK;
+
+/* Removes the folder. */
+void boot_areas_free(struct boot_areas *areas);
+
+#endif

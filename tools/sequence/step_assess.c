@@ -1,0 +1,114 @@
+/*
+ * step_assess.c - every check of assess/, with the old version's database running in a room. Nothing is left on the server.
+ */
+#include "sequence/steps.h"
+
+#include "lib/clock.h"
+#include "lib/json.h"
+#include "sequence/room.h"
+
+static const char *answer(void *context, const char *path)
+{
+    const struct run *run = context;
+    return job_answer(&run->job, path);
+}
+
+static const char *job_role(void *context, const char *role)
+{
+    const struct run *run = context;
+    return ini_get(&run->job.ini, "roles", role);
+}
+
+static int record_assessment(struct run *run, struct error *error)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = document == NULL ? NULL : assess_to_json(&run->assessment, document);
+    int result = fields == NULL ? error_set(error, CSN_MEMORY, "no memory for the assessment")
+                                : journal_append(&run->journal, "assessment", fields, error);
+    yyjson_mut_doc_free(document);
+    return result;
+}
+
+static int record_inventory(struct run *run, struct error *error)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    yyjson_mut_val *items = document == NULL ? NULL : inventory_to_json(&run->assessment.inventory, document);
+    char digest[65];
+    inventory_digest(&run->assessment.inventory, digest);
+    yyjson_mut_obj_add_str(document, fields, "when", "before");
+    yyjson_mut_obj_add_str(document, fields, "digest", digest);
+    int result = items == NULL || !yyjson_mut_obj_add_val(document, fields, "items", items)
+                     ? error_set(error, CSN_MEMORY, "no memory for the inventory")
+                     : journal_append(&run->journal, "inventory", fields, error);
+    yyjson_mut_doc_free(document);
+    return result;
+}
+
+/* The database must be at rest before a room starts a copy of it, else the room would recover it and hide that. */
+static int open_room(struct run *run, const struct site *site, struct room *room, struct query_target *database,
+                     struct error *error)
+{
+    struct room_binds none = {0};
+    if (run->cluster.data_path == NULL || run->cluster.control.state != CLUSTER_SHUT_DOWN || run->cluster.binaries == NULL) {
+        return 0;
+    }
+    if (room_open(run, site, &none, DATABASE_PRIVATE, room, error) != 0) {
+        return -1;
+    }
+    *database = room_database(room, run);
+    return 0;
+}
+
+static void show_findings(struct run *run)
+{
+    static const char *const words[] = {"remark", "warning", "BLOCKER"};
+    for (size_t i = 0; i < run->assessment.finding_count; i++) {
+        const struct finding *finding = &run->assessment.findings[i];
+        console_say(run->console, "  %s %s: %s%s", words[finding->severity], finding->check, finding->what,
+                    finding->accepted ? " (accepted by the job)" : "");
+    }
+}
+
+int step_assess(struct run *run, struct site *site, struct buffer *detail, struct error *error)
+{
+    struct room room = {0};
+    struct query_target database = {0};
+    struct error closing;
+    if (run_open_backup(run, error) != 0 || run_open_scratch(run, error) != 0 ||
+        target_fingerprint(&run->target, run->fingerprint, error) != 0 ||
+        open_room(run, site, &room, &database, error) != 0) {
+        return -1;
+    }
+    struct assess_subject subject = {
+        .target = &run->target,
+        .hops = run->hops,
+        .hop_count = run->hop_count,
+        .cluster = run->cluster.data_path == NULL ? NULL : &run->cluster,
+        .database = database.host == NULL ? NULL : &database,
+        .backup_path = run->backup_path,
+        .scratch_path = run->scratch_path,
+        .accepted = &run->job.accepted,
+        .answer = answer,
+        .role = job_role,
+        .context = run,
+        .progress = &run->console->progress,
+    };
+    assess_free(&run->assessment);
+    int result = assess_make(&subject, &run->assessment, error);
+    if (room_close(&room, result == 0 ? error : &closing) != 0) {
+        result = -1;
+    }
+    if (result != 0 || record_assessment(run, error) != 0 || record_inventory(run, error) != 0) {
+        return -1;
+    }
+    show_findings(run);
+    run->assessed_sec = clock_unix_sec();
+    size_t counts[3] = {0};
+    for (size_t i = 0; i < run->assessment.finding_count; i++) {
+        counts[run->assessment.findings[i].severity]++;
+    }
+    buffer_format(detail, "%zu blockers, %zu warnings, %zu remarks", counts[FINDING_BLOCKER], counts[FINDING_WARNING],
+                  counts[FINDING_REMARK]);
+    return assess_judge(&run->assessment, error);
+}
