@@ -46,9 +46,9 @@ demo: image ## a real server goes from one release to the next, start to end
 	tests/demo/run-demo
 demo-rollback: image ## the same with an upgrade that fails: the server comes back as it was
 	tests/demo/run-demo-rollback
-test: unit ## every test that fits an hour (ONLY=pattern: those whose name matches)
+test: tools unit ## every test that fits an hour (ONLY=pattern: those whose name matches)
 	tests/run
-test-long: unit ## the tests that do not
+test-long: tools unit ## the tests that do not
 	tests/run --long
 unit: $(UNITS) out/host/caisson ## builds the unit tests and out/host/caisson, with ASan and UBSan
 check: unit ## formatting, lint and layout, one line each
@@ -79,7 +79,12 @@ out/sysroot/%/checked: $(RECIPES) scripts/sysroot | needs
 out/sysroot/%/parts: out/sysroot/%/checked
 	@:
 
-out/caisson: $(PROGRAM) out/sysroot/musl/parts
+# Changes when a source file comes or goes.
+out/sources: needs
+	@mkdir -p out
+	@echo '$(SOURCES)' | cmp -s - $@ || echo '$(SOURCES)' >$@
+
+out/caisson: $(PROGRAM) out/sysroot/musl/parts out/sources
 	$(call q,LINK)$(MUSL_CC) $(MUSL_LDFLAGS) -o $@.debug $(PROGRAM) -Wl,--start-group $(LDLIBS) -Wl,--end-group
 	@strip -o $@ $@.debug
 out/musl/%.o: %.c out/sysroot/musl/parts Makefile
@@ -88,9 +93,10 @@ out/musl/%.o: %.c out/sysroot/musl/parts Makefile
 
 out/host/caisson: out/host/tools/caisson/main.o out/host/libcaisson.a
 	$(call q,LINK)$(HOST_CC) $(HOST_LDFLAGS) -o $@ $^ -Wl,--start-group $(LDLIBS) -Wl,--end-group
-out/host/libcaisson.a: $(MODULES)
+out/host/libcaisson.a: $(MODULES) out/sources
 	@rm -f $@
 	$(call q,AR)ar qcsD $@ $(MODULES)
+out/host/tests/%.o: WARNINGS += -Wno-missing-prototypes
 out/host/%.o: %.c out/sysroot/host/parts Makefile
 	@mkdir -p $(@D)
 	$(call q,CC)$(HOST_CC) $(HOST_CFLAGS) -Itests/unit -c -o $@ $<
@@ -105,7 +111,7 @@ $(UNITS): out/unit/%: out/host/tests/unit/%.o out/host/libcaisson.a $(HELPERS:%.
 		$(if $(call said,without),$(filter-out $(patsubst %,out/host/tools/%.o,$(call said,without)),$(MODULES)),out/host/libcaisson.a) \
 		-lcmocka -Wl,--start-group $(LDLIBS) -Wl,--end-group
 
-# clang-tidy and cppcheck, file by file, again only when a file or a header it reads has changed.
+# clang-tidy, file by file, again only when a file or a header it reads has changed.
 TIDY := $(SOURCES:%.c=out/check/%.tidy)
 check-tidy: $(TIDY)
 out/check/%.tidy: %.c out/host/%.o .clang-tidy
