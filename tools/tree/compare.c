@@ -252,17 +252,15 @@ int tree_compare_manifests(const struct tree_manifest *a, const struct tree_mani
     struct comparer comparer = {.options = options, .differ = differ, .context = context, .counts = counts};
     *counts = (struct tree_compare_counts){0};
     for (size_t i = 0, j = 0; i < a->count || j < b->count;) {
-        const struct tree_entry *one = i < a->count ? &a->entries[i] : NULL;
-        const struct tree_entry *other = j < b->count ? &b->entries[j] : NULL;
-        int order = one == NULL ? 1 : other == NULL ? -1 : tree_path_compare(one->path, other->path);
-        one = order <= 0 ? one : NULL;
-        other = order >= 0 ? other : NULL;
-        i += order <= 0 ? 1 : 0;
-        j += order >= 0 ? 1 : 0;
-        if (tree_path_matches(options->excludes, one != NULL ? one->path : other->path)) {
+        int order = i == a->count ? 1 : j == b->count ? -1 : tree_path_compare(a->entries[i].path, b->entries[j].path);
+        const struct tree_entry *one = order <= 0 ? &a->entries[i++] : NULL;
+        const struct tree_entry *other = order >= 0 ? &b->entries[j++] : NULL;
+        const char *path = one != NULL ? one->path : other != NULL ? other->path : "";
+        if (tree_path_matches(options->excludes, path)) {
             continue;
         }
-        if (judge(&comparer, one, other, order == 0 ? tree_entry_compare(one, other) : 0, error) != 0) {
+        unsigned aspects = one != NULL && other != NULL ? tree_entry_compare(one, other) : 0;
+        if (judge(&comparer, one, other, aspects, error) != 0) {
             return -1;
         }
     }

@@ -119,8 +119,8 @@ int tree_copy_content(int from_fd, int to_fd, const char *name, uint64_t *copied
     }
     struct content content = {.from_fd = from_fd, .to_fd = to_fd, .name = name};
     bool may_have_holes = status.st_blocks < (status.st_size + 511) / 512;
-    int result = may_have_holes ? copy_sparse(&content, status.st_size, error)
-                                : copy_range(&content, 0, status.st_size, error);
+    int result =
+        may_have_holes ? copy_sparse(&content, status.st_size, error) : copy_range(&content, 0, status.st_size, error);
     /* Also makes room for a hole at the end. */
     if (result == 0 && may_have_holes && ftruncate(to_fd, status.st_size) != 0) {
         result = error_system(error, tree_error_code(CSN_TREE_WRITE), "writing the copy of %s", name);

@@ -156,8 +156,8 @@ static int copy_visit(void *context, const struct tree_visit *visit, struct erro
             return link_again(copier, first, entry, name, error);
         }
     }
-    int result = entry->type == TREE_FILE ? copy_file(copier, visit, name, error)
-                                          : copy_other(copier, entry, name, error);
+    int result =
+        entry->type == TREE_FILE ? copy_file(copier, visit, name, error) : copy_other(copier, entry, name, error);
     tell(copier, entry);
     return result;
 }

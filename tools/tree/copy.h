@@ -18,21 +18,21 @@
 #include "tree/links.h"
 
 struct tree_copy_options {
-    bool one_file_system;           /* mount points inside become empty folders */
-    bool into_existing;             /* the destination is an empty folder that is there (a mount point) */
-    bool tolerate_refusals;         /* for use without root: count what may not be kept instead of failing */
-    bool leave_unsynced;            /* the caller syncs; else all is durable when 0 is returned */
-    uint64_t total_bytes;           /* for the progress; 0: not known */
+    bool one_file_system;   /* mount points inside become empty folders */
+    bool into_existing;     /* the destination is an empty folder that is there (a mount point) */
+    bool tolerate_refusals; /* for use without root: count what may not be kept instead of failing */
+    bool leave_unsynced;    /* the caller syncs; else all is durable when 0 is returned */
+    uint64_t total_bytes;   /* for the progress; 0: not known */
     uint64_t total_items;
     const struct strings *excludes; /* patterns of path.h */
 };
 
 struct tree_copy_report {
-    uint64_t items;            /* names made */
-    uint64_t files;            /* with content of their own */
-    uint64_t hardlinks;        /* further names of files made before */
-    uint64_t copied_bytes;     /* read and written (holes not counted) */
-    uint64_t shared_bytes;     /* of files cloned without copying */
+    uint64_t items;        /* names made */
+    uint64_t files;        /* with content of their own */
+    uint64_t hardlinks;    /* further names of files made before */
+    uint64_t copied_bytes; /* read and written (holes not counted) */
+    uint64_t shared_bytes; /* of files cloned without copying */
     struct tree_tolerated tolerated;
 };
 

@@ -76,7 +76,8 @@ static int read_target(struct tree_entry *entry, int dir_fd, const char *name, c
         return error_system(error, errno == ENOENT ? CSN_NOT_FOUND : CSN_TREE_READ, "reading the link %s", path);
     }
     if ((size_t)length >= sizeof target) {
-        return error_set(error, CSN_TREE_READ, "reading the link %s: its target is longer than %d bytes", path, PATH_MAX);
+        return error_set(error, CSN_TREE_READ, "reading the link %s: its target is longer than %d bytes", path,
+                         PATH_MAX);
     }
     entry->link_target = strndup(target, (size_t)length);
     if (entry->link_target == NULL) {
@@ -264,8 +265,8 @@ unsigned tree_entry_compare(const struct tree_entry *a, const struct tree_entry 
 const char *tree_type_name(enum tree_type type)
 {
     static const char *const names[] = {
-        [TREE_FILE] = "file", [TREE_FOLDER] = "folder", [TREE_LINK] = "link",
-        [TREE_FIFO] = "fifo", [TREE_SOCKET] = "socket", [TREE_CHARACTER] = "character device",
+        [TREE_FILE] = "file",          [TREE_FOLDER] = "folder", [TREE_LINK] = "link",
+        [TREE_FIFO] = "fifo",          [TREE_SOCKET] = "socket", [TREE_CHARACTER] = "character device",
         [TREE_BLOCK] = "block device",
     };
     return (size_t)type < sizeof names / sizeof names[0] ? names[type] : "unknown";
@@ -273,7 +274,7 @@ const char *tree_type_name(enum tree_type type)
 
 void tree_aspects_text(unsigned aspects, char *text, size_t size_bytes)
 {
-    static const char *const names[] = {"type",  "content", "target", "device",     "mode",          "owner",
+    static const char *const names[] = {"type",  "content", "target",     "device",        "mode",          "owner",
                                         "mtime", "xattrs",  "hard links", "only in first", "only in second"};
     size_t used = (size_t)snprintf(text, size_bytes, "%s", aspects == 0 ? "nothing" : "");
     for (size_t i = 0; i < sizeof names / sizeof names[0] && used < size_bytes; i++) {

@@ -62,10 +62,10 @@ struct tree_entry {
     uint64_t dev;        /* makedev() form; with ino it identifies a file while its file system stays mounted */
     uint64_t ino;
     uint64_t nlink;
-    uint64_t mount_id; /* 0 where the kernel does not tell */
+    uint64_t mount_id;     /* 0 where the kernel does not tell */
     uint32_t device_major; /* of TREE_CHARACTER and TREE_BLOCK */
     uint32_t device_minor;
-    char *link_target; /* of TREE_LINK, else NULL */
+    char *link_target;         /* of TREE_LINK, else NULL */
     struct tree_xattr *xattrs; /* sorted by name; NULL if none */
     size_t xattr_count;
     bool has_digest; /* of a file's content; size_bytes alone counts as known CONTENT too */
@@ -113,8 +113,8 @@ int tree_entry_apply(int dir_fd, const char *name, const struct tree_entry *entr
                      struct error *error) MUST_CHECK;
 
 /* The same on an open descriptor of a file or folder (not O_PATH), which is faster; the entry's path is for messages. */
-int tree_entry_apply_fd(int fd, const struct tree_entry *entry, struct tree_tolerated *tolerated,
-                        struct error *error) MUST_CHECK;
+int tree_entry_apply_fd(int fd, const struct tree_entry *entry, struct tree_tolerated *tolerated, struct error *error)
+    MUST_CHECK;
 
 /* Makes name in dir_fd, which must not exist, as the entry's type with its link target or device numbers; a file is
  * made empty. Mode 0600 or 0700, nothing else is set: tree_entry_apply does. CSN_TREE_WRITE, CSN_NO_SPACE or

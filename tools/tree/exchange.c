@@ -15,21 +15,19 @@
 static int rename_error(const char *doing, const char *a, const char *b, struct error *error)
 {
     switch (errno) {
-    case ENOENT:
-        return error_set(error, CSN_NOT_FOUND, "%s %s and %s: one of the two is not there", doing, a, b);
+    case ENOENT: return error_set(error, CSN_NOT_FOUND, "%s %s and %s: one of the two is not there", doing, a, b);
     case EXDEV:
-        return error_set(error, CSN_TREE_RENAME,
-                         "%s %s and %s: they lie on different file systems or mounts (or a folder of an overlay's lower "
-                         "layer, without redirect_dir=on)",
-                         doing, a, b);
+        return error_set(
+            error, CSN_TREE_RENAME,
+            "%s %s and %s: they lie on different file systems or mounts (or a folder of an overlay's lower "
+            "layer, without redirect_dir=on)",
+            doing, a, b);
     case EINVAL:
         return error_set(error, CSN_TREE_RENAME,
                          "%s %s and %s: this file system cannot do it in one step, or one lies inside the other", doing,
                          a, b);
-    case EEXIST:
-        return error_set(error, CSN_TREE_RENAME, "%s %s and %s: the second is there already", doing, a, b);
-    case EBUSY:
-        return error_set(error, CSN_TREE_RENAME, "%s %s and %s: one of the two is a mount point", doing, a, b);
+    case EEXIST: return error_set(error, CSN_TREE_RENAME, "%s %s and %s: the second is there already", doing, a, b);
+    case EBUSY: return error_set(error, CSN_TREE_RENAME, "%s %s and %s: one of the two is a mount point", doing, a, b);
     default: return error_system(error, CSN_TREE_RENAME, "%s %s and %s", doing, a, b);
     }
 }

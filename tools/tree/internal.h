@@ -5,6 +5,7 @@
 #ifndef CAISSON_TREE_INTERNAL_H
 #define CAISSON_TREE_INTERNAL_H
 
+#include "lib/buffer.h"
 #include "tree/entry.h"
 
 /* tree_entry_read, but entry->path stays NULL and path is only for messages. */
@@ -34,15 +35,27 @@ void tree_place_name(struct tree_place *place, int dir_fd, const char *name);
 void tree_place_fd(struct tree_place *place, int fd);
 
 /* All readable xattrs, sorted. path is for messages. */
-int tree_xattrs_read(struct tree_entry *entry, const struct tree_place *place, const char *path,
-                     struct error *error) MUST_CHECK;
+int tree_xattrs_read(struct tree_entry *entry, const struct tree_place *place, const char *path, struct error *error)
+    MUST_CHECK;
 
 /* Makes the place's xattrs exactly those of entry. */
-int tree_xattrs_apply(const struct tree_place *place, const struct tree_entry *entry,
-                      struct tree_tolerated *tolerated, struct error *error) MUST_CHECK;
+int tree_xattrs_apply(const struct tree_place *place, const struct tree_entry *entry, struct tree_tolerated *tolerated,
+                      struct error *error) MUST_CHECK;
 
 /* Removes ACLs inherited from the folder above. */
 int tree_xattrs_remove_acls(const struct tree_place *place, const char *path, struct error *error) MUST_CHECK;
+
+/* The names in one folder, in order. Start with {0}; the memory is used again for the next folder. */
+struct tree_names {
+    struct buffer text; /* one after another, each with its NUL */
+    size_t *offsets;    /* into text, sorted */
+    size_t allocated;
+    size_t count;
+    size_t next;
+};
+int tree_names_list(struct tree_names *names, int folder_fd, const char *path, struct error *error) MUST_CHECK;
+const char *tree_names_next(struct tree_names *names); /* NULL at the end */
+void tree_names_free(struct tree_names *names);
 
 /* The open folders along a path that goes down and up. Only the lowest few are kept open; one above is opened again through
  * ".." when it is needed and has to be the same folder then. Rung 0 always stays open. */

@@ -115,8 +115,8 @@ static int add_digest(struct scanner *scanner, const struct tree_visit *visit, s
     if (fd < 0) {
         return -1;
     }
-    int result = tree_digest_with(fd, entry->path, scanner->buffer, TREE_READ_BYTES, entry->digest,
-                                  &scanner->read_bytes, error);
+    int result =
+        tree_digest_with(fd, entry->path, scanner->buffer, TREE_READ_BYTES, entry->digest, &scanner->read_bytes, error);
     if (result == 0) {
         result = tree_entry_still(fd, entry, error);
     }

@@ -25,8 +25,8 @@ struct tree_manifest {
 };
 
 /* What a program's manifest carries, and what a tree's. */
-#define TREE_MANIFEST_PROGRAM                                                                                         \
-    (TREE_ASPECT_TYPE | TREE_ASPECT_CONTENT | TREE_ASPECT_TARGET | TREE_ASPECT_DEVICE | TREE_ASPECT_MODE |            \
+#define TREE_MANIFEST_PROGRAM                                                                                          \
+    (TREE_ASPECT_TYPE | TREE_ASPECT_CONTENT | TREE_ASPECT_TARGET | TREE_ASPECT_DEVICE | TREE_ASPECT_MODE |             \
      TREE_ASPECT_OWNER)
 #define TREE_MANIFEST_ALL (TREE_MANIFEST_PROGRAM | TREE_ASPECT_MTIME)
 
@@ -42,8 +42,8 @@ struct tree_scan_options {
 /* Adds path below root_fd (resolved as lib/root.h does) and everything in it to *manifest, which starts as {0}.
  * CSN_NOT_FOUND, CSN_TREE_READ (also for a file that changed while it was read), CSN_MEMORY. */
 int tree_manifest_scan(struct tree_manifest *manifest, int root_fd, const char *path,
-                       const struct tree_scan_options *options, const struct progress *progress,
-                       struct error *error) MUST_CHECK;
+                       const struct tree_scan_options *options, const struct progress *progress, struct error *error)
+    MUST_CHECK;
 
 /* Reads mtree text. Order does not matter. Refuses with CSN_TREE_MANIFEST: more than limit_entries, "..", absolute or
  * otherwise unsound paths, a path twice, a type that is not one of tree_type, an entry without a type, a digest of the
@@ -52,8 +52,8 @@ int tree_manifest_read(struct tree_manifest *manifest, const char *name, const v
                        size_t limit_entries, struct error *error) MUST_CHECK;
 
 /* Appends the manifest as mtree: one line an entry with what is in aspects (set of tree_aspect) and known. */
-int tree_manifest_write(struct tree_manifest *manifest, unsigned aspects, struct buffer *text,
-                        struct error *error) MUST_CHECK;
+int tree_manifest_write(struct tree_manifest *manifest, unsigned aspects, struct buffer *text, struct error *error)
+    MUST_CHECK;
 
 /* The root hash: SHA-256 of what tree_manifest_write would write with these aspects. */
 int tree_manifest_hash(struct tree_manifest *manifest, unsigned aspects, uint8_t digest[SHA256_SIZE],
@@ -74,7 +74,7 @@ uint64_t tree_manifest_size_bytes(const struct tree_manifest *manifest);
 void tree_manifest_free(struct tree_manifest *manifest);
 
 /* SHA-256 of a file's content from its position to its end; *read_bytes is added to (NULL allowed). CSN_TREE_READ. */
-int tree_digest_fd(int fd, const char *name, uint8_t digest[SHA256_SIZE], uint64_t *read_bytes,
-                   struct error *error) MUST_CHECK;
+int tree_digest_fd(int fd, const char *name, uint8_t digest[SHA256_SIZE], uint64_t *read_bytes, struct error *error)
+    MUST_CHECK;
 
 #endif

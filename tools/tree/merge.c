@@ -82,8 +82,8 @@ static int check_digest(const struct tree_entry *entry, const char *whose, struc
 static int judge_item(struct tree_merge *merge, struct tree_merge_item *item, bool has_before,
                       const struct strings *keep, struct error *error)
 {
-    item->is_executable = item->site != NULL && item->site->type == TREE_FILE &&
-                          tree_is_executable(item->path, item->site->mode);
+    item->is_executable =
+        item->site != NULL && item->site->type == TREE_FILE && tree_is_executable(item->path, item->site->mode);
     if (tree_path_matches(keep, item->path)) {
         item->content = TREE_CHANGE_KEPT;
         item->attributes = TREE_CHANGE_NONE;
@@ -102,8 +102,8 @@ static int judge_item(struct tree_merge *merge, struct tree_merge_item *item, bo
     }
     merge->content_counts[item->content]++;
     merge->attribute_counts[item->attributes]++;
-    bool is_nobodys = item->content == TREE_CHANGE_FOREIGN ||
-                      (item->content == TREE_CHANGE_UNKNOWN && item->after == NULL);
+    bool is_nobodys =
+        item->content == TREE_CHANGE_FOREIGN || (item->content == TREE_CHANGE_UNKNOWN && item->after == NULL);
     merge->foreign_executables += is_nobodys && item->is_executable ? 1 : 0;
     return 0;
 }
@@ -195,8 +195,8 @@ const char *tree_change_name(enum tree_change change)
 
 bool tree_is_executable(const char *path, unsigned mode)
 {
-    static const char *const endings[] = {"php", "phtml", "phar", "inc",  "jsp", "jspx", "jspf", "jar",
-                                          "war", "class", "sh",   "bash", "pl",  "pm",   "py",   "rb",
+    static const char *const endings[] = {"php", "phtml", "phar", "inc",  "jsp", "jspx", "jspf",    "jar",
+                                          "war", "class", "sh",   "bash", "pl",  "pm",   "py",      "rb",
                                           "cgi", "fcgi",  "so",   "exe",  "asp", "aspx", "htaccess"};
     if ((mode & 0111) != 0) {
         return true;

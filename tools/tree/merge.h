@@ -31,14 +31,15 @@ enum tree_change {
 };
 
 struct tree_merge_item {
-    const char *path;               /* owned by one of the manifests */
+    const char *path;                /* owned by one of the manifests */
     const struct tree_entry *before; /* in the vendor's old manifest, or NULL */
     const struct tree_entry *site;   /* on the server, or NULL */
     const struct tree_entry *after;  /* in the vendor's new manifest, or NULL */
     enum tree_change content;
-    enum tree_change attributes;    /* NONE, VENDOR_CHANGED, SITE_CHANGED, BOTH_SAME, CONFLICT or UNKNOWN; NONE where a side
+    enum tree_change
+        attributes;     /* NONE, VENDOR_CHANGED, SITE_CHANGED, BOTH_SAME, CONFLICT or UNKNOWN; NONE where a side
                                        lacks the path or the type differs */
-    bool is_executable;             /* a file on the server that a server might run: mode x, or a script by its name */
+    bool is_executable; /* a file on the server that a server might run: mode x, or a script by its name */
 };
 
 struct tree_merge {

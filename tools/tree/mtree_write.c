@@ -6,7 +6,7 @@
 /* libarchive's own mtree writer cannot be given a digest, only content to hash; these lines are what it would write. */
 
 static const char *const type_words[] = {
-    [TREE_FILE] = "file", [TREE_FOLDER] = "dir", [TREE_LINK] = "link", [TREE_FIFO] = "fifo",
+    [TREE_FILE] = "file",     [TREE_FOLDER] = "dir",     [TREE_LINK] = "link",   [TREE_FIFO] = "fifo",
     [TREE_SOCKET] = "socket", [TREE_CHARACTER] = "char", [TREE_BLOCK] = "block",
 };
 

@@ -72,7 +72,8 @@ static int refuse_mount_point(int dir_fd, const char *name, const char *path, st
     }
     bool is_mount = holder.mount_id != 0 ? holder.mount_id != top.mount_id : holder.dev != top.dev;
     tree_entry_free(&top);
-    return is_mount ? error_set(error, CSN_TREE_WRITE, "removing %s: it is a mount point; nothing was removed", path) : 0;
+    return is_mount ? error_set(error, CSN_TREE_WRITE, "removing %s: it is a mount point; nothing was removed", path)
+                    : 0;
 }
 
 int tree_remove(int root_fd, const char *path, const struct progress *progress, struct error *error)

@@ -1,13 +1,9 @@
 #include "tree/walk.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "lib/buffer.h"
 #include "lib/file.h"
@@ -15,18 +11,11 @@
 #include "tree/internal.h"
 #include "tree/path.h"
 
-#define LISTING_BYTES 32768
-#define KEPT_BYTES 1048576 /* a larger list of names is not kept for the next folder */
-
-/* A folder on the way down: its entry, and the names in it that are still to come. */
+/* A folder on the way down. */
 struct level {
     struct tree_entry entry; /* its path is NULL: the walker's buffer has it */
     size_t path_bytes;       /* length of its path */
-    struct buffer names;     /* one after another, each with its NUL */
-    size_t *offsets;         /* into names, sorted */
-    size_t allocated;
-    size_t count;
-    size_t next;
+    struct tree_names names; /* those still to come */
 };
 
 struct tree_walker {
@@ -42,16 +31,6 @@ struct tree_walker {
     struct tree_entry current; /* the one shown last; its path is the buffer's */
     bool is_started;
     bool is_entering; /* current is a folder that comes next */
-    char listing[LISTING_BYTES] __attribute__((aligned(8)));
-};
-
-/* What getdents64(2) gives; musl and glibc disagree about a name for it. */
-struct listed {
-    uint64_t ino;
-    int64_t offset;
-    unsigned short size_bytes;
-    unsigned char kind;
-    char name[];
 };
 
 /* The path at hand for a message: that of the start has no name of its own. */
@@ -64,60 +43,6 @@ static void drop_current(struct tree_walker *walker)
 {
     walker->current.path = NULL;
     tree_entry_free(&walker->current);
-}
-
-static int by_name(const void *a, const void *b, void *names)
-{
-    return strcmp((const char *)names + *(const size_t *)a, (const char *)names + *(const size_t *)b);
-}
-
-static int add_name(struct level *level, const char *name, struct error *error)
-{
-    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
-        return 0;
-    }
-    if (level->count == level->allocated) {
-        size_t allocated = level->allocated == 0 ? 64 : level->allocated * 2;
-        size_t *offsets = realloc(level->offsets, allocated * sizeof *offsets);
-        if (offsets == NULL) {
-            return error_set(error, CSN_MEMORY, "no memory for a folder of %zu names", allocated);
-        }
-        level->offsets = offsets;
-        level->allocated = allocated;
-    }
-    level->offsets[level->count++] = level->names.size;
-    buffer_append(&level->names, name, strlen(name) + 1);
-    return buffer_check(&level->names, error);
-}
-
-static int list_folder(struct tree_walker *walker, struct level *level, struct error *error)
-{
-    buffer_clear(&level->names);
-    level->count = 0;
-    level->next = 0;
-    for (;;) {
-        long got = syscall(SYS_getdents64, tree_ladder_fd(&walker->ladder), walker->listing, sizeof walker->listing);
-        if (got < 0 && errno == ENOENT) {
-            got = 0; /* the folder was removed while it was open: nothing is in it */
-        }
-        if (got < 0) {
-            return error_system(error, CSN_TREE_READ, "listing the folder %s", shown(walker));
-        }
-        if (got == 0) {
-            break;
-        }
-        for (long at = 0; at < got;) {
-            const struct listed *listed = (const struct listed *)(const void *)(walker->listing + at);
-            if (add_name(level, listed->name, error) != 0) {
-                return -1;
-            }
-            at += listed->size_bytes;
-        }
-    }
-    if (level->count > 1) {
-        qsort_r(level->offsets, level->count, sizeof *level->offsets, by_name, level->names.data);
-    }
-    return 0;
 }
 
 static int grow_levels(struct tree_walker *walker, struct error *error)
@@ -183,7 +108,7 @@ static int enter(struct tree_walker *walker, struct error *error)
     level->entry.path = NULL;
     walker->current = (struct tree_entry){0};
     level->path_bytes = walker->path.size;
-    return list_folder(walker, level, error);
+    return tree_names_list(&level->names, tree_ladder_fd(&walker->ladder), shown(walker), error);
 }
 
 static void cut_path(struct tree_walker *walker, size_t size_bytes)
@@ -199,12 +124,6 @@ static int leave(struct tree_walker *walker, struct error *error)
     cut_path(walker, level->path_bytes);
     walker->current = level->entry;
     level->entry = (struct tree_entry){0};
-    if (level->names.allocated > KEPT_BYTES) {
-        buffer_free(&level->names);
-        free(level->offsets);
-        level->offsets = NULL;
-        level->allocated = 0;
-    }
     return tree_ladder_leave(&walker->ladder, shown(walker), error);
 }
 
@@ -254,7 +173,8 @@ int tree_walker_next(struct tree_walker *walker, struct tree_visit *visit, struc
     while (walker->depth > 0) {
         struct level *level = &walker->levels[walker->depth - 1];
         cut_path(walker, level->path_bytes);
-        if (level->next == level->count) {
+        const char *name = tree_names_next(&level->names);
+        if (name == NULL) {
             if (leave(walker, error) != 0) {
                 return -1;
             }
@@ -264,7 +184,6 @@ int tree_walker_next(struct tree_walker *walker, struct tree_visit *visit, struc
             drop_current(walker);
             continue;
         }
-        const char *name = level->names.data + level->offsets[level->next++];
         if (level->path_bytes > 0) {
             buffer_append(&walker->path, "/", 1);
         }
@@ -339,8 +258,7 @@ void tree_walker_close(struct tree_walker *walker)
     drop_current(walker);
     for (size_t i = 0; i < walker->allocated; i++) {
         tree_entry_free(&walker->levels[i].entry);
-        buffer_free(&walker->levels[i].names);
-        free(walker->levels[i].offsets);
+        tree_names_free(&walker->levels[i].names);
     }
     free(walker->levels);
     tree_ladder_free(&walker->ladder);

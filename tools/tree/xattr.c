@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,8 +112,8 @@ static int read_value(struct tree_xattr *xattr, const struct tree_place *place, 
             }
         }
         if (errno != ERANGE) { /* ERANGE: it grew in between */
-            return error_system(error, errno == ENOENT ? CSN_NOT_FOUND : CSN_TREE_READ, "reading the attribute %s of %s",
-                                xattr->name, path);
+            return error_system(error, errno == ENOENT ? CSN_NOT_FOUND : CSN_TREE_READ,
+                                "reading the attribute %s of %s", xattr->name, path);
         }
     }
 }
@@ -189,8 +190,8 @@ static int remove_others(const struct tree_place *place, const struct tree_entry
     }
     int result = 0;
     for (const char *name = list; name < list + size && result == 0; name += strlen(name) + 1) {
-        bool is_removable = is_ours(name) &&
-                            (strncmp(name, "security.", 9) != 0 || strcmp(name, "security.capability") == 0);
+        bool is_removable =
+            is_ours(name) && (strncmp(name, "security.", 9) != 0 || strcmp(name, "security.capability") == 0);
         if (!is_removable || find(entry, name) != NULL || remove_at(place, name) == 0 || errno == ENODATA) {
             continue;
         }
