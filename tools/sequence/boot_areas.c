@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "lib/file.h"
-#include "tree/remove.h"
+#include "sequence/media.h"
 
 #define MEBIBYTE ((uint64_t)1 << 20)
 #define ESP_LIMIT (1024 * MEBIBYTE)
@@ -124,7 +124,7 @@ void boot_areas_free(struct boot_areas *areas)
     file_drop(&areas->folder_fd);
     if (areas->path != NULL) {
         struct error ignored;
-        (void)!tree_remove(AT_FDCWD, areas->path, NULL, &ignored);
+        (void)!media_remove(areas->path, NULL, &ignored);
     }
     free(areas->path);
     *areas = (struct boot_areas){.folder_fd = -1};

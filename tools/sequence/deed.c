@@ -333,6 +333,12 @@ int deed_undo_quick(const struct deed_place *place, struct error *error)
     return undo(place, FENCE, NULL, NULL, error);
 }
 
+int deed_drop(const struct deed_place *place, const char *path, const struct progress *progress, struct error *error)
+{
+    int64_t seq = find_open_intent(place, "create", path);
+    return seq == 0 ? 0 : undo_one(place, journal_record(place->journal, (size_t)seq - 1), progress, error);
+}
+
 int deed_undo_step(const struct deed_place *place, const char *step, struct error *error)
 {
     return undo(place, OF_STEP, step, NULL, error);

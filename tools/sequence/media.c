@@ -11,6 +11,7 @@
 #include "lib/file.h"
 #include "target/disk.h"
 #include "target/mount.h"
+#include "tree/remove.h"
 
 /* File systems a backup disk may have, with what their mount wants. */
 static const struct {
@@ -108,4 +109,12 @@ bool media_carries_overlays(const char *folder)
     default:
         return false;
     }
+}
+
+int media_remove(const char *path, const struct progress *progress, struct error *error)
+{
+    int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = root_fd < 0 ? error_system(error, CSN_IO, "opening /") : tree_remove(root_fd, path, progress, error);
+    file_drop(&root_fd);
+    return result;
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "lib/error.h"
+#include "lib/progress.h"
 #include "target/protect.h"
 
 /* Mounts the disk or partition that name means (as in disks_find) at path, for writing; its protection is lifted (protect
@@ -17,5 +18,8 @@ int media_unmount(const char *path, struct error *error) MUST_CHECK;
 
 /* True if overlays can be written to the file system of this folder. */
 bool media_carries_overlays(const char *folder);
+
+/* Removes a folder of this machine with all in it (a scratch folder); what is not there is fine. */
+int media_remove(const char *path, const struct progress *progress, struct error *error) MUST_CHECK;
 
 #endif

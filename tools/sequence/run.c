@@ -12,7 +12,6 @@
 #include "lib/file.h"
 #include "lib/root.h"
 #include "sequence/media.h"
-#include "tree/remove.h"
 
 #define BACKUP_MOUNT "/run/caisson/backup"
 #define PROFILES_FOLDER "/etc/caisson/profiles"
@@ -430,7 +429,7 @@ int run_close(struct run *run, struct error *error)
         note_first(target_close(&run->target, &now), &result, error, &now);
     }
     if (run->scratch_path != NULL) {
-        note_first(tree_remove(AT_FDCWD, run->scratch_path, &run->console->progress, &now), &result, error, &now);
+        note_first(media_remove(run->scratch_path, &run->console->progress, &now), &result, error, &now);
     }
     journal_free(&run->journal);
     evidence_close(&run->evidence);

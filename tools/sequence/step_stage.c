@@ -1,0 +1,381 @@
+/*
+ * step_stage.c - the new program tree beside the old, a clone of the database beside the old, migrated there hop by hop.
+ *
+ * Every path made is a deed first. The migrations run in a room where the staged tree, the clone and the copies of the
+ * configuration stand at their real paths: nothing of the old version is touched.
+ */
+#include "sequence/steps.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "database/clone.h"
+#include "database/migrate.h"
+#include "lib/clock.h"
+#include "lib/file.h"
+#include "lib/json.h"
+#include "lib/root.h"
+#include "sequence/carry.h"
+#include "sequence/checks.h"
+#include "sequence/plan.h"
+#include "sequence/room.h"
+#include "target/accounts.h"
+#include "tree/compare.h"
+#include "tree/copy.h"
+
+#define SQL_LIMIT ((size_t)256 << 20)
+#define OUTPUT_KEPT 4000
+#define MIGRATION_FOLDER "/run/caisson-migrations"
+
+struct staging {
+    struct run *run;
+    struct site *site;
+    char *program;             /* where the present hop's tree stands */
+    struct clone_plan clone;
+    struct strings configs;        /* configuration outside of the program tree and the cluster */
+    struct strings config_copies;  /* by the same index */
+};
+
+/* --- what stands beside -------------------------------------------------------------------------------------------- */
+
+static int find_owner(const struct staging *staging, const struct package *package, uid_t *uid, gid_t *gid, struct error *error)
+{
+    struct account account;
+    *uid = (uid_t)-1;
+    *gid = (gid_t)-1;
+    if (package->owner != NULL) {
+        if (account_find(staging->site->place.root_fd, package->owner, &account, error) != 0) {
+            return -1;
+        }
+        *uid = account.uid;
+    }
+    return package->group == NULL ? 0 : account_find_group(staging->site->place.root_fd, package->group, gid, error);
+}
+
+/* The hop's tree; of the last one with the site's own in it. */
+static int stage_program(struct staging *staging, size_t hop, struct error *error)
+{
+    struct run *run = staging->run;
+    const struct deed_place *place = &staging->site->place;
+    const struct package *package = run->hops[hop];
+    bool last = hop + 1 == run->hop_count;
+    struct buffer name = {0};
+    buffer_string(&name, run->target.installation.program_root);
+    if (!last) {
+        buffer_format(&name, ".hop%zu", hop + 1);
+    }
+    free(staging->program);
+    staging->program = run_staged_path(run, buffer_text(&name), error);
+    buffer_clear(&name);
+    buffer_format(&name, "%s.unpacking", staging->program == NULL ? "" : staging->program);
+    uid_t uid;
+    gid_t gid;
+    int64_t unpacking_seq;
+    int64_t seq;
+    int result = -1;
+    if (staging->program != NULL && find_owner(staging, package, &uid, &gid, error) == 0 &&
+        deed_create_begin(place, buffer_text(&name), &unpacking_seq, error) == 0 &&
+        deed_create_begin(place, staging->program, &seq, error) == 0 &&
+        package_unpack_tree(package, place->root_fd, staging->program, uid, gid, &run->console->progress, error) == 0 &&
+        carry_over(run, staging->site, staging->program, !last, error) == 0) {
+        syncfs(place->root_fd);
+        result = deed_create_end(place, seq, error);
+    }
+    buffer_free(&name);
+    return result;
+}
+
+static int stage_cluster(struct staging *staging, struct error *error)
+{
+    struct run *run = staging->run;
+    const struct deed_place *place = &staging->site->place;
+    if (run->cluster.data_path == NULL) {
+        return 0;
+    }
+    char *suffix = run_staged_path(run, "", error);
+    int result = suffix == NULL ? -1 : clone_plan(place->root_fd, &run->cluster, suffix, &staging->clone, error);
+    free(suffix);
+    int64_t seqs[64];
+    if (result == 0 && staging->clone.pair_count > sizeof seqs / sizeof seqs[0]) {
+        return error_set(error, CSN_TARGET_PROFILE, "the cluster has more than %zu folders elsewhere", sizeof seqs / sizeof seqs[0]);
+    }
+    for (size_t i = 0; result == 0 && i < staging->clone.pair_count; i++) {
+        result = deed_create_begin(place, staging->clone.pairs[i].copy, &seqs[i], error);
+    }
+    if (result == 0) {
+        result = clone_make(place->root_fd, &run->cluster, &staging->clone, &run->console->progress, error);
+    }
+    for (size_t i = 0; result == 0 && i < staging->clone.pair_count; i++) {
+        result = deed_create_end(place, seqs[i], error);
+    }
+    return result;
+}
+
+/* A migration may rewrite the configuration: it gets copies, and those it changed are switched with the rest. */
+static int stage_configuration(struct staging *staging, struct error *error)
+{
+    struct run *run = staging->run;
+    const struct deed_place *place = &staging->site->place;
+    const struct strings *paths = &run->target.profile->configuration;
+    for (size_t i = 0; i < paths->count; i++) {
+        const char *path = paths->items[i];
+        if (!root_exists(place->root_fd, path) || path_is_inside(path, run->target.installation.program_root)) {
+            continue;
+        }
+        char *copy = run_staged_path(run, path, error);
+        struct tree_copy_options options = {0};
+        int64_t seq;
+        int result = -1;
+        if (copy != NULL && deed_create_begin(place, copy, &seq, error) == 0 &&
+            tree_copy(place->root_fd, path, place->root_fd, copy, &options, NULL, NULL, error) == 0 &&
+            deed_create_end(place, seq, error) == 0 && strings_add(&staging->configs, path, error) == 0) {
+            result = strings_add(&staging->config_copies, copy, error);
+        }
+        free(copy);
+        if (result != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int bind_all(const struct staging *staging, struct room_binds *binds, struct error *error)
+{
+    const char *root = staging->site->root_path;
+    if (room_bind(binds, root, staging->program, staging->run->target.installation.program_root, error) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < staging->clone.pair_count; i++) {
+        if (room_bind(binds, root, staging->clone.pairs[i].copy, staging->clone.pairs[i].original, error) != 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < staging->configs.count; i++) {
+        if (room_bind(binds, root, staging->config_copies.items[i], staging->configs.items[i], error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* --- migrations ---------------------------------------------------------------------------------------------------- */
+
+/* New objects must belong to whom the old ones belong to: the owner of the database. */
+static int database_owner(const struct query_target *target, struct buffer *owner, struct error *error)
+{
+    struct query_session *session = NULL;
+    int result = query_open(target, 0, &session, error);
+    if (result == 0) {
+        result = query_value(session, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()", NULL,
+                             owner, error);
+    }
+    query_close(session);
+    return result;
+}
+
+static int run_sql(struct room *room, const struct staging *staging, const struct package *package,
+                   const struct package_migration *migration, struct buffer *output, struct error *error)
+{
+    struct query_target target = room_database(room, staging->run);
+    struct buffer text = {0};
+    struct buffer owner = {0};
+    int result = -1;
+    if (target.host == NULL) {
+        error_set(error, CSN_PACKAGE_CONTENT, "the migration %s is SQL, but the application has no database", migration->name);
+    } else if (package_member_read(package, migration->file, SQL_LIMIT, &text, error) == 0 &&
+               database_owner(&target, &owner, error) == 0) {
+        struct migration_sql sql = {
+            .name = migration->name,
+            .text = buffer_text(&text),
+            .size_bytes = text.size,
+            .no_transaction = !migration->transaction,
+            .role = buffer_text(&owner),
+            .timeout_sec = migration->timeout_sec,
+        };
+        result = migrate_sql(&target, &sql, output, error);
+    }
+    buffer_free(&text);
+    buffer_free(&owner);
+    return result;
+}
+
+static int run_program(struct room *room, const struct staging *staging, const struct package *package,
+                       const struct package_migration *migration, struct buffer *output, struct error *error)
+{
+    const struct profile *profile = staging->run->target.profile;
+    char path[256] = "";
+    if (migration->file != NULL) {
+        snprintf(path, sizeof path, "%s/%s", MIGRATION_FOLDER, migration->name);
+        int root_fd = view_root_fd(room->view);
+        int folder_fd = root_make_dirs(root_fd, MIGRATION_FOLDER, 0755, error) != 0
+                            ? -1
+                            : root_open(root_fd, MIGRATION_FOLDER, O_RDONLY | O_DIRECTORY, 0, error);
+        int placed = folder_fd < 0 ? -1 : package_member_extract(package, migration->file, folder_fd, migration->name, 0755, error);
+        file_drop(&folder_fd);
+        if (placed != 0) {
+            return -1;
+        }
+    }
+    const char *const argv[] = {"/bin/sh", "-c", migration->file == NULL ? migration->command : path, NULL};
+    struct view_command command = {
+        .argv = argv,
+        .user = migration->user != NULL ? migration->user : profile->start_count > 0 ? profile->starts[0].user : NULL,
+        .environment = (const char *const *)migration->environment.items,
+        .folder = staging->run->target.installation.program_root,
+        .timeout_sec = migration->timeout_sec,
+    };
+    return migrate_program(room->view, migration->name, &command, output, error);
+}
+
+static int record_migration(const struct staging *staging, const struct package *package,
+                            const struct package_migration *migration, const char *result_text, int64_t milliseconds,
+                            const struct buffer *output, struct error *error)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    yyjson_mut_obj_add_str(document, fields, "step", staging->site->place.step);
+    yyjson_mut_obj_add_str(document, fields, "package", package->version);
+    yyjson_mut_obj_add_str(document, fields, "name", migration->name);
+    yyjson_mut_obj_add_str(document, fields, "title", migration->title);
+    yyjson_mut_obj_add_str(document, fields, "result", result_text);
+    yyjson_mut_obj_add_sint(document, fields, "ms", milliseconds);
+    size_t kept = output->size > OUTPUT_KEPT ? OUTPUT_KEPT : output->size;
+    json_add_bytes(document, fields, "output", buffer_text(output) + output->size - kept, kept);
+    int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
+                                  : journal_append(staging->site->place.journal, "migration", fields, error);
+    yyjson_mut_doc_free(document);
+    return result;
+}
+
+static int run_migration(struct room *room, const struct staging *staging, const struct package *package,
+                         const struct package_migration *migration, struct error *error)
+{
+    struct buffer output = {0};
+    struct error recording;
+    console_say(staging->run->console, "  migration %s: %s", migration->name, migration->title);
+    int64_t begun_ms = clock_monotonic_ms();
+    int result = migration->kind == PACKAGE_MIGRATION_SQL ? run_sql(room, staging, package, migration, &output, error)
+                                                          : run_program(room, staging, package, migration, &output, error);
+    if (record_migration(staging, package, migration, result == 0 ? "done" : "failed", clock_monotonic_ms() - begun_ms, &output,
+                         &recording) != 0) {
+        if (result == 0 && error != NULL) {
+            *error = recording;
+        }
+        result = -1;
+    }
+    buffer_free(&output);
+    return result;
+}
+
+static int migrate_hop(struct staging *staging, size_t hop, struct error *error)
+{
+    const struct package *package = staging->run->hops[hop];
+    struct room_binds binds = {0};
+    struct room room = {0};
+    struct error closing;
+    int result = bind_all(staging, &binds, error);
+    if (result == 0) {
+        result = room_open(staging->run, staging->site, &binds, DATABASE_APPLICATION, &room, error);
+    }
+    for (size_t i = 0; result == 0 && i < package->migrations_count; i++) {
+        result = run_migration(&room, staging, package, &package->migrations[i], error);
+    }
+    if (result == 0) {
+        result = checks_run(&room, staging->run, staging->site, package, PACKAGE_CHECK_STAGE, error);
+    }
+    if (result == 0) {
+        result = room_record_writes(&room, staging->site, error);
+    }
+    if (room_close(&room, result == 0 ? error : &closing) != 0) {
+        result = -1;
+    }
+    room_binds_free(&binds);
+    return result;
+}
+
+/* --- the plan ------------------------------------------------------------------------------------------------------ */
+
+/* Attachments inside the program tree are not copied: at the switch they move from the old tree to the new one. The switch
+ * comes first, so the old tree then stands at the staged name. */
+static int plan_attachments(const struct staging *staging, struct plan *plan, struct error *error)
+{
+    const char *program_root = staging->run->target.installation.program_root;
+    const struct strings *paths = &staging->run->target.profile->attachments;
+    for (size_t i = 0; i < paths->count; i++) {
+        if (!path_is_inside(paths->items[i], program_root) || !root_exists(staging->site->place.root_fd, paths->items[i])) {
+            continue;
+        }
+        struct buffer old = {0};
+        buffer_format(&old, "%s%s", staging->program, paths->items[i] + strlen(program_root));
+        int result = plan_add(plan, PLAN_MOVE, buffer_text(&old), paths->items[i], error);
+        buffer_free(&old);
+        if (result != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int plan_configuration(struct staging *staging, struct plan *plan, struct error *error)
+{
+    int root_fd = staging->site->place.root_fd;
+    for (size_t i = 0; i < staging->configs.count; i++) {
+        struct tree_compare_counts counts;
+        struct tree_compare_options options = {0};
+        const char *path = staging->configs.items[i];
+        const char *copy = staging->config_copies.items[i];
+        if (tree_compare(root_fd, path, root_fd, copy, &options, NULL, NULL, NULL, &counts, error) != 0) {
+            return -1;
+        }
+        int result = tree_compare_is_equal(&counts) ? deed_drop(&staging->site->place, copy, NULL, error)
+                                                    : plan_add(plan, PLAN_EXCHANGE, path, copy, error);
+        if (result != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int make_plan(struct staging *staging, struct error *error)
+{
+    struct plan plan = {0};
+    int result = plan_add(&plan, PLAN_EXCHANGE, staging->run->target.installation.program_root, staging->program, error);
+    for (size_t i = 0; result == 0 && i < staging->clone.pair_count; i++) {
+        result = plan_add(&plan, PLAN_EXCHANGE, staging->clone.pairs[i].original, staging->clone.pairs[i].copy, error);
+    }
+    if (result == 0 && plan_configuration(staging, &plan, error) == 0 && plan_attachments(staging, &plan, error) == 0) {
+        syncfs(staging->site->place.root_fd);
+        result = plan_record(&plan, staging->site->place.journal, error);
+    } else {
+        result = -1;
+    }
+    plan_free(&plan);
+    return result;
+}
+
+int step_stage(struct run *run, struct site *site, struct buffer *detail, struct error *error)
+{
+    struct staging staging = {.run = run, .site = site};
+    int result = stage_cluster(&staging, error);
+    if (result == 0) {
+        result = stage_configuration(&staging, error);
+    }
+    for (size_t hop = 0; result == 0 && hop < run->hop_count; hop++) {
+        if (stage_program(&staging, hop, error) != 0 || migrate_hop(&staging, hop, error) != 0) {
+            result = -1;
+        } else if (hop + 1 < run->hop_count) {
+            result = deed_drop(&site->place, staging.program, &run->console->progress, error);
+        }
+    }
+    if (result == 0) {
+        result = make_plan(&staging, error);
+        buffer_format(detail, "%s stands beside, migrated", run->hops[run->hop_count - 1]->version);
+    }
+    free(staging.program);
+    clone_plan_free(&staging.clone);
+    strings_free(&staging.configs);
+    strings_free(&staging.config_copies);
+    return result;
+}
