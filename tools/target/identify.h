@@ -44,6 +44,7 @@ struct installation {
     char *disk;   /* kernel name; "" for a folder */
     char *volume; /* "/dev/sda2"; for a folder its path */
     char *volume_options; /* "subvol=@" or "" */
+    char *problem; /* why it cannot be worked with although it is there ("several clusters ..."); NULL: none */
 };
 
 /* What was seen on the way: for identify's output and for CSN_TARGET_NONE's message. */
@@ -53,7 +54,8 @@ struct survey {
     size_t count;
     struct strings findings; /* plain sentences */
     struct strings looked;   /* "/dev/sda2 (Debian GNU/Linux 12): mediawiki: /opt/mediawiki is not there" */
-    int image_fd;            /* of an attached image:FILE, or -1 */
+    struct error mount_error; /* the first file system that could not be looked at, or code 0 */
+    int image_fd;             /* of an attached image:FILE, or -1 */
 };
 
 struct target {
@@ -62,14 +64,15 @@ struct target {
     struct survey survey;          /* disks stay valid as long as the target */
     struct target_mounts mounts;   /* count 0 for a folder */
     char *root_path; /* on this machine */
-    int root_fd;     /* O_PATH is not set: usable for openat2; changes with target_make_writable/_read_only */
+    int root_fd;     /* a folder opened for reading; another one after target_make_writable/_read_only */
 };
 
 /* Looks on every disk (or the one named, or the folder) for every profile. Finding none or many is no error here. */
 int survey_make(struct survey *survey, const struct target_options *options, struct error *error) MUST_CHECK;
 void survey_free(struct survey *survey);
 
-/* The one installation that fits options: CSN_TARGET_NONE with what was looked for where, CSN_TARGET_SEVERAL with all. */
+/* The one installation that fits options: CSN_TARGET_NONE with what was looked for where, CSN_TARGET_SEVERAL with all,
+ * CSN_TARGET_PROFILE with its problem. If a file system could not be looked at and nothing was found, that error. */
 const struct installation *survey_choose(const struct survey *survey, const struct target_options *options,
                                          struct error *error) MUST_CHECK;
 

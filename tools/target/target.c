@@ -1,0 +1,142 @@
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/file.h"
+#include "target/identify.h"
+#include "target/installation.h"
+
+/* Opens the root anew; the old descriptor keeps a file system busy and must be gone before mounts change. */
+static int open_root(struct target *target, struct error *error)
+{
+    target->root_fd = open(target->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (target->root_fd < 0) {
+        return error_system(error, CSN_TARGET_MOUNT, "opening the server's root at %s", target->root_path);
+    }
+    return 0;
+}
+
+/* Moves the chosen installation out of the survey, which keeps the others. */
+static void take_installation(struct target *target, const struct installation *chosen)
+{
+    struct survey *survey = &target->survey;
+    size_t index = (size_t)(chosen - survey->items);
+    target->installation = *chosen;
+    target->profile = chosen->profile;
+    memmove(&survey->items[index], &survey->items[index + 1], (survey->count - index - 1) * sizeof survey->items[0]);
+    survey->count--;
+}
+
+static int mount_installation(struct target *target, struct error *error)
+{
+    const struct disks *disks = &target->survey.disks;
+    for (size_t i = 0; i < disks->count; i++) {
+        const struct disk *disk = &disks->items[i];
+        for (size_t v = 0; v < disk->volume_count; v++) {
+            if (strcmp(disk->volumes[v].path, target->installation.volume) == 0) {
+                if (mount_root(&target->mounts, disks, disk, &disk->volumes[v], target->installation.volume_options, error) !=
+                    0) {
+                    return -1;
+                }
+                target->root_path = strdup(target->mounts.path);
+                return target->root_path == NULL ? error_set(error, CSN_MEMORY, "no memory to open the server") : 0;
+            }
+        }
+    }
+    return error_set(error, CSN_INTERNAL, "the volume %s was found and is not in the list", target->installation.volume);
+}
+
+int target_open(struct target *target, const struct target_options *options, struct error *error)
+{
+    *target = (struct target){.root_fd = -1, .survey = {.image_fd = -1}};
+    int result = -1;
+    if (survey_make(&target->survey, options, error) != 0) {
+        return -1;
+    }
+    const struct installation *chosen = survey_choose(&target->survey, options, error);
+    if (chosen == NULL) {
+        goto out;
+    }
+    take_installation(target, chosen);
+    if (options->root_folder == NULL) {
+        if (mount_installation(target, error) != 0) {
+            goto out;
+        }
+    } else {
+        target->root_path = strdup(options->root_folder);
+        if (target->root_path == NULL) {
+            (void)error_set(error, CSN_MEMORY, "no memory to open the server");
+            goto out;
+        }
+    }
+    result = open_root(target, error);
+out:
+    if (result != 0) {
+        struct error ignored;
+        (void)!target_close(target, &ignored);
+    }
+    return result;
+}
+
+int target_close(struct target *target, struct error *error)
+{
+    file_drop(&target->root_fd);
+    int result = mount_close(&target->mounts, error);
+    installation_free(&target->installation);
+    survey_free(&target->survey);
+    free(target->root_path);
+    *target = (struct target){.root_fd = -1, .survey = {.image_fd = -1}};
+    return result;
+}
+
+static int change_mounts(struct target *target, bool writable, struct error *error)
+{
+    if (target->mounts.count == 0 || target->mounts.writable == writable) {
+        return 0;
+    }
+    file_drop(&target->root_fd);
+    struct error ignored;
+    int result = writable ? mount_make_writable(&target->mounts, error) : mount_make_read_only(&target->mounts, error);
+    if (open_root(target, result == 0 ? error : &ignored) != 0) {
+        result = -1;
+    }
+    return result;
+}
+
+int target_make_writable(struct target *target, struct error *error)
+{
+    return change_mounts(target, true, error);
+}
+
+int target_make_read_only(struct target *target, struct error *error)
+{
+    return change_mounts(target, false, error);
+}
+
+int target_disks(const struct target *target, struct strings *names, struct error *error)
+{
+    for (size_t i = 0; i < target->mounts.count; i++) {
+        const char *disk = target->mounts.items[i].disk;
+        if (!strings_has(names, disk) && strings_add(names, disk, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int target_check_clean(const struct target *target, struct error *error)
+{
+    struct buffer list = {0};
+    for (size_t i = 0; i < target->mounts.count; i++) {
+        const struct target_mount *item = &target->mounts.items[i];
+        if (item->needs_recovery) {
+            buffer_format(&list, "%s%s (%s, %s)", list.size == 0 ? "" : ", ", item->device, item->type, item->place);
+        }
+    }
+    int result = 0;
+    if (list.size > 0) {
+        result = error_set(error, CSN_TARGET_DIRTY, "%s", buffer_text(&list));
+    }
+    buffer_free(&list);
+    return result;
+}
