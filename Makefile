@@ -105,11 +105,13 @@ out/host/%.o: %.c out/sysroot/host/parts Makefile
 # place of that module). Other .c files below tests/unit/ are helpers, for all tests.
 said = $(shell sed -n 's|^// $(1): ||p' tests/unit/$*.c)
 comma = ,
+without = $(patsubst %,out/host/tools/%.o,$(call said,without))
 $(UNITS): out/unit/%: out/host/tests/unit/%.o out/host/libcaisson.a $(HELPERS:%.c=out/host/%.o)
-	@mkdir -p $(@D)
-	$(call q,LINK)$(HOST_CC) $(HOST_LDFLAGS) -o $@ $< $(HELPERS:%.c=out/host/%.o) $(patsubst %,-Wl$(comma)--wrap=%,$(call said,wrap)) \
-		$(if $(call said,without),$(filter-out $(patsubst %,out/host/tools/%.o,$(call said,without)),$(MODULES)),out/host/libcaisson.a) \
-		-lcmocka -Wl,--start-group $(LDLIBS) -Wl,--end-group
+	@mkdir -p $(@D) && rm -f $@.a
+	@$(if $(without),ar qcsD $@.a $(filter-out $(without),$(MODULES)),ln -s $(CURDIR)/out/host/libcaisson.a $@.a)
+	$(call q,LINK)$(HOST_CC) $(HOST_LDFLAGS) $(patsubst %,-Wl$(comma)--wrap=%,$(call said,wrap)) -o $@ $< $(HELPERS:%.c=out/host/%.o) \
+		$@.a -lcmocka -Wl,--start-group $(LDLIBS) -Wl,--end-group
+	@rm -f $@.a
 
 # clang-tidy, file by file, again only when a file or a header it reads has changed.
 TIDY := $(SOURCES:%.c=out/check/%.tidy)
