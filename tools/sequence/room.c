@@ -10,7 +10,8 @@
 #define STOP_GRACE_SEC 20
 #define WRITES_LISTED 100
 
-int room_bind(struct room_binds *binds, const char *root_path, const char *source, const char *target, struct error *error)
+int room_bind(struct room_binds *binds, const char *root_path, const char *source, const char *target, bool writable,
+              struct error *error)
 {
     if (binds->count == ROOM_BINDS) {
         return error_set(error, CSN_INTERNAL, "more than %d paths are bound into the room", ROOM_BINDS);
@@ -26,7 +27,7 @@ int room_bind(struct room_binds *binds, const char *root_path, const char *sourc
     }
     binds->owned[binds->owned_count++] = from;
     binds->owned[binds->owned_count++] = to;
-    binds->items[binds->count++] = (struct view_bind){from, to, true};
+    binds->items[binds->count++] = (struct view_bind){from, to, writable};
     return 0;
 }
 

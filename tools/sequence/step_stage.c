@@ -144,16 +144,25 @@ static int stage_configuration(struct staging *staging, struct error *error)
 static int bind_all(const struct staging *staging, struct room_binds *binds, struct error *error)
 {
     const char *root = staging->site->root_path;
-    if (room_bind(binds, root, staging->program, staging->run->target.installation.program_root, error) != 0) {
+    if (room_bind(binds, root, staging->program, staging->run->target.installation.program_root, true, error) != 0) {
         return -1;
     }
     for (size_t i = 0; i < staging->clone.pair_count; i++) {
-        if (room_bind(binds, root, staging->clone.pairs[i].copy, staging->clone.pairs[i].original, error) != 0) {
+        if (room_bind(binds, root, staging->clone.pairs[i].copy, staging->clone.pairs[i].original, true, error) != 0) {
             return -1;
         }
     }
     for (size_t i = 0; i < staging->configs.count; i++) {
-        if (room_bind(binds, root, staging->config_copies.items[i], staging->configs.items[i], error) != 0) {
+        if (room_bind(binds, root, staging->config_copies.items[i], staging->configs.items[i], true, error) != 0) {
+            return -1;
+        }
+    }
+    /* Attachments inside the program tree are to be seen at their place, not touched. */
+    const struct strings *attachments = &staging->run->target.profile->attachments;
+    for (size_t i = 0; i < attachments->count; i++) {
+        const char *path = attachments->items[i];
+        if (path_is_inside(path, staging->run->target.installation.program_root) &&
+            root_exists(staging->site->place.root_fd, path) && room_bind(binds, root, path, path, false, error) != 0) {
             return -1;
         }
     }
@@ -297,21 +306,36 @@ static int migrate_hop(struct staging *staging, size_t hop, struct error *error)
 
 /* --- the plan ------------------------------------------------------------------------------------------------------ */
 
-/* Attachments inside the program tree are not copied: at the switch they move from the old tree to the new one. The switch
- * comes first, so the old tree then stands at the staged name. */
+/* Attachments inside the program tree are not copied: at the switch they go from the old tree, which then stands at the
+ * staged name, into the new one; in exchange for the empty folder that the new release may bring. */
+static int plan_attachment(const struct staging *staging, const char *path, struct plan *plan, struct error *error)
+{
+    int root_fd = staging->site->place.root_fd;
+    struct buffer beside = {0};
+    buffer_format(&beside, "%s%s", staging->program, path + strlen(staging->run->target.installation.program_root));
+    int result = buffer_check(&beside, error);
+    if (result == 0 && root_exists(root_fd, beside.data)) {
+        result = plan_add(plan, PLAN_EXCHANGE, path, beside.data, error);
+    } else if (result == 0) {
+        char *slash = strrchr(beside.data, '/');
+        *slash = '\0';
+        result = root_make_dirs(root_fd, beside.data, 0755, error);
+        *slash = '/';
+        if (result == 0) {
+            result = plan_add(plan, PLAN_MOVE, beside.data, path, error);
+        }
+    }
+    buffer_free(&beside);
+    return result;
+}
+
 static int plan_attachments(const struct staging *staging, struct plan *plan, struct error *error)
 {
-    const char *program_root = staging->run->target.installation.program_root;
     const struct strings *paths = &staging->run->target.profile->attachments;
     for (size_t i = 0; i < paths->count; i++) {
-        if (!path_is_inside(paths->items[i], program_root) || !root_exists(staging->site->place.root_fd, paths->items[i])) {
-            continue;
-        }
-        struct buffer old = {0};
-        buffer_format(&old, "%s%s", staging->program, paths->items[i] + strlen(program_root));
-        int result = plan_add(plan, PLAN_MOVE, buffer_text(&old), paths->items[i], error);
-        buffer_free(&old);
-        if (result != 0) {
+        const char *path = paths->items[i];
+        if (path_is_inside(path, staging->run->target.installation.program_root) &&
+            root_exists(staging->site->place.root_fd, path) && plan_attachment(staging, path, plan, error) != 0) {
             return -1;
         }
     }

@@ -1,0 +1,76 @@
+#include "sequence/rollback.h"
+
+#include <string.h>
+
+#include "lib/clock.h"
+#include "sequence/steps.h"
+
+static int note_ms(const struct site *site, const char *kind, int64_t milliseconds, struct error *error)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    yyjson_mut_obj_add_sint(document, fields, "ms", milliseconds);
+    int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
+                                  : journal_append(site->place.journal, kind, fields, error);
+    yyjson_mut_doc_free(document);
+    return result;
+}
+
+static bool has_begun(const struct journal *journal)
+{
+    bool begun = false;
+    for (size_t i = 0; i < journal->count; i++) {
+        yyjson_val *record = journal_record(journal, i);
+        begun = journal_is(record, "rollback-begin") ? true : journal_is(record, "run-end") ? false : begun;
+    }
+    return begun;
+}
+
+/* Whatever stops a rollback, its code says that a person has to act. */
+static int failed(struct error *error)
+{
+    if (error != NULL && error->code != CSN_SEQUENCE_ROLLBACK_FAILED) {
+        error->code = CSN_SEQUENCE_ROLLBACK_FAILED;
+    }
+    return -1;
+}
+
+int rollback_site(struct run *run, struct site *site, const char *reason, const char *code, struct rollback_times *times,
+                  struct error *error)
+{
+    int64_t begun_ms = clock_monotonic_ms();
+    site->place.step = "rollback";
+    if (!has_begun(site->place.journal) &&
+        journal_note(site->place.journal, error, "rollback-begin", "reason", reason, "code", code, NULL) != 0) {
+        return failed(error);
+    }
+    if (deed_undo_quick(&site->place, error) != 0) {
+        return failed(error);
+    }
+    times->back_ms = clock_monotonic_ms() - begun_ms;
+    if (note_ms(site, "rolled-back", times->back_ms, error) != 0) {
+        return failed(error);
+    }
+    begun_ms = clock_monotonic_ms();
+    if (deed_undo_created(&site->place, &run->console->progress, error) != 0) {
+        return failed(error);
+    }
+    times->cleanup_ms = clock_monotonic_ms() - begun_ms;
+    return note_ms(site, "swept", times->cleanup_ms, error) != 0 ? failed(error) : 0;
+}
+
+int rollback_keep_work(struct run *run, struct error *error)
+{
+    struct buffer detail = {0};
+    run->site.place.step = "rollback";
+    int result = step_fence(run, &run->site, &detail, error);
+    if (result == 0 && run->repository_path != NULL) {
+        console_say(run->console, "  what was done since the upgrade goes into the backup first");
+        result = step_backup(run, &run->site, &detail, error);
+    }
+    if (result == 0) {
+        result = journal_note(&run->journal, error, "work-kept", "snapshot", run->snapshot, NULL);
+    }
+    buffer_free(&detail);
+    return result;
+}

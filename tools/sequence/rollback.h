@@ -1,0 +1,25 @@
+/*
+ * rollback.h - back to exactly what was there: the renames undone, the fence off, what was made beside removed.
+ *
+ * The same on the real server and on the rehearsal's overlay. It may be cut anywhere and called again.
+ */
+#ifndef CAISSON_SEQUENCE_ROLLBACK_H
+#define CAISSON_SEQUENCE_ROLLBACK_H
+
+#include "sequence/run.h"
+
+struct rollback_times {
+    int64_t back_ms;    /* until the old version stands and may start */
+    int64_t cleanup_ms; /* removing what was made beside, after that */
+};
+
+/* Undoes whatever of the steps has happened on the site. reason goes into the journal (code may be NULL). On failure
+ * CSN_SEQUENCE_ROLLBACK_FAILED; what has been undone is in the journal. */
+int rollback_site(struct run *run, struct site *site, const char *reason, const char *code, struct rollback_times *times,
+                  struct error *error) MUST_CHECK;
+
+/* Before going back from an upgrade that people have worked with: the fence goes up again, and everything as it is now goes
+ * into the repository (record "work-kept"), so that nobody's work is lost. */
+int rollback_keep_work(struct run *run, struct error *error) MUST_CHECK;
+
+#endif

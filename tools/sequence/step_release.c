@@ -1,0 +1,35 @@
+/*
+ * step_release.c - the fence is taken away; the old version stays beside until its term ends.
+ */
+#include "sequence/steps.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "lib/clock.h"
+
+static void term_text(const struct run *run, char *text, size_t size)
+{
+    time_t end = (time_t)(clock_unix_sec() + (int64_t)run->job.keep_days * 86400);
+    struct tm utc;
+    gmtime_r(&end, &utc);
+    strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+int step_release(struct run *run, struct site *site, struct buffer *detail, struct error *error)
+{
+    char until[32];
+    term_text(run, until, sizeof until);
+    char *old_program = run_staged_path(run, run->target.installation.program_root, error);
+    char *old_cluster = run->cluster.data_path == NULL ? NULL : run_staged_path(run, run->cluster.data_path, error);
+    int result = old_program == NULL ? -1 : deed_undo_step(&site->place, "fence", error);
+    if (result == 0) {
+        result = journal_note(&run->journal, error, "released", "keep_until", until, "old_program", old_program, "old_cluster",
+                              old_cluster, NULL);
+    }
+    buffer_format(detail, "the application may start; the old version is kept until %s", until);
+    free(old_program);
+    free(old_cluster);
+    return result;
+}

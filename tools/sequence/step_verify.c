@@ -1,0 +1,196 @@
+/*
+ * step_verify.c - the switched application on its real data, in a closed network: does it do what the package promises?
+ *
+ * The database is the real one (bound writable: what the application writes there at its start stays); everything else is
+ * under an overlay and gone afterwards.
+ */
+#include "sequence/steps.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/json.h"
+#include "sequence/checks.h"
+#include "sequence/room.h"
+
+static int bind_cluster(const struct run *run, const struct site *site, struct room_binds *binds, struct error *error)
+{
+    if (run->cluster.data_path == NULL) {
+        return 0;
+    }
+    if (room_bind(binds, site->root_path, run->cluster.data_path, run->cluster.data_path, true, error) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < run->cluster.folder_count; i++) {
+        const char *path = run->cluster.folders[i].target;
+        if (room_bind(binds, site->root_path, path, path, true, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int check_version(const struct run *run, const struct site *site, struct error *error)
+{
+    char *version = NULL;
+    const struct installation *server = &run->target.installation;
+    const char *wanted = run->hops[run->hop_count - 1]->version;
+    if (target_read_version(site->place.root_fd, run->target.profile, server->program_root, &version, error) != 0) {
+        return -1;
+    }
+    int result = strcmp(version, wanted) == 0 ? 0
+                                              : error_set(error, CSN_SEQUENCE_VERIFY, "%s says it is %s, expected is %s",
+                                                          server->program_root, version, wanted);
+    free(version);
+    return result;
+}
+
+/* What is in the database now, for the report; that it can be read at all is part of the proof. */
+static int record_inventory(struct room *room, const struct run *run, const struct site *site, struct error *error)
+{
+    struct query_target target = room_database(room, run);
+    if (target.host == NULL) {
+        return 0;
+    }
+    struct inventory inventory = {0};
+    struct inventory_options options = {.database = target.database, .progress = &run->console->progress};
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    int result = inventory_take(&target, &options, &inventory, error);
+    if (result == 0) {
+        yyjson_mut_obj_add_str(document, fields, "step", site->place.step);
+        yyjson_mut_obj_add_str(document, fields, "when", "after");
+        yyjson_mut_val *items = inventory_to_json(&inventory, document);
+        result = items == NULL || !yyjson_mut_obj_add_val(document, fields, "items", items)
+                     ? error_set(error, CSN_MEMORY, "no memory for the inventory")
+                     : journal_append(site->place.journal, "inventory", fields, error);
+    }
+    yyjson_mut_doc_free(document);
+    inventory_free(&inventory);
+    return result;
+}
+
+/* --- roles: what became of each user's ----------------------------------------------------------------------------- */
+
+struct role_check {
+    const struct run *run;
+    yyjson_mut_doc *document;
+    yyjson_mut_val *roles;
+    size_t unknown;
+    char first[128];
+};
+
+/* A role after the migration must be one that some line leads to. */
+static bool is_expected(const struct run *run, const char *role)
+{
+    for (size_t i = 0; i < run->assessment.role_count; i++) {
+        const char *becomes = run->assessment.roles[i].becomes;
+        if (becomes != NULL && strcmp(becomes, role) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int take_role(void *context, const struct query_row *row, struct error *error)
+{
+    struct role_check *check = context;
+    (void)error;
+    if (row->column_count < 2 || row->values[0] == NULL) {
+        return 0;
+    }
+    yyjson_mut_val *item = yyjson_mut_arr_add_obj(check->document, check->roles);
+    yyjson_mut_obj_add_strcpy(check->document, item, "role", row->values[0]);
+    yyjson_mut_obj_add_strcpy(check->document, item, "users", row->values[1] == NULL ? "" : row->values[1]);
+    if (!is_expected(check->run, row->values[0]) && check->unknown++ == 0) {
+        snprintf(check->first, sizeof check->first, "%s", row->values[0]);
+    }
+    return 0;
+}
+
+static int check_roles(struct room *room, const struct run *run, const struct site *site, struct error *error)
+{
+    struct query_target target = room_database(room, run);
+    const char *sql = run->target.profile->query_roles;
+    if (target.host == NULL || sql == NULL) {
+        return 0;
+    }
+    struct role_check check = {.run = run, .document = yyjson_mut_doc_new(NULL)};
+    yyjson_mut_val *fields = yyjson_mut_obj(check.document);
+    check.roles = yyjson_mut_obj_add_arr(check.document, fields, "roles");
+    struct query_session *session = NULL;
+    int result = query_open(&target, 0, &session, error);
+    if (result == 0) {
+        result = query_run(session, sql, NULL, 0, NULL, take_role, &check, error);
+    }
+    query_close(session);
+    if (result == 0) {
+        yyjson_mut_obj_add_str(check.document, fields, "step", site->place.step);
+        result = journal_append(site->place.journal, "roles-after", fields, error);
+    }
+    if (result == 0 && check.unknown > 0) {
+        result = error_set(error, CSN_SEQUENCE_VERIFY, "%zu roles are in use that no line of the role map leads to, the first is \"%s\"",
+                           check.unknown, check.first);
+    }
+    yyjson_mut_doc_free(check.document);
+    return result;
+}
+
+/* --- attachments --------------------------------------------------------------------------------------------------- */
+
+static int check_attachments(struct room *room, const struct run *run, const struct site *site, struct error *error)
+{
+    struct query_target target = room_database(room, run);
+    if (target.host == NULL || run->target.profile->query_attachments == NULL) {
+        return 0;
+    }
+    struct assess_attachments counts = {0};
+    int result = assess_count_attachments(view_root_fd(room->view), run->target.profile, &target, &run->console->progress,
+                                          &counts, error);
+    if (result == 0) {
+        yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+        yyjson_mut_val *fields = yyjson_mut_obj(document);
+        yyjson_mut_obj_add_str(document, fields, "step", site->place.step);
+        yyjson_mut_obj_add_uint(document, fields, "files", counts.files);
+        yyjson_mut_obj_add_uint(document, fields, "rows", counts.rows);
+        yyjson_mut_obj_add_uint(document, fields, "missing", counts.missing);
+        yyjson_mut_obj_add_uint(document, fields, "unknown", counts.unknown);
+        result = journal_append(site->place.journal, "attachments-after", fields, error);
+        yyjson_mut_doc_free(document);
+    }
+    if (result == 0 && counts.missing > run->assessment.attachments_missing) {
+        result = error_set(error, CSN_SEQUENCE_VERIFY, "%llu rows have no attachment file, %llu before the upgrade",
+                           (unsigned long long)counts.missing, (unsigned long long)run->assessment.attachments_missing);
+    }
+    assess_attachments_free(&counts);
+    return result;
+}
+
+int step_verify(struct run *run, struct site *site, struct buffer *detail, struct error *error)
+{
+    struct room_binds binds = {0};
+    struct room room = {0};
+    struct error closing;
+    const struct package *package = run->hops[run->hop_count - 1];
+    int result = check_version(run, site, error);
+    if (result == 0) {
+        result = bind_cluster(run, site, &binds, error);
+    }
+    if (result == 0) {
+        result = room_open(run, site, &binds, DATABASE_APPLICATION, &room, error);
+    }
+    if (result == 0 && (room_start_application(&room, run, error) != 0 || checks_health(&room, run, site, error) != 0 ||
+                        checks_run(&room, run, site, package, PACKAGE_CHECK_VERIFY, error) != 0 ||
+                        check_roles(&room, run, site, error) != 0 || check_attachments(&room, run, site, error) != 0 ||
+                        record_inventory(&room, run, site, error) != 0 || room_record_writes(&room, site, error) != 0)) {
+        result = -1;
+    }
+    if (room_close(&room, result == 0 ? error : &closing) != 0) {
+        result = -1;
+    }
+    room_binds_free(&binds);
+    if (result == 0) {
+        buffer_format(detail, "%s %s answers and holds", run->target.profile->title, package->version);
+    }
+    return result;
+}
