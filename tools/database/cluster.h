@@ -1,7 +1,7 @@
 /*
  * cluster.h - what a cold PostgreSQL cluster's files say, read without any program: version, state, owner, tablespaces.
  *
- * global/pg_control is parsed by us for versions 10 to 17 (its CRC-32C checked). Nothing is written. Starting it is
+ * global/pg_control is parsed by us for versions 10 to 18 (its CRC-32C checked). Nothing is written. Starting it is
  * server.h; copying it is clone.h.
  */
 #ifndef CAISSON_DATABASE_CLUSTER_H

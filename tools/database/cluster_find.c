@@ -1,0 +1,200 @@
+#include "database/cluster_find.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/buffer.h"
+#include "lib/file.h"
+#include "lib/root.h"
+#include "lib/strings.h"
+
+/* Every postgres carries its `--version` answer as one string. */
+static const char version_mark[] = "postgres (PostgreSQL) ";
+
+int cluster_program_version(int root_fd, const char *path, int *version, struct error *error)
+{
+    enum { CHUNK = 1 << 18, OVERLAP = 64 };
+    *version = 0;
+    int fd = root_try_open(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+    if (fd < 0) {
+        return 0;
+    }
+    int result = 0;
+    struct stat status;
+    char *chunk = malloc(OVERLAP + CHUNK + 1);
+    if (chunk == NULL) {
+        result = error_set(error, CSN_MEMORY, "no memory to look into %s", path);
+        goto out;
+    }
+    size_t kept = 0;
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        goto out;
+    }
+    for (;;) {
+        ssize_t got = read(fd, chunk + kept, CHUNK);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            result = error_system(error, CSN_IO, "reading %s", path);
+            break;
+        }
+        if (got == 0) {
+            break;
+        }
+        size_t size = kept + (size_t)got;
+        chunk[size] = '\0';
+        const char *mark = memmem(chunk, size, version_mark, sizeof version_mark - 1);
+        /* With digits cut off at the chunk's end it is found again in the next one, which begins before it. */
+        if (mark != NULL && ((size_t)(mark - chunk) + sizeof version_mark + 8 < size || got < CHUNK)) {
+            *version = (int)strtol(mark + sizeof version_mark - 1, NULL, 10);
+            break;
+        }
+        kept = size < OVERLAP ? size : OVERLAP;
+        memmove(chunk, chunk + size - kept, kept);
+    }
+out:
+    free(chunk);
+    file_drop(&fd);
+    return result;
+}
+
+/* Takes folder if its postgres is of that version. */
+static int try_folder(int root_fd, const char *folder, int version, char **binaries, struct error *error)
+{
+    char path[4096];
+    int found = 0;
+    if (*binaries != NULL || snprintf(path, sizeof path, "%s/postgres", folder) >= (int)sizeof path) {
+        return 0;
+    }
+    if (cluster_program_version(root_fd, path, &found, error) != 0) {
+        return -1;
+    }
+    if (found == version) {
+        *binaries = strdup(folder);
+        if (*binaries == NULL) {
+            return error_set(error, CSN_MEMORY, "no memory for the path %s", folder);
+        }
+    }
+    return 0;
+}
+
+/* /opt/NAME/bin, /opt/NAME/pgsql/bin: what a vendor or a site has brought along. */
+static int try_opt(int root_fd, int version, char **binaries, struct error *error)
+{
+    int fd = root_try_open(root_fd, "/opt", O_RDONLY | O_DIRECTORY, 0);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (folder == NULL) {
+        file_drop(&fd);
+        return 0;
+    }
+    int result = 0;
+    for (struct dirent *entry = readdir(folder); entry != NULL && result == 0; entry = readdir(folder)) {
+        static const char *const below[] = {"bin", "pgsql/bin", "postgresql/bin"};
+        if (entry->d_name[0] == '.') {
+            continue;
+        }
+        for (size_t i = 0; i < sizeof below / sizeof below[0] && result == 0; i++) {
+            char path[512];
+            snprintf(path, sizeof path, "/opt/%s/%s", entry->d_name, below[i]);
+            result = try_folder(root_fd, path, version, binaries, error);
+        }
+    }
+    closedir(folder);
+    return result;
+}
+
+int cluster_find_binaries(int root_fd, const char *given, int version, char **binaries, struct error *error)
+{
+    char path[128];
+    *binaries = NULL;
+    if (given != NULL) {
+        return try_folder(root_fd, given, version, binaries, error);
+    }
+    static const char *const plain[] = {"/usr/bin", "/usr/local/bin", "/usr/local/pgsql/bin"};
+    int result = 0;
+    snprintf(path, sizeof path, "/usr/lib/postgresql/%d/bin", version); /* Debian */
+    result = try_folder(root_fd, path, version, binaries, error);
+    snprintf(path, sizeof path, "/usr/pgsql-%d/bin", version); /* Red Hat */
+    result = result == 0 ? try_folder(root_fd, path, version, binaries, error) : result;
+    snprintf(path, sizeof path, "/usr/lib/postgresql%d/bin", version); /* SUSE */
+    result = result == 0 ? try_folder(root_fd, path, version, binaries, error) : result;
+    for (size_t i = 0; i < sizeof plain / sizeof plain[0] && result == 0; i++) {
+        result = try_folder(root_fd, plain[i], version, binaries, error);
+    }
+    return result == 0 ? try_opt(root_fd, version, binaries, error) : result;
+}
+
+/* True if a line of a postgresql.conf sets data_directory to that path. The last such line counts, as in PostgreSQL. */
+static bool config_names(const char *text, const char *data_path)
+{
+    static const char key[] = "data_directory";
+    bool fits = false;
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        const char *at = line + strspn(line, " \t");
+        if (strncasecmp(at, key, sizeof key - 1) == 0 && strchr(" \t='", at[sizeof key - 1]) != NULL) {
+            at += sizeof key - 1;
+            at += strspn(at, " \t='");
+            size_t length = strcspn(at, "'#\r\n");
+            while (length > 1 && strchr("/ \t", at[length - 1]) != NULL) {
+                length--;
+            }
+            fits = length == strlen(data_path) && strncmp(at, data_path, length) == 0;
+        }
+        line = strchr(line, '\n');
+        line = line == NULL ? NULL : line + 1;
+    }
+    return fits;
+}
+
+static int take(const char *path, char **config_file, struct error *error)
+{
+    *config_file = strdup(path);
+    return *config_file == NULL ? error_set(error, CSN_MEMORY, "no memory for the path %s", path) : 0;
+}
+
+static int try_debian(int root_fd, const char *data_path, int version, char **config_file, struct error *error)
+{
+    char path[512];
+    snprintf(path, sizeof path, "/etc/postgresql/%d", version);
+    int fd = root_try_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (folder == NULL) {
+        file_drop(&fd);
+        return 0;
+    }
+    int result = 0;
+    for (struct dirent *entry = readdir(folder); entry != NULL && result == 0 && *config_file == NULL;
+         entry = readdir(folder)) {
+        struct buffer content = {0};
+        if (entry->d_name[0] == '.') {
+            continue;
+        }
+        snprintf(path, sizeof path, "/etc/postgresql/%d/%s/postgresql.conf", version, entry->d_name);
+        if (root_read(root_fd, path, 1 << 20, &content, NULL) == 0 && config_names(buffer_text(&content), data_path)) {
+            result = take(path, config_file, error);
+        }
+        buffer_free(&content);
+    }
+    closedir(folder);
+    return result;
+}
+
+int cluster_find_config(int root_fd, const char *data_path, int version, char **config_file, struct error *error)
+{
+    char path[4096];
+    *config_file = NULL;
+    if (try_debian(root_fd, data_path, version, config_file, error) != 0 || *config_file != NULL) {
+        return *config_file == NULL ? -1 : 0;
+    }
+    if (snprintf(path, sizeof path, "%s/postgresql.conf", data_path) < (int)sizeof path && root_exists(root_fd, path)) {
+        return take(path, config_file, error);
+    }
+    return 0;
+}
