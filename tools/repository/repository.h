@@ -59,7 +59,8 @@ struct repository_backup_options {
     const struct strings *excludes; /* absolute recorded names and all below them, or patterns (fnmatch); NULL: none */
     const char *parent; /* snapshot whose unchanged files are not read again (same device, inode, size, mtime, ctime);
                            NULL: the newest of the same host and sources */
-    bool reread;        /* no parent: read every file */
+    bool reread;          /* no parent: read every file */
+    bool one_file_system; /* mount points are recorded, not entered */
 };
 
 struct repository_backup_summary {
@@ -67,6 +68,7 @@ struct repository_backup_summary {
     uint64_t entries;         /* lines of the snapshot: files, folders, links, devices */
     uint64_t files;           /* regular files */
     uint64_t files_unchanged; /* of these, taken over from the parent without reading */
+    uint64_t vanished;        /* names that were gone before they could be read */
     uint64_t bytes;           /* sum of the files' sizes */
     uint64_t bytes_read;      /* read from disk; holes are not */
     uint64_t bytes_stored;    /* written to the repository by this backup */

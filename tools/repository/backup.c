@@ -1,0 +1,399 @@
+#include "repository/repository.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "caisson/version.h"
+#include "lib/clock.h"
+#include "lib/file.h"
+#include "repository/backup_file.h"
+#include "repository/backup_parent.h"
+#include "repository/internal.h"
+#include "tree/links.h"
+#include "tree/path.h"
+#include "tree/walk.h"
+
+/* A file that changes while it is read is read again this often before it is recorded as it came. */
+#define ATTEMPTS 3
+
+struct backup {
+    struct repository *repository;
+    const struct repository_backup_options *options;
+    const struct progress *progress;
+    struct repository_backup_summary *summary;
+    struct snapshot_writer *snapshot;
+    struct store *store;
+    struct backup_file file;
+    struct backup_parent *parent; /* NULL: none */
+    struct tree_links links;
+    struct snapshot_entry entry; /* at hand; its tree part is borrowed */
+    struct buffer path;          /* full path of what is visited */
+    size_t source_length;        /* of path: what belongs to the source */
+    uint64_t done_bytes;
+    uint64_t total_bytes;
+};
+
+/* --- one file --- */
+
+static bool same_time(const struct timespec *time, int64_t sec, uint32_t nsec)
+{
+    return time->tv_sec == sec && (uint32_t)time->tv_nsec == nsec;
+}
+
+static bool is_as_seen(const struct stat *status, const struct tree_entry *tree)
+{
+    return S_ISREG(status->st_mode) && status->st_ino == tree->ino && (uint64_t)status->st_size == tree->size_bytes &&
+           same_time(&status->st_mtim, tree->mtime_sec, tree->mtime_nsec) &&
+           same_time(&status->st_ctim, tree->ctime_sec, tree->ctime_nsec);
+}
+
+/* Reading must not leave a trace where that can be had: O_NOATIME is for the owner and root only. */
+static int open_quietly(int dir_fd, const char *name)
+{
+    int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    int fd = openat(dir_fd, name, flags | O_NOATIME);
+    return fd < 0 && errno == EPERM ? openat(dir_fd, name, flags) : fd;
+}
+
+/* Reads the file once: 1 if it stayed all the time as it was listed, 0 if not (the pieces are what came), -1. */
+static int read_once(struct backup *backup, int fd, struct error *error)
+{
+    struct snapshot_entry *entry = &backup->entry;
+    struct tree_entry *tree = &entry->tree;
+    struct stat before;
+    struct stat after;
+    uint64_t size = 0;
+    entry->piece_count = 0;
+    if (fstat(fd, &before) != 0) {
+        return error_system(error, CSN_TREE_READ, "looking at /%s", tree->path);
+    }
+    if (!S_ISREG(before.st_mode)) {
+        return 0;
+    }
+    entry->sparse = (uint64_t)before.st_blocks * 512 < (uint64_t)before.st_size;
+    if (backup_file_read(&backup->file, backup->store, fd, tree->path, (uint64_t)before.st_size, entry->sparse, entry,
+                         error) != 0) {
+        return -1;
+    }
+    if (fstat(fd, &after) != 0) {
+        return error_system(error, CSN_TREE_READ, "looking at /%s", tree->path);
+    }
+    for (size_t i = 0; i < entry->piece_count; i++) {
+        size += entry->pieces[i].size_bytes;
+    }
+    bool same = is_as_seen(&before, tree) && is_as_seen(&after, tree) && size == tree->size_bytes;
+    tree->size_bytes = size;
+    return same ? 1 : 0;
+}
+
+/* Reads the file until it holds still, or ATTEMPTS times. *fresh: what owns the entry's parts if it had to be looked at
+ * again. 1 if there is something to record, 0 if the file is gone, -1. */
+static int read_file(struct backup *backup, const struct tree_visit *visit, struct tree_entry *fresh,
+                     struct error *error)
+{
+    struct snapshot_entry *entry = &backup->entry;
+    for (int attempt = 1;; attempt++) {
+        int fd = open_quietly(visit->dir_fd, visit->name);
+        if (fd < 0 && (errno == ENOENT || errno == ELOOP)) {
+            return 0;
+        }
+        if (fd < 0) {
+            return error_system(error, errno == EACCES || errno == EPERM ? CSN_PRIVILEGE : CSN_TREE_READ, "opening /%s",
+                                entry->tree.path);
+        }
+        int same = read_once(backup, fd, error);
+        file_drop(&fd);
+        entry->changed = same == 0;
+        if (same != 0 || attempt == ATTEMPTS) {
+            return same < 0 ? -1 : 1;
+        }
+        char *path = entry->tree.path;
+        struct error gone;
+        tree_entry_free(fresh);
+        if (tree_entry_read(fresh, visit->dir_fd, visit->name, "", true, &gone) != 0 || fresh->type != TREE_FILE) {
+            return 0;
+        }
+        entry->tree = *fresh;
+        entry->tree.path = path;
+    }
+}
+
+static int note_changed(struct backup *backup, struct error *error)
+{
+    struct buffer name = {0};
+    buffer_format(&name, "/%s", backup->entry.tree.path);
+    int result = buffer_check(&name, error) != 0 ? -1 : strings_add(&backup->summary->changed, name.data, error);
+    buffer_free(&name);
+    return result;
+}
+
+static int take_over(struct snapshot_entry *entry, const struct snapshot_entry *from, struct error *error)
+{
+    for (size_t i = 0; i < from->piece_count; i++) {
+        if (snapshot_entry_add(entry, from->pieces[i].id, from->pieces[i].size_bytes, error) != 0) {
+            return -1;
+        }
+    }
+    entry->sparse = from->sparse;
+    return 0;
+}
+
+static int add_file(struct backup *backup, const struct tree_visit *visit, struct error *error)
+{
+    struct snapshot_entry *entry = &backup->entry;
+    struct tree_entry fresh = {0};
+    const struct snapshot_entry *then = backup->parent == NULL ? NULL : backup_parent_match(backup->parent, &entry->tree);
+    int got = then != NULL ? (take_over(entry, then, error) == 0 ? 1 : -1) : read_file(backup, visit, &fresh, error);
+    int result = got < 0 ? -1 : 0;
+    if (got == 0) {
+        backup->summary->vanished++;
+    } else if (got == 1) {
+        backup->summary->files_unchanged += then != NULL ? 1 : 0;
+        for (size_t i = 0; i < entry->piece_count; i++) {
+            backup->summary->chunks += snapshot_piece_is_hole(&entry->pieces[i]) ? 0 : 1;
+        }
+        backup->done_bytes += entry->tree.size_bytes;
+        result = snapshot_writer_add(backup->snapshot, entry, error);
+        if (result == 0 && entry->changed) {
+            result = note_changed(backup, error);
+        }
+    }
+    tree_entry_free(&fresh);
+    return result;
+}
+
+/* --- one tree --- */
+
+static void tell(struct backup *backup)
+{
+    struct snapshot_totals totals;
+    snapshot_writer_totals(backup->snapshot, &totals);
+    struct progress_state state = {
+        .doing = "backing up",
+        .item = backup->path.data,
+        .done_bytes = backup->done_bytes,
+        .total_bytes = backup->total_bytes,
+        .done_items = totals.entries,
+    };
+    progress_tell(backup->progress, &state);
+}
+
+static int visit_entry(void *context, const struct tree_visit *visit, struct error *error)
+{
+    struct backup *backup = context;
+    struct snapshot_entry *entry = &backup->entry;
+    const struct tree_entry *tree = visit->entry;
+    const char *first = NULL;
+    backup->path.size = backup->source_length;
+    if (tree->path[0] != '\0' && backup->source_length > 0) {
+        buffer_append(&backup->path, "/", 1);
+    }
+    buffer_string(&backup->path, tree->path);
+    if (buffer_check(&backup->path, error) != 0) {
+        return -1;
+    }
+    if (visit->event == TREE_VANISHED) {
+        backup->summary->vanished++;
+        return 0;
+    }
+    bool own = tree->type == TREE_FOLDER && tree->dev == backup->repository->folder_dev &&
+               tree->ino == backup->repository->folder_ino;
+    if (own || tree_path_matches(backup->options->excludes, backup->path.data)) {
+        return tree->type == TREE_FOLDER ? TREE_SKIP : 0;
+    }
+    tell(backup);
+    entry->tree = *tree;
+    entry->tree.path = backup->path.data;
+    entry->hardlink = NULL;
+    entry->piece_count = 0;
+    entry->sparse = false;
+    entry->changed = false;
+    if (tree->type != TREE_FOLDER && tree->nlink > 1) {
+        if (tree_links_seen(&backup->links, tree->dev, tree->ino, backup->path.data, &first, error) != 0) {
+            return -1;
+        }
+        entry->hardlink = (char *)(uintptr_t)first; /* borrowed, like the rest */
+    }
+    if (tree->type == TREE_FILE && first == NULL) {
+        return add_file(backup, visit, error);
+    }
+    return snapshot_writer_add(backup->snapshot, entry, error);
+}
+
+static int back_up_source(struct backup *backup, const struct repository_source *source, struct error *error)
+{
+    struct tree_walk_options options = {
+        .one_file_system = backup->options->one_file_system,
+        .want_xattrs = true,
+        .tolerate_vanished = true,
+    };
+    buffer_clear(&backup->path);
+    buffer_string(&backup->path, source->name + 1);
+    while (backup->path.size > 0 && backup->path.data[backup->path.size - 1] == '/') {
+        backup->path.size--;
+    }
+    backup->source_length = backup->path.size;
+    if (buffer_check(&backup->path, error) != 0) {
+        return -1;
+    }
+    return tree_walk(source->root_fd, source->path, &options, visit_entry, backup, error);
+}
+
+/* --- the whole --- */
+
+static int compare_sources(const void *a, const void *b)
+{
+    const struct repository_source *first = *(const struct repository_source *const *)a;
+    const struct repository_source *second = *(const struct repository_source *const *)b;
+    return tree_path_compare(first->name + 1, second->name + 1);
+}
+
+/* Sorts them, so that the whole snapshot is in order, and refuses those that would bring a path twice. */
+static int sort_sources(const struct repository_source **sorted, const struct repository_source *sources, size_t count,
+                        struct strings *names, struct error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *name = sources[i].name;
+        sorted[i] = &sources[i];
+        if (name[0] != '/' || !tree_path_is_sound(name + 1)) {
+            return error_set(error, CSN_USAGE, "%s is not an absolute path without \".\" and \"..\" in it", name);
+        }
+    }
+    qsort(sorted, count, sizeof *sorted, compare_sources);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && path_is_inside(sorted[i]->name, sorted[i - 1]->name)) {
+            return error_set(error, CSN_USAGE, "%s lies in %s: name only the outer one", sorted[i]->name,
+                             sorted[i - 1]->name);
+        }
+        if (strings_add(names, sorted[i]->name, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int check_text(const char *what, const char *text, struct error *error)
+{
+    return utf8_is_valid(text, strlen(text)) ? 0 : error_set(error, CSN_USAGE, "the %s is not UTF-8 text", what);
+}
+
+static int check_options(const struct repository_backup_options *options, struct error *error)
+{
+    if (options->label != NULL && check_text("label", options->label, error) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < options->tag_count; i++) {
+        if (check_text("tag", options->tags[i].key, error) != 0 || check_text("tag", options->tags[i].value, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int begin(struct backup *backup, const struct strings *names, struct error *error)
+{
+    const struct repository_backup_options *options = backup->options;
+    char now[CLOCK_TEXT_SIZE];
+    char host[256] = "";
+    clock_text(now);
+    (void)gethostname(host, sizeof host - 1);
+    const char *host_name = options->host != NULL ? options->host : host;
+    struct snapshot_header header = {
+        .time = now,
+        .began_sec = clock_unix_sec(),
+        .host = host_name,
+        .label = options->label == NULL ? "" : options->label,
+        .tool = "caisson " CAISSON_VERSION,
+        .sources = names,
+        .excludes = options->excludes,
+        .tags = options->tags,
+        .tag_count = options->tag_count,
+    };
+    if (check_text("host name", host_name, error) != 0 || check_options(options, error) != 0 ||
+        backup_parent_open(&backup->parent, backup->repository, options, host_name, names, error) != 0) {
+        return -1;
+    }
+    backup->total_bytes = backup_parent_bytes(backup->parent);
+    if (!backup_file_init(&backup->file, &backup->repository->config)) {
+        return error_set(error, CSN_MEMORY, "no memory for reading files");
+    }
+    backup->store = store_new(backup->repository, error);
+    if (backup->store == NULL) {
+        return -1;
+    }
+    backup->snapshot = snapshot_writer_new(backup->repository->snapshots_fd, &header, error);
+    return backup->snapshot == NULL ? -1 : 0;
+}
+
+/* The snapshot appears last: all that it names is durable before. */
+static int commit(struct backup *backup, struct error *error)
+{
+    struct repository_backup_summary *summary = backup->summary;
+    struct snapshot_totals totals;
+    uint8_t id[SHA256_SIZE];
+    uint64_t snapshot_bytes = 0;
+    snapshot_writer_totals(backup->snapshot, &totals);
+    if (store_finish(backup->store, error) != 0 ||
+        snapshot_writer_commit(backup->snapshot, id, &snapshot_bytes, error) != 0) {
+        return -1;
+    }
+    hex_encode(id, SHA256_SIZE, summary->id);
+    summary->entries = totals.entries;
+    summary->files = totals.files;
+    summary->bytes = totals.bytes;
+    summary->bytes_read = backup->file.read_bytes;
+    summary->bytes_stored = store_counts(backup->store)->stored_bytes + snapshot_bytes;
+    summary->chunks_new = store_counts(backup->store)->chunks_new;
+    return 0;
+}
+
+int repository_backup(struct repository *repository, const struct repository_source *sources, size_t source_count,
+                      const struct repository_backup_options *options, const struct progress *progress,
+                      struct repository_backup_summary *summary, struct error *error)
+{
+    struct backup backup = {
+        .repository = repository, .options = options, .progress = progress, .summary = summary};
+    const struct repository_source **sorted = calloc(source_count == 0 ? 1 : source_count, sizeof *sorted);
+    struct strings names = {0};
+    int result = -1;
+    *summary = (struct repository_backup_summary){0};
+    if (sorted == NULL) {
+        error_set(error, CSN_MEMORY, "no memory for %zu sources", source_count);
+        goto out;
+    }
+    if (source_count == 0 || repository->mode != REPOSITORY_WRITE || repository->spent) {
+        error_set(error, CSN_INTERNAL, source_count == 0 ? "a backup of nothing" : "the repository is not open for writing");
+        goto out;
+    }
+    if (sort_sources(sorted, sources, source_count, &names, error) != 0 || begin(&backup, &names, error) != 0) {
+        goto out;
+    }
+    repository->spent = true;
+    for (size_t i = 0; i < source_count; i++) {
+        if (back_up_source(&backup, sorted[i], error) != 0) {
+            goto out;
+        }
+    }
+    result = commit(&backup, error);
+    repository->spent = result != 0;
+out:
+    snapshot_writer_free(backup.snapshot);
+    store_free(backup.store);
+    backup_parent_close(backup.parent);
+    backup_file_free(&backup.file);
+    tree_links_free(&backup.links);
+    free(backup.entry.pieces);
+    buffer_free(&backup.path);
+    strings_free(&names);
+    free(sorted);
+    return result;
+}
+
+void repository_backup_summary_free(struct repository_backup_summary *summary)
+{
+    strings_free(&summary->changed);
+}

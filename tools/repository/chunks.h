@@ -1,0 +1,46 @@
+/*
+ * chunks.h - where each chunk of the repository is: id to (pack, offset). In memory, filled from the packs' own indexes.
+ *
+ * 48 bytes a chunk and 4 to 8 of table; nothing is ever moved or freed singly. A chunk may be there in several packs
+ * (two writers at once); all places are kept, in the order they were added.
+ */
+#ifndef CAISSON_REPOSITORY_CHUNKS_H
+#define CAISSON_REPOSITORY_CHUNKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/error.h"
+#include "lib/sha256.h"
+
+struct chunk_place {
+    uint8_t id[SHA256_SIZE];
+    uint32_t pack; /* number of the pack, given by whoever fills the index */
+    uint32_t offset;
+    uint32_t stored_bytes;
+    uint32_t size_bytes;
+};
+
+#define CHUNKS_BLOCK 32768u
+
+struct chunks {
+    struct chunk_place **blocks; /* of CHUNKS_BLOCK each */
+    size_t blocks_count;
+    size_t blocks_allocated;
+    uint32_t count;
+    uint32_t *table;      /* number of a chunk + 1; 0: free */
+    uint32_t table_size; /* a power of two, or 0 */
+};
+
+/* Starts as {0}. CSN_MEMORY. */
+int chunks_add(struct chunks *chunks, const struct chunk_place *chunk, struct error *error) MUST_CHECK;
+
+/* The first place of the chunk, or NULL. Valid until chunks_free. */
+const struct chunk_place *chunks_find(const struct chunks *chunks, const uint8_t id[SHA256_SIZE]);
+
+/* The next place of the same chunk after this one (as chunks_find or chunks_next gave it), or NULL. */
+const struct chunk_place *chunks_next(const struct chunks *chunks, const struct chunk_place *chunk);
+
+void chunks_free(struct chunks *chunks);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * config.h - repository.json and the two pages for people: what a repository says of itself.
+ */
+#ifndef CAISSON_REPOSITORY_CONFIG_H
+#define CAISSON_REPOSITORY_CONFIG_H
+
+#include "lib/error.h"
+#include "lib/sha256.h"
+#include "repository/chunker.h"
+
+#define CONFIG_FILE "repository.json"
+#define CONFIG_VERSION 1
+#define CONFIG_PAGES 2
+
+struct repository_config {
+    char id[33];
+    struct chunker_sizes sizes;
+    uint64_t seed;
+    uint8_t page_hashes[CONFIG_PAGES][SHA256_SIZE];
+};
+
+/* Text that lies in each repository: README.txt and restore.sh. */
+struct config_page {
+    const char *name;
+    const char *text;
+    unsigned mode;
+};
+extern const struct config_page config_pages[CONFIG_PAGES];
+
+/* Writes the pages and, last, repository.json: from then on the folder is a repository. */
+int config_write(int folder_fd, struct error *error) MUST_CHECK;
+
+/* CSN_REPOSITORY_NOT where there is none, _VERSION, _DAMAGED. */
+int config_read(struct repository_config *config, int folder_fd, const char *path, struct error *error) MUST_CHECK;
+
+#endif

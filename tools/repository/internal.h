@@ -1,0 +1,64 @@
+/*
+ * internal.h - what an open repository is; for the files of this folder only.
+ */
+#ifndef CAISSON_REPOSITORY_INTERNAL_H
+#define CAISSON_REPOSITORY_INTERNAL_H
+
+#include <sys/types.h>
+
+#include "lib/buffer.h"
+#include "repository/chunker.h"
+#include "repository/chunks.h"
+#include "repository/config.h"
+#include "repository/pack.h"
+#include "repository/repository.h"
+
+#define REPOSITORY_PACKS "packs"
+#define REPOSITORY_SNAPSHOTS "snapshots"
+#define REPOSITORY_LOCK "lock"
+
+struct pack_cache;
+
+struct repository {
+    char *path; /* for messages */
+    enum repository_mode mode;
+    int folder_fd;
+    int packs_fd;
+    int snapshots_fd;
+    int lock_fd;       /* -1: none could be taken (a read-only or a simple network file system) */
+    dev_t folder_dev;  /* so that a backup does not enter its own repository */
+    ino_t folder_ino;
+    struct repository_config config;
+    bool config_damaged; /* only readers go on */
+    struct chunks chunks;
+    uint8_t (*packs)[SHA256_SIZE]; /* id of each pack, by its number */
+    uint32_t pack_count;
+    uint32_t packs_allocated;
+    struct strings damaged_files; /* found when opening, and by the same index */
+    struct strings damaged_whats; /* what is wrong with each */
+    struct pack_cache *cache;
+    bool spent; /* a backup failed: chunks may name packs that were never finished */
+};
+
+/* Gives a pack the next number. CSN_MEMORY. */
+int repository_add_pack(struct repository *repository, const uint8_t id[SHA256_SIZE], uint32_t *number,
+                        struct error *error) MUST_CHECK;
+
+/* Reads the indexes of the packs that are not known yet: after another writer may have added some. */
+int repository_refresh(struct repository *repository, struct error *error) MUST_CHECK;
+
+/* The content of a chunk of exactly size_bytes, once its hash holds; valid until the next call. Tries each place it is
+ * in. NULL: CSN_REPOSITORY_DAMAGED, CSN_IO, CSN_MEMORY. */
+const uint8_t *repository_chunk(struct repository *repository, const uint8_t id[SHA256_SIZE], uint64_t size_bytes,
+                                struct error *error) MUST_CHECK;
+
+/* The open packs that repository_chunk reads from. */
+struct pack_cache *pack_cache_new(struct error *error) MUST_CHECK;
+void pack_cache_free(struct pack_cache *cache);
+
+/* Calls file for the name of each file in the folder, in no order; "part/name" for those one folder down if deep. Returning
+ * -1 from it ends that. */
+int repository_each_file(int folder_fd, bool deep, int (*file)(void *context, const char *name, struct error *error),
+                         void *context, struct error *error) MUST_CHECK;
+
+#endif

@@ -1,0 +1,216 @@
+#include "repository/pack.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <zstd.h>
+
+#include "repository/bytes.h"
+#include "repository/crc32c.h"
+#include "repository/pack_format.h"
+
+static const char *suffix_of(enum pack_kind kind)
+{
+    return kind == PACK_CHUNKS ? ".zst" : ".jsonl.zst";
+}
+
+void pack_name(enum pack_kind kind, const uint8_t id[SHA256_SIZE], char name[PACK_NAME_SIZE])
+{
+    char hex[SHA256_HEX_SIZE];
+    hex_encode(id, SHA256_SIZE, hex);
+    if (kind == PACK_CHUNKS) {
+        snprintf(name, PACK_NAME_SIZE, "%.2s/%s%s", hex, hex, suffix_of(kind));
+    } else {
+        snprintf(name, PACK_NAME_SIZE, "%s%s", hex, suffix_of(kind));
+    }
+}
+
+bool pack_name_id(enum pack_kind kind, const char *file_name, uint8_t id[SHA256_SIZE])
+{
+    char hex[SHA256_HEX_SIZE];
+    char again[SHA256_HEX_SIZE];
+    if (strlen(file_name) != SHA256_HEX_SIZE - 1 + strlen(suffix_of(kind)) ||
+        strcmp(file_name + SHA256_HEX_SIZE - 1, suffix_of(kind)) != 0) {
+        return false;
+    }
+    memcpy(hex, file_name, SHA256_HEX_SIZE - 1);
+    hex[SHA256_HEX_SIZE - 1] = '\0';
+    if (!hex_decode(hex, id, SHA256_SIZE)) {
+        return false;
+    }
+    hex_encode(id, SHA256_SIZE, again);
+    return strcmp(hex, again) == 0;
+}
+
+static int damaged(struct error *error, const char *name, const char *what)
+{
+    return error_set(error, CSN_REPOSITORY_DAMAGED, "%s in the repository: %s", name, what);
+}
+
+static int check_trailer(const uint8_t *trailer, enum pack_kind kind, const char *name, struct error *error)
+{
+    if (memcmp(trailer, TRAILER_MAGIC, TRAILER_MAGIC_BYTES) != 0 || trailer[TRAILER_KIND] != (uint8_t)kind) {
+        return damaged(error, name, "the end of the file is not that of an index");
+    }
+    uint32_t version = bytes_get32(trailer + TRAILER_VERSION);
+    if (version > PACK_VERSION) {
+        return error_set(error, CSN_REPOSITORY_VERSION, "%s in the repository has format %u, this release reads up to %u",
+                         name, version, PACK_VERSION);
+    }
+    uint32_t count = bytes_get32(trailer + TRAILER_COUNT);
+    if (version != PACK_VERSION || count == 0 || count > PACK_CHUNKS_LIMIT) {
+        return damaged(error, name, "the index has numbers that cannot be");
+    }
+    return 0;
+}
+
+/* Numbers are believed only here, after the hash over them held. */
+static int check_records(struct pack_index *index, uint64_t file_bytes, const char *name, struct error *error)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < index->count; i++) {
+        const uint8_t *at = index->bytes + (size_t)i * PACK_RECORD_BYTES;
+        uint32_t stored = bytes_get32(at + RECORD_STORED);
+        uint32_t size = bytes_get32(at + RECORD_SIZE);
+        if (stored == 0 || stored > CHUNK_STORED_LIMIT_BYTES || size == 0 || size > CHUNK_LIMIT_BYTES) {
+            return damaged(error, name, "the index has numbers that cannot be");
+        }
+        sum += stored;
+    }
+    uint64_t rest = PACK_SKIPPABLE_BYTES + (uint64_t)index->count * PACK_RECORD_BYTES + PACK_TRAILER_BYTES;
+    if (sum > UINT32_MAX || sum + rest != file_bytes) {
+        return damaged(error, name, "the frames do not fill the file");
+    }
+    index->frames_bytes = sum;
+    return 0;
+}
+
+int pack_index_read(struct pack_index *index, const struct stored_reader *file, enum pack_kind kind,
+                    const uint8_t id[SHA256_SIZE], const char *name, struct error *error)
+{
+    uint8_t trailer[PACK_TRAILER_BYTES];
+    index->count = 0;
+    if (file->size_bytes < PACK_TRAILER_BYTES) {
+        return damaged(error, name, "the file is cut short");
+    }
+    if (stored_read(file, name, file->size_bytes - PACK_TRAILER_BYTES, trailer, sizeof trailer, error) != 0 ||
+        check_trailer(trailer, kind, name, error) != 0) {
+        return -1;
+    }
+    uint32_t count = bytes_get32(trailer + TRAILER_COUNT);
+    size_t wanted = PACK_SKIPPABLE_BYTES + (size_t)count * PACK_RECORD_BYTES;
+    if (file->size_bytes < wanted + PACK_TRAILER_BYTES) {
+        return damaged(error, name, "the file is cut short");
+    }
+    if (index->allocated < wanted) {
+        free(index->bytes);
+        index->allocated = 0;
+        index->bytes = malloc(wanted);
+        if (index->bytes == NULL) {
+            return error_set(error, CSN_MEMORY, "no memory for the index of a pack");
+        }
+        index->allocated = wanted;
+    }
+    if (stored_read(file, name, file->size_bytes - PACK_TRAILER_BYTES - wanted, index->bytes, wanted, error) != 0) {
+        return -1;
+    }
+    uint8_t digest[SHA256_SIZE];
+    struct sha256 hash;
+    sha256_begin(&hash);
+    sha256_add(&hash, index->bytes + PACK_SKIPPABLE_BYTES, wanted - PACK_SKIPPABLE_BYTES);
+    sha256_add(&hash, trailer, TRAILER_HASHED_BYTES);
+    sha256_end(&hash, digest);
+    if (memcmp(digest, trailer + TRAILER_ID, SHA256_SIZE) != 0) {
+        return damaged(error, name, "the hash of the index does not hold");
+    }
+    if (memcmp(digest, id, SHA256_SIZE) != 0) {
+        return damaged(error, name, "the file has the name of another one");
+    }
+    if (bytes_get32(index->bytes) != PACK_SKIPPABLE_MAGIC ||
+        bytes_get32(index->bytes + 4) != wanted - PACK_SKIPPABLE_BYTES + PACK_TRAILER_BYTES) {
+        return damaged(error, name, "the head of the index is not as it should be");
+    }
+    memmove(index->bytes, index->bytes + PACK_SKIPPABLE_BYTES, wanted - PACK_SKIPPABLE_BYTES);
+    index->count = count;
+    if (check_records(index, file->size_bytes, name, error) != 0) {
+        index->count = 0;
+        return -1;
+    }
+    return 0;
+}
+
+bool pack_index_next(const struct pack_index *index, uint32_t *position, struct pack_record *record)
+{
+    if (*position >= index->count) {
+        return false;
+    }
+    const uint8_t *at = index->bytes + (size_t)*position * PACK_RECORD_BYTES;
+    record->offset = *position == 0 ? 0 : record->offset + record->stored_bytes;
+    memcpy(record->id, at, SHA256_SIZE);
+    record->stored_bytes = bytes_get32(at + RECORD_STORED);
+    record->size_bytes = bytes_get32(at + RECORD_SIZE);
+    record->crc32c = bytes_get32(at + RECORD_CRC);
+    ++*position;
+    return true;
+}
+
+void pack_index_free(struct pack_index *index)
+{
+    free(index->bytes);
+    *index = (struct pack_index){0};
+}
+
+struct pack_decoder {
+    ZSTD_DCtx *context;
+    uint8_t *content; /* CHUNK_LIMIT_BYTES: the most a record can ask for */
+};
+
+struct pack_decoder *pack_decoder_new(struct error *error)
+{
+    struct pack_decoder *decoder = calloc(1, sizeof *decoder);
+    if (decoder != NULL) {
+        decoder->context = ZSTD_createDCtx();
+        decoder->content = malloc(CHUNK_LIMIT_BYTES);
+    }
+    if (decoder == NULL || decoder->context == NULL || decoder->content == NULL) {
+        pack_decoder_free(decoder);
+        error_set(error, CSN_MEMORY, "no memory for reading packs");
+        return NULL;
+    }
+    return decoder;
+}
+
+void pack_decoder_free(struct pack_decoder *decoder)
+{
+    if (decoder != NULL) {
+        ZSTD_freeDCtx(decoder->context);
+        free(decoder->content);
+        free(decoder);
+    }
+}
+
+const uint8_t *pack_decode(struct pack_decoder *decoder, const struct pack_record *record, const uint8_t *frame,
+                           bool check_frame, struct error *error)
+{
+    if (record->size_bytes > CHUNK_LIMIT_BYTES) {
+        error_set(error, CSN_INTERNAL, "a record of a pack was not checked");
+        return NULL;
+    }
+    if (check_frame && crc32c_of(frame, record->stored_bytes) != record->crc32c) {
+        error_set(error, CSN_REPOSITORY_DAMAGED, "the sum of a stored frame does not hold");
+        return NULL;
+    }
+    size_t got = ZSTD_decompressDCtx(decoder->context, decoder->content, record->size_bytes, frame, record->stored_bytes);
+    if (ZSTD_isError(got) || got != record->size_bytes) {
+        error_set(error, CSN_REPOSITORY_DAMAGED, "a stored frame cannot be decompressed");
+        return NULL;
+    }
+    uint8_t digest[SHA256_SIZE];
+    sha256_of(decoder->content, got, digest);
+    if (memcmp(digest, record->id, SHA256_SIZE) != 0) {
+        error_set(error, CSN_REPOSITORY_DAMAGED, "the hash of a chunk does not hold");
+        return NULL;
+    }
+    return decoder->content;
+}

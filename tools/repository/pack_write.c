@@ -1,0 +1,176 @@
+#include "repository/pack.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <zstd.h>
+
+#include "repository/bytes.h"
+#include "repository/crc32c.h"
+#include "repository/pack_format.h"
+
+#define WRITE_BYTES (2u * 1024 * 1024) /* frames are collected up to this and written at once */
+#define BUFFER_BYTES (WRITE_BYTES + CHUNK_STORED_LIMIT_BYTES)
+
+struct pack_writer {
+    enum pack_kind kind;
+    int folder_fd;
+    ZSTD_CCtx *compressor;
+    struct stored_writer file;
+    uint8_t *buffer;
+    size_t used;
+    uint8_t *records;
+    size_t records_allocated;
+    uint32_t count;
+    uint32_t frames_bytes;
+};
+
+static_assert(ZSTD_COMPRESSBOUND(CHUNK_LIMIT_BYTES) <= CHUNK_STORED_LIMIT_BYTES, "a frame fits its limit");
+
+struct pack_writer *pack_writer_new(enum pack_kind kind, int folder_fd, int level, struct error *error)
+{
+    struct pack_writer *writer = calloc(1, sizeof *writer);
+    if (writer == NULL) {
+        error_set(error, CSN_MEMORY, "no memory for writing packs");
+        return NULL;
+    }
+    writer->kind = kind;
+    writer->folder_fd = folder_fd;
+    writer->file.fd = -1;
+    writer->buffer = malloc(BUFFER_BYTES);
+    writer->compressor = ZSTD_createCCtx();
+    if (writer->buffer == NULL || writer->compressor == NULL ||
+        ZSTD_isError(ZSTD_CCtx_setParameter(writer->compressor, ZSTD_c_compressionLevel, level))) {
+        error_set(error, CSN_MEMORY, "no memory for writing packs");
+        pack_writer_free(writer);
+        return NULL;
+    }
+    return writer;
+}
+
+void pack_writer_free(struct pack_writer *writer)
+{
+    if (writer == NULL) {
+        return;
+    }
+    stored_abandon(&writer->file);
+    ZSTD_freeCCtx(writer->compressor);
+    free(writer->buffer);
+    free(writer->records);
+    free(writer);
+}
+
+static int flush(struct pack_writer *writer, struct error *error)
+{
+    int result = stored_append(&writer->file, writer->buffer, writer->used, error);
+    writer->used = 0;
+    return result;
+}
+
+static int add_record(struct pack_writer *writer, const struct pack_record *record, struct error *error)
+{
+    if (writer->count == writer->records_allocated) {
+        size_t more = writer->records_allocated == 0 ? 1024 : 2 * writer->records_allocated;
+        uint8_t *grown = realloc(writer->records, more * PACK_RECORD_BYTES);
+        if (grown == NULL) {
+            return error_set(error, CSN_MEMORY, "no memory for the index of a pack");
+        }
+        writer->records = grown;
+        writer->records_allocated = more;
+    }
+    uint8_t *at = writer->records + (size_t)writer->count * PACK_RECORD_BYTES;
+    memcpy(at, record->id, SHA256_SIZE);
+    bytes_put32(at + RECORD_STORED, record->stored_bytes);
+    bytes_put32(at + RECORD_SIZE, record->size_bytes);
+    bytes_put32(at + RECORD_CRC, record->crc32c);
+    writer->count++;
+    return 0;
+}
+
+int pack_writer_add(struct pack_writer *writer, const uint8_t id[SHA256_SIZE], const void *data, size_t size_bytes,
+                    struct pack_record *record, struct error *error)
+{
+    if (size_bytes == 0 || size_bytes > CHUNK_LIMIT_BYTES || writer->count == PACK_CHUNKS_LIMIT) {
+        return error_set(error, CSN_INTERNAL, "a chunk of %zu bytes cannot be put into a pack", size_bytes);
+    }
+    if (writer->file.fd < 0 && stored_create(&writer->file, writer->folder_fd, error) != 0) {
+        return -1;
+    }
+    uint8_t *frame = writer->buffer + writer->used;
+    size_t stored = ZSTD_compress2(writer->compressor, frame, CHUNK_STORED_LIMIT_BYTES, data, size_bytes);
+    if (ZSTD_isError(stored)) {
+        return error_set(error, CSN_MEMORY, "compressing a chunk: %s", ZSTD_getErrorName(stored));
+    }
+    memcpy(record->id, id, SHA256_SIZE);
+    record->offset = writer->frames_bytes;
+    record->stored_bytes = (uint32_t)stored;
+    record->size_bytes = (uint32_t)size_bytes;
+    record->crc32c = crc32c_of(frame, stored);
+    if (add_record(writer, record, error) != 0) {
+        return -1;
+    }
+    writer->used += stored;
+    writer->frames_bytes += (uint32_t)stored;
+    return writer->used >= WRITE_BYTES ? flush(writer, error) : 0;
+}
+
+bool pack_writer_is_full(const struct pack_writer *writer)
+{
+    return writer->frames_bytes >= PACK_TARGET_BYTES || writer->count == PACK_CHUNKS_LIMIT;
+}
+
+bool pack_writer_is_empty(const struct pack_writer *writer)
+{
+    return writer->count == 0;
+}
+
+/* The skippable frame: its header, the records, the trailer. */
+static int append_index(struct pack_writer *writer, uint8_t id[SHA256_SIZE], struct error *error)
+{
+    uint8_t header[PACK_SKIPPABLE_BYTES];
+    uint8_t trailer[PACK_TRAILER_BYTES];
+    size_t records_bytes = (size_t)writer->count * PACK_RECORD_BYTES;
+    bytes_put32(header, PACK_SKIPPABLE_MAGIC);
+    bytes_put32(header + 4, (uint32_t)(records_bytes + PACK_TRAILER_BYTES));
+    memcpy(trailer, TRAILER_MAGIC, TRAILER_MAGIC_BYTES);
+    trailer[TRAILER_KIND] = (uint8_t)writer->kind;
+    bytes_put32(trailer + TRAILER_VERSION, PACK_VERSION);
+    bytes_put32(trailer + TRAILER_COUNT, writer->count);
+    if (getrandom(trailer + TRAILER_SALT, TRAILER_SALT_BYTES, 0) != TRAILER_SALT_BYTES) {
+        return error_system(error, CSN_IO, "getting random bytes for a pack");
+    }
+    struct sha256 hash;
+    sha256_begin(&hash);
+    sha256_add(&hash, writer->records, records_bytes);
+    sha256_add(&hash, trailer, TRAILER_HASHED_BYTES);
+    sha256_end(&hash, id);
+    memcpy(trailer + TRAILER_ID, id, SHA256_SIZE);
+    if (stored_append(&writer->file, header, sizeof header, error) != 0 ||
+        stored_append(&writer->file, writer->records, records_bytes, error) != 0) {
+        return -1;
+    }
+    return stored_append(&writer->file, trailer, sizeof trailer, error);
+}
+
+int pack_writer_commit(struct pack_writer *writer, uint8_t id[SHA256_SIZE], uint64_t *stored_bytes, struct error *error)
+{
+    if (writer->count == 0) {
+        return error_set(error, CSN_INTERNAL, "an empty pack cannot be ended");
+    }
+    if (flush(writer, error) != 0 || append_index(writer, id, error) != 0) {
+        return -1;
+    }
+    char name[PACK_NAME_SIZE];
+    pack_name(writer->kind, id, name);
+    if (stored_commit(&writer->file, name, error) != 0) {
+        return -1;
+    }
+    if (stored_bytes != NULL) {
+        *stored_bytes += writer->file.size_bytes;
+    }
+    writer->count = 0;
+    writer->frames_bytes = 0;
+    return 0;
+}

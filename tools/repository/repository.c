@@ -1,0 +1,287 @@
+#include "repository/repository.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/file.h"
+#include "repository/internal.h"
+
+/* --- files in it --- */
+
+static int each_in(int folder_fd, const char *part, bool deep,
+                   int (*file)(void *context, const char *name, struct error *error), void *context, struct error *error)
+{
+    int fd = openat(folder_fd, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    if (directory == NULL) {
+        error_system(error, CSN_IO, "reading the folder %s in the repository", part);
+        file_drop(&fd);
+        return -1;
+    }
+    int result = 0;
+    struct dirent *entry;
+    errno = 0;
+    while (result == 0 && (entry = readdir(directory)) != NULL) {
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
+            if (deep && strlen(name) == 2) {
+                result = each_in(folder_fd, name, false, file, context, error);
+            } else {
+                char path[sizeof entry->d_name + 4];
+                bool top = strcmp(part, ".") == 0;
+                snprintf(path, sizeof path, "%.2s%s%s", top ? "" : part, top ? "" : "/", name);
+                result = file(context, path, error);
+            }
+        }
+        errno = 0;
+    }
+    if (result == 0 && errno != 0) {
+        result = error_system(error, CSN_IO, "reading the folder %s in the repository", part);
+    }
+    closedir(directory);
+    return result;
+}
+
+int repository_each_file(int folder_fd, bool deep, int (*file)(void *context, const char *name, struct error *error),
+                         void *context, struct error *error)
+{
+    return each_in(folder_fd, ".", deep, file, context, error);
+}
+
+/* --- the lock --- */
+
+static int remove_leftover(void *context, const char *name, struct error *error)
+{
+    const int *folder_fd = context;
+    size_t length = strlen(name);
+    size_t suffix = strlen(STORED_TEMPORARY_SUFFIX);
+    (void)error;
+    if (length > suffix && strcmp(name + length - suffix, STORED_TEMPORARY_SUFFIX) == 0) {
+        (void)unlinkat(*folder_fd, name, 0); /* it does no harm if it stays */
+    }
+    return 0;
+}
+
+/* Everyone holds the lock shared; who can have it alone knows that nobody writes and sweeps up. A file system that cannot
+ * lock (some network ones) costs the sweeping only: writers do not disturb one another. */
+static int take_lock(struct repository *repository, struct error *error)
+{
+    bool writes = repository->mode == REPOSITORY_WRITE;
+    repository->lock_fd = openat(repository->folder_fd, REPOSITORY_LOCK,
+                                 (writes ? O_RDWR | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (repository->lock_fd < 0) {
+        return writes ? error_system(error, errno == ENOSPC ? CSN_REPOSITORY_FULL : CSN_IO, "opening the lock of %s",
+                                     repository->path)
+                      : 0;
+    }
+    if (writes && flock(repository->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+        if (repository_each_file(repository->packs_fd, false, remove_leftover, &repository->packs_fd, error) != 0 ||
+            repository_each_file(repository->snapshots_fd, false, remove_leftover, &repository->snapshots_fd, error) != 0 ||
+            repository_each_file(repository->folder_fd, false, remove_leftover, &repository->folder_fd, error) != 0) {
+            return -1;
+        }
+    }
+    if (flock(repository->lock_fd, LOCK_SH) != 0) {
+        file_drop(&repository->lock_fd);
+    }
+    return 0;
+}
+
+/* --- the index --- */
+
+int repository_add_pack(struct repository *repository, const uint8_t id[SHA256_SIZE], uint32_t *number,
+                        struct error *error)
+{
+    if (repository->pack_count == repository->packs_allocated) {
+        uint32_t more = repository->packs_allocated == 0 ? 64 : 2 * repository->packs_allocated;
+        uint8_t(*grown)[SHA256_SIZE] = realloc(repository->packs, more * sizeof *grown);
+        if (grown == NULL) {
+            return error_set(error, CSN_MEMORY, "no memory for %u packs", more);
+        }
+        repository->packs = grown;
+        repository->packs_allocated = more;
+    }
+    *number = repository->pack_count++;
+    memcpy(repository->packs[*number], id, SHA256_SIZE);
+    return 0;
+}
+
+struct loading {
+    struct repository *repository;
+    struct pack_index index;
+    uint8_t (*known)[SHA256_SIZE]; /* sorted ids of the packs that are loaded already; NULL: none are */
+    size_t known_count;
+};
+
+static int compare_ids(const void *a, const void *b)
+{
+    return memcmp(a, b, SHA256_SIZE);
+}
+
+static int add_index(struct repository *repository, const struct pack_index *index, const uint8_t id[SHA256_SIZE],
+                     struct error *error)
+{
+    uint32_t number = 0;
+    uint32_t position = 0;
+    struct pack_record record = {0};
+    if (repository_add_pack(repository, id, &number, error) != 0) {
+        return -1;
+    }
+    while (pack_index_next(index, &position, &record)) {
+        struct chunk_place place = {
+            .pack = number,
+            .offset = record.offset,
+            .stored_bytes = record.stored_bytes,
+            .size_bytes = record.size_bytes,
+        };
+        memcpy(place.id, record.id, SHA256_SIZE);
+        if (chunks_add(&repository->chunks, &place, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int note_damage(struct repository *repository, const char *file, const char *what, struct error *error)
+{
+    return strings_add(&repository->damaged_files, file, error) != 0 ? -1
+                                                                     : strings_add(&repository->damaged_whats, what, error);
+}
+
+static int load_pack(void *context, const char *name, struct error *error)
+{
+    struct loading *loading = context;
+    struct stored_reader file = {.fd = -1};
+    struct error trouble = {.code = CSN_NONE};
+    uint8_t id[SHA256_SIZE];
+    const char *slash = strchr(name, '/');
+    char expected[PACK_NAME_SIZE];
+    if (slash == NULL || !pack_name_id(PACK_CHUNKS, slash + 1, id)) {
+        return 0; /* no pack: a leftover, or somebody's file */
+    }
+    pack_name(PACK_CHUNKS, id, expected);
+    if (strcmp(expected, name) != 0 ||
+        (loading->known_count > 0 && bsearch(id, loading->known, loading->known_count, SHA256_SIZE, compare_ids) != NULL)) {
+        return 0;
+    }
+    if (stored_open(&file, loading->repository->packs_fd, name, &trouble) != 0 ||
+        pack_index_read(&loading->index, &file, PACK_CHUNKS, id, name, &trouble) != 0) {
+        stored_close(&file);
+        if (trouble.code != CSN_REPOSITORY_DAMAGED && trouble.code != CSN_IO) {
+            return error_set(error, trouble.code, "%s", trouble.message);
+        }
+        struct buffer path = {0};
+        buffer_format(&path, REPOSITORY_PACKS "/%s", name);
+        int result = buffer_check(&path, error) != 0 ? -1
+                                                     : note_damage(loading->repository, path.data, trouble.message, error);
+        buffer_free(&path);
+        return result;
+    }
+    stored_close(&file);
+    return add_index(loading->repository, &loading->index, id, error);
+}
+
+int repository_refresh(struct repository *repository, struct error *error)
+{
+    struct loading loading = {.repository = repository, .known_count = repository->pack_count};
+    if (loading.known_count > 0) {
+        loading.known = malloc(loading.known_count * SHA256_SIZE);
+        if (loading.known == NULL) {
+            return error_set(error, CSN_MEMORY, "no memory for %zu packs", loading.known_count);
+        }
+        memcpy(loading.known, repository->packs, loading.known_count * SHA256_SIZE);
+        qsort(loading.known, loading.known_count, SHA256_SIZE, compare_ids);
+    }
+    /* Damage is found anew. */
+    strings_free(&repository->damaged_files);
+    strings_free(&repository->damaged_whats);
+    int result = 0;
+    if (repository->config_damaged) {
+        result = note_damage(repository, CONFIG_FILE, "its hash does not hold", error);
+    }
+    if (result == 0) {
+        result = repository_each_file(repository->packs_fd, true, load_pack, &loading, error);
+    }
+    pack_index_free(&loading.index);
+    free(loading.known);
+    return result;
+}
+
+/* --- opening --- */
+
+static int open_folders(struct repository *repository, struct error *error)
+{
+    const char *path = repository->path;
+    struct stat status;
+    repository->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (repository->folder_fd < 0 || fstat(repository->folder_fd, &status) != 0) {
+        bool gone = errno == ENOENT || errno == ENOTDIR;
+        return error_system(error, gone ? CSN_REPOSITORY_NOT : CSN_IO, "opening the repository %s", path);
+    }
+    repository->folder_dev = status.st_dev;
+    repository->folder_ino = status.st_ino;
+    struct error trouble = {.code = CSN_NONE};
+    if (config_read(&repository->config, repository->folder_fd, path, &trouble) != 0) {
+        if (trouble.code != CSN_REPOSITORY_DAMAGED || repository->mode == REPOSITORY_WRITE) {
+            return error_set(error, trouble.code, "%s", trouble.message);
+        }
+        repository->config_damaged = true;
+    }
+    repository->packs_fd = openat(repository->folder_fd, REPOSITORY_PACKS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    repository->snapshots_fd =
+        openat(repository->folder_fd, REPOSITORY_SNAPSHOTS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (repository->packs_fd < 0 || repository->snapshots_fd < 0) {
+        return error_system(error, CSN_REPOSITORY_DAMAGED, "opening the folders " REPOSITORY_PACKS " and " REPOSITORY_SNAPSHOTS " of %s", path);
+    }
+    return 0;
+}
+
+struct repository *repository_open(const char *path, enum repository_mode mode, struct error *error)
+{
+    struct repository *repository = calloc(1, sizeof *repository);
+    if (repository == NULL || (repository->path = strdup(path)) == NULL) {
+        free(repository);
+        error_set(error, CSN_MEMORY, "no memory for the repository %s", path);
+        return NULL;
+    }
+    repository->mode = mode;
+    repository->folder_fd = repository->packs_fd = repository->snapshots_fd = repository->lock_fd = -1;
+    repository->cache = pack_cache_new(error);
+    if (repository->cache == NULL || open_folders(repository, error) != 0 || take_lock(repository, error) != 0 ||
+        repository_refresh(repository, error) != 0) {
+        goto failed;
+    }
+    /* A snapshot will rely on packs that another writer has renamed into place but perhaps not yet made durable. */
+    if (mode == REPOSITORY_WRITE && syncfs(repository->folder_fd) != 0) {
+        error_system(error, CSN_IO, "making the repository %s durable", path);
+        goto failed;
+    }
+    return repository;
+failed:
+    repository_close(repository);
+    return NULL;
+}
+
+void repository_close(struct repository *repository)
+{
+    if (repository == NULL) {
+        return;
+    }
+    pack_cache_free(repository->cache);
+    chunks_free(&repository->chunks);
+    strings_free(&repository->damaged_files);
+    strings_free(&repository->damaged_whats);
+    file_drop(&repository->packs_fd);
+    file_drop(&repository->snapshots_fd);
+    file_drop(&repository->folder_fd);
+    file_drop(&repository->lock_fd);
+    free(repository->packs);
+    free(repository->path);
+    free(repository);
+}
