@@ -11,10 +11,8 @@ unset CDPATH
 PATH=$PATH:/usr/sbin:/sbin
 
 me=${0##*/}
-here=$(cd "$(dirname "$0")" && pwd -P)
-while [ ! -e "$here/common.sh" ] && [ "$here" != / ]; do here=$(dirname "$here"); done
-# shellcheck disable=SC2034 # for those who source this
-top=$(cd "$here/../.." && pwd -P)
+top=$(cd "$(dirname "$0")/../.." && pwd -P)
+here=$top/tests/demo
 cache=${CAISSON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/caisson}/demo
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 

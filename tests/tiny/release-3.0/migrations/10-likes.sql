@@ -1,0 +1,1 @@
+ALTER TABLE page ADD COLUMN likes integer NOT NULL DEFAULT 0;
