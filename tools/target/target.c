@@ -5,6 +5,7 @@
 #include "lib/file.h"
 #include "target/identify.h"
 #include "target/installation.h"
+#include "target/protect.h"
 
 /* Opens the root anew; the old descriptor keeps a file system busy and must be gone before mounts change. */
 static int open_root(struct target *target, struct error *error)
@@ -89,14 +90,36 @@ int target_close(struct target *target, struct error *error)
     return result;
 }
 
+/* An image:FILE outside our own image: the loop device is ours, and was protected when it was attached. */
+static int protect_loop(const struct target *target, bool read_only, struct error *error)
+{
+    const struct disk *disk = NULL;
+    const struct disks *disks = &target->survey.disks;
+    for (size_t i = 0; i < disks->count; i++) {
+        disk = strcmp(disks->items[i].name, target->mounts.items[0].disk) == 0 ? &disks->items[i] : disk;
+    }
+    int result = 0;
+    for (size_t i = 0; result == 0 && target->survey.image_fd >= 0 && disk != NULL && i < disk->volume_count; i++) {
+        result = protect_set(disk->volumes[i].path, read_only, error);
+    }
+    return result;
+}
+
 static int change_mounts(struct target *target, bool writable, struct error *error)
 {
     if (target->mounts.count == 0 || target->mounts.writable == writable) {
         return 0;
     }
-    file_drop(&target->root_fd);
+    bool ours = !protect_is_image();
     struct error ignored;
-    int result = writable ? mount_make_writable(&target->mounts, error) : mount_make_read_only(&target->mounts, error);
+    file_drop(&target->root_fd);
+    int result = ours && writable ? protect_loop(target, false, error) : 0;
+    if (result == 0) {
+        result = writable ? mount_make_writable(&target->mounts, error) : mount_make_read_only(&target->mounts, error);
+    }
+    if (ours && !target->mounts.writable && protect_loop(target, true, result == 0 ? error : &ignored) != 0) {
+        result = -1;
+    }
     if (open_root(target, result == 0 ? error : &ignored) != 0) {
         result = -1;
     }

@@ -1,0 +1,418 @@
+/*
+ * services.c - which units a fence must hold, and which files do it. README.md, "The fence", has the reasons.
+ */
+#include "target/services.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/buffer.h"
+#include "lib/file.h"
+#include "lib/root.h"
+#include "target/installation.h"
+
+#define UNIT_FILE_BYTES ((size_t)1024 * 1024)
+
+/* systemd sorts drop-ins of all folders by name and a later empty "ConditionPathExists=" would take ours back: so last. */
+#define DROP_IN "zzz-caisson-fence.conf"
+
+static const char drop_in_text[] =
+    "# Caisson is at work on this server: until it releases or rolls back, this unit does not start.\n"
+    "# Boot the Caisson stick and let it finish (caisson resume) or undo (caisson rollback).\n"
+    "[Unit]\n"
+    "ConditionPathExists=!" FENCE_FLAG "\n";
+
+static const char flag_text[] =
+    "Caisson is at work on this server. While this file is here, the application and its database do not start.\n"
+    "Boot the Caisson stick and let it finish (caisson resume) or undo (caisson rollback): it removes this file.\n";
+
+static const char *const unit_folders[] = {
+    "/etc/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+};
+
+#define UNIT_FOLDERS (sizeof unit_folders / sizeof unit_folders[0])
+
+static int memory_error(struct error *error)
+{
+    return error_set(error, CSN_MEMORY, "no memory to plan the fence");
+}
+
+static int add_finding(struct fence *fence, struct error *error, const char *format, ...) PRINTF_LIKE(3, 4);
+static int add_finding(struct fence *fence, struct error *error, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = NULL;
+    int length = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    if (length < 0) {
+        return memory_error(error);
+    }
+    int result = strings_has(&fence->findings, text) ? 0 : strings_add(&fence->findings, text, error);
+    free(text);
+    return result;
+}
+
+/* --- the way of starting services ------------------------------------------------------------------------------------ */
+
+static int check_systemd(int root_fd, struct error *error)
+{
+    struct error none;
+    char *init = root_real_path(root_fd, "/sbin/init", &none);
+    bool there = root_exists(root_fd, "/lib/systemd/systemd") || root_exists(root_fd, "/usr/lib/systemd/systemd");
+    int result = 0;
+    if (init == NULL) {
+        result = error_set(error, CSN_TARGET_SERVICES, "the server has no /sbin/init%s", there ? ", though systemd is there" : "");
+    } else {
+        const char *slash = strrchr(init, '/');
+        if (!there || strcmp(slash, "/systemd") != 0) {
+            result = error_set(error, CSN_TARGET_SERVICES, "the server starts with %s, not with systemd", init);
+        }
+    }
+    free(init);
+    return result;
+}
+
+/* --- the units ------------------------------------------------------------------------------------------------------- */
+
+static int add_unit(struct fence *fence, const char *unit, struct error *error)
+{
+    return strings_has(&fence->units, unit) ? 0 : strings_add(&fence->units, unit, error);
+}
+
+static bool unit_is_there(int root_fd, const char *unit)
+{
+    for (size_t i = 0; i < UNIT_FOLDERS; i++) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/%s", unit_folders[i], unit);
+        if (root_exists(root_fd, path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "app.service" is started by app.socket, app.timer and app.path too. */
+static int add_siblings(struct fence *fence, int root_fd, const char *unit, struct error *error)
+{
+    static const char *const kinds[] = {"socket", "timer", "path"};
+    const char *dot = strrchr(unit, '.');
+    if (dot == NULL || strcmp(dot, ".service") != 0) {
+        return 0;
+    }
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < sizeof kinds / sizeof kinds[0]; i++) {
+        char sibling[NAME_MAX + 1];
+        snprintf(sibling, sizeof sibling, "%.*s.%s", (int)(dot - unit), unit, kinds[i]);
+        if (unit_is_there(root_fd, sibling)) {
+            result = add_unit(fence, sibling, error);
+        }
+    }
+    return result;
+}
+
+/* A unit that is a link to another one's file is an alias: older systemd only reads the drop-ins of the name it met. */
+static int add_alias(struct fence *fence, int root_fd, const char *unit, struct error *error)
+{
+    for (size_t i = 0; i < UNIT_FOLDERS; i++) {
+        char path[PATH_MAX];
+        char link[PATH_MAX];
+        snprintf(path, sizeof path, "%s/%s", unit_folders[i], unit);
+        int fd = root_try_open(root_fd, path, O_PATH | O_NOFOLLOW, 0);
+        ssize_t length = fd < 0 ? -1 : readlinkat(fd, "", link, sizeof link - 1);
+        file_drop(&fd);
+        if (length <= 0) {
+            continue;
+        }
+        link[length] = '\0';
+        const char *slash = strrchr(link, '/');
+        const char *name = slash == NULL ? link : slash + 1;
+        const char *dot = strrchr(name, '.');
+        bool template = strstr(name, "@.") != NULL;
+        if (dot != NULL && strcmp(dot, strrchr(unit, '.')) == 0 && !template) {
+            return add_unit(fence, name, error);
+        }
+    }
+    return 0;
+}
+
+/* Debian starts each cluster by an instance of postgresql@.service that a generator adds at boot; postgresql.service, which
+ * people know, starts nothing by itself. Of /var/lib/postgresql/15/main it is postgresql@15-main.service. */
+static int add_debian_cluster(struct fence *fence, const struct target *target, struct error *error)
+{
+    const struct installation *installation = &target->installation;
+    char tail[512];
+    char unit[512];
+    if (installation->cluster == NULL || !unit_is_there(target->root_fd, "postgresql@.service")) {
+        return 0;
+    }
+    const char *name = strrchr(installation->cluster, '/') + 1;
+    snprintf(tail, sizeof tail, "/%s/%s", installation->cluster_version, name);
+    size_t length = strlen(installation->cluster);
+    if (length < strlen(tail) || strcmp(installation->cluster + length - strlen(tail), tail) != 0) {
+        return 0;
+    }
+    snprintf(unit, sizeof unit, "postgresql@%s-%s.service", installation->cluster_version, name);
+    return add_unit(fence, unit, error);
+}
+
+static int add_units(struct fence *fence, const struct target *target, const struct strings *more_units, struct error *error)
+{
+    const struct strings none = {0};
+    const struct strings *lists[] = {&target->profile->units, &target->profile->database_units,
+                                     more_units == NULL ? &none : more_units};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        for (size_t k = 0; k < lists[i]->count; k++) {
+            if (strchr(lists[i]->items[k], '/') != NULL || strchr(lists[i]->items[k], '.') == NULL) {
+                return error_set(error, CSN_TARGET_SERVICES, "\"%s\" is not the name of a unit", lists[i]->items[k]);
+            }
+            if (add_unit(fence, lists[i]->items[k], error) != 0) {
+                return -1;
+            }
+        }
+    }
+    if (add_debian_cluster(fence, target, error) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < fence->units.count; i++) { /* grows while it runs */
+        char unit[NAME_MAX + 1];
+        snprintf(unit, sizeof unit, "%s", fence->units.items[i]);
+        if (add_alias(fence, target->root_fd, unit, error) != 0 || add_siblings(fence, target->root_fd, unit, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* --- what the server has besides ------------------------------------------------------------------------------------- */
+
+struct scan {
+    struct fence *fence;
+    const struct target *target;
+};
+
+/* True if text holds word not as a part of a longer name. */
+static bool mentions(const char *text, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = strstr(text, word); length > 1 && at != NULL; at = strstr(at + 1, word)) {
+        if (strchr("/ \t\r\n\"';:,|&)", at[length]) != NULL) { /* the NUL at the end too */
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool uses_application(const struct target *target, const char *text)
+{
+    return mentions(text, target->installation.program_root) ||
+           (target->installation.cluster != NULL && mentions(text, target->installation.cluster));
+}
+
+/* A timer, socket or path unit may start a unit of another name: Unit= or Service=. */
+static bool starts_fenced(const struct fence *fence, char *text)
+{
+    char *rest = text;
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+        line += strspn(line, " \t");
+        char *value = strchr(line, '=');
+        if (value == NULL || (strncmp(line, "Unit", 4) != 0 && strncmp(line, "Service", 7) != 0)) {
+            continue;
+        }
+        value += 1 + strspn(value + 1, " \t");
+        value[strcspn(value, " \t\r")] = '\0';
+        if (strings_has(&fence->units, value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int scan_unit(struct scan *scan, const char *path, const char *name, struct error *error)
+{
+    const char *dot = strrchr(name, '.');
+    bool starter = dot != NULL && (strcmp(dot, ".timer") == 0 || strcmp(dot, ".socket") == 0 || strcmp(dot, ".path") == 0);
+    bool service = dot != NULL && strcmp(dot, ".service") == 0;
+    struct buffer text = {0};
+    int result = 0;
+    if ((!starter && !service) || strings_has(&scan->fence->units, name) ||
+        root_read(scan->target->root_fd, path, UNIT_FILE_BYTES, &text, NULL) != 0 || text.size == 0) {
+        goto out;
+    }
+    if (service && uses_application(scan->target, text.data)) {
+        result = add_finding(scan->fence, error, "the unit %s uses the application and is not named in the profile: it is not fenced",
+                             name);
+    } else if (starter && starts_fenced(scan->fence, text.data)) {
+        result = add_unit(scan->fence, name, error);
+    }
+out:
+    buffer_free(&text);
+    return result;
+}
+
+static int scan_cron(struct scan *scan, const char *path, const char *name, struct error *error)
+{
+    (void)name;
+    struct buffer text = {0};
+    int result = 0;
+    if (root_read(scan->target->root_fd, path, UNIT_FILE_BYTES, &text, NULL) == 0 && text.size > 0) {
+        char *rest = text.data;
+        for (char *line; result == 0 && (line = strsep(&rest, "\n")) != NULL;) {
+            line += strspn(line, " \t");
+            bool used = uses_application(scan->target, line);
+            if (line[0] != '#' && (used || strncmp(line, "@reboot", 7) == 0)) {
+                result = add_finding(scan->fence, error, "cron (%s) %s and is not fenced: %.200s", path,
+                                     used ? "uses the application" : "starts something at boot", line);
+            }
+        }
+    }
+    buffer_free(&text);
+    return result;
+}
+
+static int scan_folder(struct scan *scan, const char *folder,
+                       int (*look)(struct scan *scan, const char *path, const char *name, struct error *error),
+                       struct error *error)
+{
+    int fd = root_try_open(scan->target->root_fd, folder, O_RDONLY | O_DIRECTORY, 0);
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+    if (listing == NULL) {
+        file_drop(&fd);
+        return 0;
+    }
+    int result = 0;
+    for (const struct dirent *entry; result == 0 && (entry = readdir(listing)) != NULL;) {
+        char path[PATH_MAX];
+        struct stat status;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (entry->d_name[0] != '.' && fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode)) {
+            result = look(scan, path, entry->d_name, error);
+        }
+    }
+    closedir(listing);
+    return result;
+}
+
+static int scan_server(struct fence *fence, const struct target *target, struct error *error)
+{
+    static const char *const cron_folders[] = {"/etc/cron.d", "/var/spool/cron/crontabs", "/var/spool/cron"};
+    struct scan scan = {.fence = fence, .target = target};
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < UNIT_FOLDERS; i++) {
+        result = scan_folder(&scan, unit_folders[i], scan_unit, error);
+    }
+    for (size_t i = 0; result == 0 && i < sizeof cron_folders / sizeof cron_folders[0]; i++) {
+        result = scan_folder(&scan, cron_folders[i], scan_cron, error);
+    }
+    if (result == 0) {
+        result = scan_cron(&scan, "/etc/crontab", "crontab", error);
+    }
+    struct buffer text = {0};
+    if (result == 0 && root_read(target->root_fd, "/etc/rc.local", UNIT_FILE_BYTES, &text, NULL) == 0 && text.size > 0 &&
+        uses_application(target, text.data)) {
+        result = add_finding(fence, error, "/etc/rc.local uses the application and is not fenced");
+    }
+    buffer_free(&text);
+    return result;
+}
+
+/* --- the files ------------------------------------------------------------------------------------------------------- */
+
+/* Finds the deepest folder above path that is there: what undoing has to bring back to how it is now. */
+static int plan_folders(struct fence_file *file, int root_fd, struct error *error)
+{
+    char *parent = strdup(file->path);
+    char *made = NULL;
+    struct stat status;
+    int result = parent == NULL ? memory_error(error) : 0;
+    while (result == 0) {
+        char *slash = strrchr(parent, '/');
+        slash[slash == parent ? 1 : 0] = '\0';
+        int fd = root_try_open(root_fd, parent, O_RDONLY | O_DIRECTORY, 0);
+        if (fd >= 0) {
+            result = fstat(fd, &status) != 0 ? error_system(error, CSN_TARGET_SERVICES, "looking at %s", parent) : 0;
+            file_drop(&fd);
+            break;
+        }
+        if (root_exists(root_fd, parent) || strcmp(parent, "/") == 0) {
+            result = error_set(error, CSN_TARGET_SERVICES, "%s on the server is not a folder", parent);
+            break;
+        }
+        free(made);
+        made = strdup(parent);
+        result = made == NULL ? memory_error(error) : 0;
+    }
+    if (result != 0) {
+        free(parent);
+        free(made);
+        return -1;
+    }
+    file->parent = parent;
+    file->made = made;
+    file->parent_time_sec = status.st_mtim.tv_sec;
+    file->parent_time_nsec = status.st_mtim.tv_nsec;
+    return 0;
+}
+
+static int add_file(struct fence *fence, int root_fd, const char *path, const char *content, struct error *error)
+{
+    struct fence_file *grown = reallocarray(fence->items, fence->count + 1, sizeof *grown);
+    if (grown == NULL) {
+        return memory_error(error);
+    }
+    fence->items = grown;
+    struct fence_file *file = &grown[fence->count++];
+    *file = (struct fence_file){.path = strdup(path), .content = strdup(content)};
+    if (file->path == NULL || file->content == NULL) {
+        return memory_error(error);
+    }
+    return plan_folders(file, root_fd, error);
+}
+
+int services_fence(struct fence *fence, const struct target *target, const struct strings *more_units, struct error *error)
+{
+    *fence = (struct fence){0};
+    int result = check_systemd(target->root_fd, error);
+    if (result == 0) {
+        result = add_units(fence, target, more_units, error);
+    }
+    if (result == 0) {
+        result = scan_server(fence, target, error);
+    }
+    if (result == 0 && fence->units.count == 0) {
+        result = add_finding(fence, error, "the profile %s names no units: nothing is fenced", target->profile->name);
+    }
+    for (size_t i = 0; result == 0 && i < fence->units.count; i++) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "/etc/systemd/system/%s.d/%s", fence->units.items[i], DROP_IN);
+        result = add_file(fence, target->root_fd, path, drop_in_text, error);
+    }
+    if (result == 0) {
+        result = add_file(fence, target->root_fd, FENCE_FLAG, flag_text, error);
+    }
+    if (result != 0) {
+        fence_free(fence);
+    }
+    return result;
+}
+
+void fence_free(struct fence *fence)
+{
+    for (size_t i = 0; i < fence->count; i++) {
+        fence_file_free(&fence->items[i]);
+    }
+    free(fence->items);
+    strings_free(&fence->units);
+    strings_free(&fence->findings);
+    *fence = (struct fence){0};
+}
