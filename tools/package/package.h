@@ -20,6 +20,7 @@
 #include "lib/sha256.h"
 #include "lib/strings.h"
 #include "package/package_trust.h"
+#include "tree/manifest.h"
 
 #define PACKAGE_MEMBER_NAME_SIZE 96 /* with the NUL; the tar header has room for 100 */
 
@@ -34,12 +35,12 @@ enum package_migration_kind { PACKAGE_MIGRATION_SQL, PACKAGE_MIGRATION_PROGRAM }
 
 /* Strings are owned by the package; NULL where the key is not there. Keys and defaults: README.md. */
 struct package_migration {
-    const char *name; /* "10-update" */
+    const char *name;  /* "10-update" */
     const char *title; /* never NULL: the name if there is none */
     enum package_migration_kind kind;
-    const char *file;    /* a member; this or command */
-    const char *command; /* a line for the server's /bin/sh -c, in the new tree's folder */
-    const char *user;    /* NULL: the profile's */
+    const char *file;           /* a member; this or command */
+    const char *command;        /* a line for the server's /bin/sh -c, in the new tree's folder */
+    const char *user;           /* NULL: the profile's */
     struct strings environment; /* NAME=value */
     bool transaction;           /* sql */
     int timeout_sec;
@@ -86,8 +87,8 @@ struct package_requirements {
 
 struct package {
     const char *name, *application, *title, *version;
-    struct strings from; /* version patterns: package_version_fits */
-    const char *owner, *group; /* of the new tree's files; NULL: the manifest's numbers */
+    struct strings from;       /* version patterns: package_version_fits */
+    const char *owner, *group; /* of the new tree's files, names on the server; NULL: root */
     struct package_requirements requirements;
     struct package_migration *migrations; /* in the order they run */
     size_t migrations_count;
@@ -104,6 +105,7 @@ struct package {
     uint8_t index_sha256[SHA256_SIZE]; /* the package's identity: everything else follows from the index */
     uint64_t size_bytes;               /* of the whole file */
     bool verified;                     /* package_verify has held on this very descriptor */
+    uint64_t tree_bytes, tree_items;   /* of the new tree; known once verified */
 
     char *path;     /* for messages */
     int fd;         /* private */
@@ -118,8 +120,9 @@ int package_open(struct package *package, int dir_fd, const char *path, const st
                  struct error *error) MUST_CHECK;
 void package_close(struct package *package); /* a zeroed one is fine */
 
-/* Reads every byte: each member against its hash, all padding, the end (CSN_PACKAGE_DAMAGED names the member). Also
- * that the manifests and the profile are there as the index needs them. Sets package->verified. */
+/* Reads every byte: each member against its hash, all padding, the end (CSN_PACKAGE_DAMAGED names the member). Then the manifests
+ * and, without writing anything, the whole payload against the new one, so that a package that would be refused while it is
+ * unpacked is refused here (CSN_PACKAGE_UNSAFE, CSN_PACKAGE_CONTENT). Sets package->verified. */
 int package_verify(struct package *package, const struct progress *progress, struct error *error) MUST_CHECK;
 
 /* 0, or CSN_PACKAGE_APPLICATION / CSN_PACKAGE_VERSION with both sides in the message. */
@@ -134,22 +137,26 @@ int package_member_read(const struct package *package, const char *name, size_t 
                         struct error *error) MUST_CHECK;
 
 /* Writes the member as a new file dir_fd/file_name with this mode: made without a link followed, hashed on the way, fsynced.
- * On failure the file is not there. CSN_IO where something of that name is there already. */
-int package_member_extract(const struct package *package, const char *name, int dir_fd, const char *file_name, mode_t mode,
-                           struct error *error) MUST_CHECK;
+ * On failure the file is not there. CSN_IO where something of that name is there already; CSN_INTERNAL before
+ * package_verify has held. */
+int package_member_extract(const struct package *package, const char *name, int dir_fd, const char *file_name,
+                           mode_t mode, struct error *error) MUST_CHECK;
 
-/* A member that is one zstd frame, uncompressed: the manifests. */
-int package_member_unzstd(const struct package *package, const char *name, size_t limit_bytes, struct buffer *content,
+/* Reads the manifest of the new tree (version NULL), or of the vendor's old tree of exactly this version; *manifest starts as {0}.
+ * The new one has been checked for all that a tree may not have. CSN_PACKAGE_VERSION where there is none of that version:
+ * package_has_manifest asks. Free with tree_manifest_free. */
+int package_manifest_read(const struct package *package, const char *version, struct tree_manifest *manifest,
                           struct error *error) MUST_CHECK;
+bool package_has_manifest(const struct package *package, const char *version);
 
 /* "notes/<role>.<language>.md" if the package has it, else NULL. role: administrator, operator, user; language: en, zh. */
 const char *package_note(const struct package *package, const char *role, const char *language);
 
 /* Unpacks the new tree into dest, a path below root_fd (its parent folder must be there, dest itself must not). All the refusals of
- * README.md hold; sizes are bounded by the manifest. Files get owner:group where these are not (uid_t)-1, else the
- * manifest's numbers. Works in "<dest>.unpacking", which is emptied first if an earlier call was cut off; dest appears by one
+ * README.md hold; sizes are bounded by the manifest. Files get owner:group; where one is -1, that of this
+ * process. Works in "<dest>.unpacking", which is emptied first if an earlier call was cut off; dest appears by one
  * rename after syncfs and after the payload's hash has held. On failure dest is not there, ".unpacking" neither as far as it
- * could be removed. CSN_PACKAGE_UNSAFE, _CONTENT, _DAMAGED, CSN_TREE_WRITE, CSN_NO_SPACE. */
+ * could be removed. CSN_INTERNAL before package_verify has held; CSN_PACKAGE_UNSAFE, _CONTENT, _DAMAGED, CSN_TREE_WRITE, CSN_NO_SPACE. */
 int package_unpack_tree(const struct package *package, int root_fd, const char *dest, uid_t owner, gid_t group,
                         const struct progress *progress, struct error *error) MUST_CHECK;
 

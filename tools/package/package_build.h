@@ -16,14 +16,14 @@ struct package_build {
     const char *passphrase_file; /* first line unlocks the key; NULL: it is not locked */
     const char *certificate;     /* PEM */
     const char *chain;           /* PEM, intermediates; NULL: none */
-    const char *trust;           /* as package_trust_load; NULL: the last certificate of chain, else the signer's own */
-    const char *output;          /* the file to make; one that is there is replaced */
+    const char *trust;           /* root certificates as the image will have them: package_trust_load */
+    const char *output; /* the file to make (one that is there is replaced), or a folder for NAME-VERSION.cpkg */
     const struct progress *progress;
 };
 
 /* Builds, signs, then opens and verifies its own result as a server would, under a temporary name; the output appears by one
- * rename. Refuses at once what a later open or unpack would refuse. On failure the output is as it was. CSN_PACKAGE_INPUT and
+ * rename; *path is its path, the caller's to free. Refuses at once what a later open or unpack would refuse. On failure the output is as it was. CSN_PACKAGE_INPUT and
  * CSN_JOB_* (package.ini), CSN_PACKAGE_UNSAFE (a tree's file), CSN_PACKAGE_SIGNING, CSN_IO, CSN_NO_SPACE. */
-int package_build(const struct package_build *build, struct error *error) MUST_CHECK;
+int package_build(const struct package_build *build, char **path, struct error *error) MUST_CHECK;
 
 #endif

@@ -87,8 +87,8 @@ struct reading {
 static int wrong(const struct reading *reading, const char *section, const char *key, const char *expected)
 {
     const char *value = ini_get(reading->ini, section, key);
-    return error_set(reading->error, reading->code, "%s: \"%s\" in [%s] is \"%s\", expected is %s", reading->ini->name, key, section,
-                     value == NULL ? "" : value, expected);
+    return error_set(reading->error, reading->code, "%s: \"%s\" in [%s] is \"%s\", expected is %s", reading->ini->name,
+                     key, section, value == NULL ? "" : value, expected);
 }
 
 static bool all_of(const char *text, const char *allowed)
@@ -127,9 +127,10 @@ static int check_text(const struct reading *reading, const char *text, size_t si
         unsigned char c = (unsigned char)text[i];
         plain = (c >= ' ' && c != 0x7f) || c == '\n' || c == '\r' || c == '\t';
     }
-    return plain ? 0
-                 : error_set(reading->error, reading->code, "%s is not plain UTF-8 text (control characters, or another encoding)",
-                             reading->ini->name);
+    return plain
+               ? 0
+               : error_set(reading->error, reading->code,
+                           "%s is not plain UTF-8 text (control characters, or another encoding)", reading->ini->name);
 }
 
 /* Sections that begin with prefix, each once, in order of appearance. */
@@ -141,8 +142,9 @@ static int find_sections(const struct reading *reading, const char *prefix, stru
             continue;
         }
         if (!is_name(section + strlen(prefix))) {
-            return error_set(reading->error, reading->code, "%s line %d: the name in [%s] is not 1 to %d of a-z, 0-9 and -",
-                             reading->ini->name, reading->ini->entries[i].line, section, SECTION_NAME_MAX);
+            return error_set(reading->error, reading->code,
+                             "%s line %d: the name in [%s] is not 1 to %d of a-z, 0-9 and -", reading->ini->name,
+                             reading->ini->entries[i].line, section, SECTION_NAME_MAX);
         }
         if (strings_add(sections, section, reading->error) != 0) {
             return -1;
@@ -162,8 +164,8 @@ static const char *section_name(const struct reading *reading, const char *secti
     return section;
 }
 
-static int read_word(const struct reading *reading, const char *section, const char *key, const struct kind_keys *kinds, size_t count,
-                     int *kind)
+static int read_word(const struct reading *reading, const char *section, const char *key, const struct kind_keys *kinds,
+                     size_t count, int *kind)
 {
     const char *value = ini_get(reading->ini, section, key);
     char known[64] = "";
@@ -180,7 +182,8 @@ static int read_word(const struct reading *reading, const char *section, const c
     return wrong(reading, section, key, expected);
 }
 
-static int read_kind(const struct reading *reading, const char *section, const struct kind_keys *kinds, size_t count, int *kind)
+static int read_kind(const struct reading *reading, const char *section, const struct kind_keys *kinds, size_t count,
+                     int *kind)
 {
     if (read_word(reading, section, "kind", kinds, count, kind) != 0) {
         return -1;
@@ -195,8 +198,8 @@ static int read_kind(const struct reading *reading, const char *section, const s
         strcpy(wanted + 1, entry->key);
         strcat(wanted, " ");
         if (strstr(kinds[*kind].keys, wanted) == NULL) {
-            return error_set(reading->error, reading->code, "%s line %d: \"%s\" does not go with kind = %s", reading->ini->name, entry->line,
-                             entry->key, kinds[*kind].kind);
+            return error_set(reading->error, reading->code, "%s line %d: \"%s\" does not go with kind = %s",
+                             reading->ini->name, entry->line, entry->key, kinds[*kind].kind);
         }
     }
     return 0;
@@ -207,14 +210,15 @@ static int need_one_of(const struct reading *reading, const char *section, const
 {
     bool has_one = ini_get(reading->ini, section, one) != NULL;
     if (has_one == (ini_get(reading->ini, section, other) != NULL)) {
-        return error_set(reading->error, reading->code, "%s: [%s] needs one of \"%s\" and \"%s\", and not both", reading->ini->name, section,
-                         one, other);
+        return error_set(reading->error, reading->code, "%s: [%s] needs one of \"%s\" and \"%s\", and not both",
+                         reading->ini->name, section, one, other);
     }
     return 0;
 }
 
 /* "migrations/10-x.sql" or "migrations/10-x" for [migration 10-x], so that each file has one section. */
-static int check_file(const struct reading *reading, const char *section, const char *folder, const char *name, bool sql)
+static int check_file(const struct reading *reading, const char *section, const char *folder, const char *name,
+                      bool sql)
 {
     const char *file = ini_get(reading->ini, section, "file");
     char expected[PACKAGE_MEMBER_NAME_SIZE + 16];
@@ -228,8 +232,8 @@ static int check_account(const struct reading *reading, const char *section, con
     return value == NULL || is_account(value) ? 0 : wrong(reading, section, key, "the name of an account");
 }
 
-static int read_timeout(const struct reading *reading, const char *section, const char *key, uint64_t unit_sec, uint64_t otherwise,
-                        int *timeout_sec)
+static int read_timeout(const struct reading *reading, const char *section, const char *key, uint64_t unit_sec,
+                        uint64_t otherwise, int *timeout_sec)
 {
     uint64_t number = ini_number(reading->ini, section, key, otherwise);
     if (number == 0 || number > TIMEOUT_SEC_MAX / unit_sec) {
@@ -256,7 +260,8 @@ static int read_migration(const struct reading *reading, const char *section, st
     const struct ini *ini = reading->ini;
     migration->name = section_name(reading, section, "migration ");
     if (strspn(migration->name, "0123456789") != 2 || migration->name[2] != '-' || migration->name[3] == '\0') {
-        return error_set(reading->error, reading->code, "%s: the name in [%s] does not begin with two digits and -", ini->name, section);
+        return error_set(reading->error, reading->code, "%s: the name in [%s] does not begin with two digits and -",
+                         ini->name, section);
     }
     int kind = 0;
     if (read_kind(reading, section, migration_kinds, COUNT(migration_kinds), &kind) != 0 ||
@@ -332,10 +337,8 @@ static int read_check_what(const struct reading *reading, const char *section, s
         return check->path != NULL && is_http_path(check->path)
                    ? 0
                    : wrong(reading, section, "path", "a path that begins with /, in printable ASCII without blanks");
-    case PACKAGE_CHECK_SQL:
-        return need_one_of(reading, section, "query", "file");
-    case PACKAGE_CHECK_COMMAND:
-        return need_one_of(reading, section, "command", "file");
+    case PACKAGE_CHECK_SQL: return need_one_of(reading, section, "query", "file");
+    case PACKAGE_CHECK_COMMAND: return need_one_of(reading, section, "command", "file");
     }
     return 0;
 }
@@ -542,7 +545,8 @@ int package_index_parse(struct package *package, enum package_index_source sourc
     if (source == PACKAGE_INDEX_INPUT) {
         return count_keys(&package->ini, "members") == 0
                    ? 0
-                   : error_set(error, CSN_PACKAGE_INPUT, "%s has the section [members], which pack writes by itself", name);
+                   : error_set(error, CSN_PACKAGE_INPUT, "%s has the section [members], which pack writes by itself",
+                               name);
     }
     return package_members_read(package, error);
 }

@@ -55,7 +55,8 @@ static bool is_note(const char *name)
 {
     char known[PACKAGE_MEMBER_NAME_SIZE];
     for (size_t i = 0; i < COUNT(note_roles) * COUNT(note_languages); i++) {
-        snprintf(known, sizeof known, "notes/%s.%s.md", note_roles[i / COUNT(note_languages)], note_languages[i % COUNT(note_languages)]);
+        snprintf(known, sizeof known, "notes/%s.%s.md", note_roles[i / COUNT(note_languages)],
+                 note_languages[i % COUNT(note_languages)]);
         if (strcmp(name, known) == 0) {
             return true;
         }
@@ -145,15 +146,17 @@ int package_members_read(struct package *package, struct error *error)
         }
         struct package_member *member = &package->members[package->members_count];
         if (!parse_member(member, entry->key, entry->value)) {
-            return error_set(error, CSN_PACKAGE_CONTENT, "%s line %d: the member %s has not the form NAME = SHA-256 SIZE", ini->name,
-                             entry->line, entry->key);
-        }
-        if (package_member_rank(member->name) < 0) {
-            return error_set(error, CSN_PACKAGE_CONTENT, "%s line %d: no package has a member called %s", ini->name, entry->line,
+            return error_set(error, CSN_PACKAGE_CONTENT,
+                             "%s line %d: the member %s has not the form NAME = SHA-256 SIZE", ini->name, entry->line,
                              entry->key);
         }
+        if (package_member_rank(member->name) < 0) {
+            return error_set(error, CSN_PACKAGE_CONTENT, "%s line %d: no package has a member called %s", ini->name,
+                             entry->line, entry->key);
+        }
         if (package->members_count > 0 && !follows(member - 1, member)) {
-            return error_set(error, CSN_PACKAGE_CONTENT, "%s line %d: the member %s is out of order", ini->name, entry->line, entry->key);
+            return error_set(error, CSN_PACKAGE_CONTENT, "%s line %d: the member %s is out of order", ini->name,
+                             entry->line, entry->key);
         }
         package->members_count++;
     }
@@ -184,25 +187,28 @@ static int check_notes(const struct strings *names, const char *what, enum error
         snprintf(chinese, sizeof chinese, "notes/%s.zh.md", note_roles[role]);
         bool has_english = strings_has(names, english);
         if (has_english != strings_has(names, chinese)) {
-            return error_set(error, code, "%s lacks %s; a role's notes come in both languages", what, has_english ? chinese : english);
+            return error_set(error, code, "%s lacks %s; a role's notes come in both languages", what,
+                             has_english ? chinese : english);
         }
     }
     return 0;
 }
 
-int package_names_check(const struct package *package, const struct strings *names, const char *what, enum error_code code,
-                        struct error *error)
+int package_names_check(const struct package *package, const struct strings *names, const char *what,
+                        enum error_code code, struct error *error)
 {
     for (size_t i = 0; i < names->count; i++) {
         int rank = package_member_rank(names->items[i]);
         if ((rank == RANK_MIGRATIONS || rank == RANK_CHECKS) && !is_named(package, names->items[i])) {
-            return error_set(error, code, "%s has the file %s, which no migration or check names", what, names->items[i]);
+            return error_set(error, code, "%s has the file %s, which no migration or check names", what,
+                             names->items[i]);
         }
     }
     for (size_t i = 0; i < package->migrations_count; i++) {
         const char *file = package->migrations[i].file;
         if (file != NULL && !strings_has(names, file)) {
-            return error_set(error, code, "%s lacks the file %s of [migration %s]", what, file, package->migrations[i].name);
+            return error_set(error, code, "%s lacks the file %s of [migration %s]", what, file,
+                             package->migrations[i].name);
         }
     }
     for (size_t i = 0; i < package->checks_count; i++) {
@@ -225,7 +231,8 @@ static uint64_t header_length(const char *name, uint64_t size_bytes)
 
 uint64_t package_layout(struct package *package, uint64_t index_bytes, uint64_t signature_bytes)
 {
-    uint64_t at = TAR_BLOCK + index_bytes + tar_padding(index_bytes) + TAR_BLOCK + signature_bytes + tar_padding(signature_bytes);
+    uint64_t at =
+        TAR_BLOCK + index_bytes + tar_padding(index_bytes) + TAR_BLOCK + signature_bytes + tar_padding(signature_bytes);
     for (size_t i = 0; i < package->members_count; i++) {
         struct package_member *member = &package->members[i];
         member->offset = at + header_length(member->name, member->size_bytes);
@@ -267,8 +274,8 @@ int package_pread(const struct package *package, void *data, size_t size_bytes, 
 }
 
 int package_member_stream(const struct package *package, const struct package_member *member,
-                          int (*take)(void *context, const void *data, size_t size_bytes, struct error *error), void *context,
-                          struct error *error)
+                          int (*take)(void *context, const void *data, size_t size_bytes, struct error *error),
+                          void *context, struct error *error)
 {
     const size_t room = (size_t)256 << 10;
     char *data = malloc(room);

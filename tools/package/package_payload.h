@@ -15,7 +15,8 @@
 #include "tree/manifest.h"
 
 /* Fills *entry in with what the tar says of a manifest's entry; *name is a buffer for its name, reused. */
-int payload_entry(struct tar_entry *entry, struct buffer *name, const struct tree_entry *from, struct error *error) MUST_CHECK;
+int payload_entry(struct tar_entry *entry, struct buffer *name, const struct tree_entry *from, struct error *error)
+    MUST_CHECK;
 
 /* Writes the files of tree_fd, as manifest has them, as a zstd-compressed tar to output_fd. A file that is no longer what the manifest
  * says is CSN_PACKAGE_INPUT. */
@@ -32,7 +33,7 @@ struct payload_target {
 /* Reads the whole payload, compares it with the manifest (which payload_check_manifest has let pass) and its bytes with their hash.
  * target NULL: nothing is written; else what is there after a failure is the caller's to remove. Nothing is synced.
  * CSN_PACKAGE_DAMAGED, _UNSAFE, _CONTENT, CSN_TREE_WRITE, CSN_NO_SPACE. */
-int payload_read(const struct package *package, const struct tree_manifest *manifest, const struct payload_target *target,
-                 const struct progress *progress, struct error *error) MUST_CHECK;
+int payload_read(const struct package *package, const struct tree_manifest *manifest,
+                 const struct payload_target *target, const struct progress *progress, struct error *error) MUST_CHECK;
 
 #endif

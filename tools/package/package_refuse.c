@@ -61,30 +61,32 @@ static int check_entry(const struct tree_entry *entry, const char *what, struct 
         break;
     case TREE_LINK:
         if (entry->link_target == NULL || !refuse_link_is_inside(entry->path, entry->link_target)) {
-            return error_set(error, CSN_PACKAGE_UNSAFE, "%s: the link \"%s\" leads out of the tree: %s", what, entry->path,
-                             entry->link_target == NULL ? "" : entry->link_target);
+            return error_set(error, CSN_PACKAGE_UNSAFE, "%s: the link \"%s\" leads out of the tree: %s", what,
+                             entry->path, entry->link_target == NULL ? "" : entry->link_target);
         }
         break;
-    case TREE_FOLDER:
-        break;
+    case TREE_FOLDER: break;
     case TREE_FIFO:
     case TREE_SOCKET:
     case TREE_CHARACTER:
     case TREE_BLOCK:
-        return error_set(error, CSN_PACKAGE_UNSAFE, "%s: \"%s\" is a %s; a package holds only files, folders and symbolic links", what,
+        return error_set(error, CSN_PACKAGE_UNSAFE,
+                         "%s: \"%s\" is a %s; a package holds only files, folders and symbolic links", what,
                          entry->path, tree_type_name(entry->type));
     }
     if (entry->type != TREE_LINK && (entry->known & TREE_ASPECT_MODE) == 0) {
         return content(error, what, entry->path, "has no mode");
     }
-    if ((entry->known & TREE_ASPECT_MTIME) == 0 || entry->mtime_nsec != 0 || entry->mtime_sec < 0 || entry->mtime_sec >= MTIME_LIMIT) {
+    if ((entry->known & TREE_ASPECT_MTIME) == 0 || entry->mtime_nsec != 0 || entry->mtime_sec < 0 ||
+        entry->mtime_sec >= MTIME_LIMIT) {
         return content(error, what, entry->path, "has no time in whole seconds after 1970");
     }
     return 0;
 }
 
 /* The entry of the folder that holds path, or NULL. *parent is a buffer, reused. */
-static const struct tree_entry *find_parent(const struct tree_manifest *manifest, const char *path, struct buffer *parent)
+static const struct tree_entry *find_parent(const struct tree_manifest *manifest, const char *path,
+                                            struct buffer *parent)
 {
     const char *slash = strrchr(path, '/');
     buffer_clear(parent);
@@ -110,7 +112,8 @@ int refuse_manifest(const struct tree_manifest *manifest, const char *what, stru
             result = buffer_check(&parent_path, error);
         }
         if (result == 0 && i > 0 && (parent == NULL || parent->type != TREE_FOLDER)) {
-            result = unsafe(error, what, entry->path, parent == NULL ? "lies in a folder that is not there" : "lies below what is no folder");
+            result = unsafe(error, what, entry->path,
+                            parent == NULL ? "lies in a folder that is not there" : "lies below what is no folder");
         }
         total_bytes += entry->type == TREE_FILE ? entry->size_bytes : 0;
         if (result == 0 && (entry->size_bytes > TREE_SIZE_MAX || total_bytes > TREE_SIZE_MAX)) {
@@ -125,7 +128,10 @@ int refuse_manifest(const struct tree_manifest *manifest, const char *what, stru
 static void take_record(const char *records, const char *key, char name[NAME_ROOM])
 {
     const char *at = strstr(records, key);
-    if (at != NULL && at > records && at[-1] == ' ') {
+    while (at != NULL && (at == records || at[-1] != ' ')) { /* "linkpath=" ends like "path=" */
+        at = strstr(at + 1, key);
+    }
+    if (at != NULL) {
         at += strlen(key);
         size_t length = strcspn(at, "\n");
         length = length < NAME_ROOM - 1 ? length : NAME_ROOM - 1;
@@ -154,19 +160,14 @@ static bool climbs(const char *name)
 static const char *unsafe_type(char type)
 {
     switch (type) {
-    case '1':
-        return "is a hard link; a package holds only files, folders and symbolic links";
+    case '1': return "is a hard link; a package holds only files, folders and symbolic links";
     case '3':
-    case '4':
-        return "is a device node; a package holds only files, folders and symbolic links";
-    case '6':
-        return "is a named pipe; a package holds only files, folders and symbolic links";
+    case '4': return "is a device node; a package holds only files, folders and symbolic links";
+    case '6': return "is a named pipe; a package holds only files, folders and symbolic links";
     case '0':
     case '2':
-    case '5':
-        return NULL;
-    default:
-        return "is of a kind that no package holds";
+    case '5': return NULL;
+    default: return "is of a kind that no package holds";
     }
 }
 
@@ -198,7 +199,8 @@ int refuse_block(const struct tree_manifest *manifest, size_t at, const char blo
     uint64_t size_bytes = 0;
     char type = tar_peek(block, name, target, sizeof name, &mode, &size_bytes);
     if (is_zero(block)) {
-        return content(error, what, at < manifest->count ? manifest->entries[at].path : "", "is in the manifest and not here");
+        return content(error, what, at < manifest->count ? manifest->entries[at].path : "",
+                       "is in the manifest and not here");
     }
     if (type == '\0') {
         return error_set(error, CSN_PACKAGE_CONTENT, "the payload is not a tar where \"%s\" should be",
@@ -220,7 +222,8 @@ int refuse_block(const struct tree_manifest *manifest, size_t at, const char blo
         return unsafe(error, what, name, unsafe_type(type));
     }
     if (type == '2' && !refuse_link_is_inside(name, target)) {
-        return error_set(error, CSN_PACKAGE_UNSAFE, "the payload: the link \"%s\" leads out of the tree: %s", name, target);
+        return error_set(error, CSN_PACKAGE_UNSAFE, "the payload: the link \"%s\" leads out of the tree: %s", name,
+                         target);
     }
     struct buffer parent_path = {0};
     const struct tree_entry *parent = find_parent(manifest, name, &parent_path);
@@ -229,7 +232,8 @@ int refuse_block(const struct tree_manifest *manifest, size_t at, const char blo
         return unsafe(error, what, name, "lies below what is no folder");
     }
     const struct tree_entry *signed_entry = tree_manifest_find(manifest, name);
-    if ((mode & (S_ISUID | S_ISGID)) != 0 && (signed_entry == NULL || (mode & ~signed_entry->mode & (S_ISUID | S_ISGID)) != 0)) {
+    if ((mode & (S_ISUID | S_ISGID)) != 0 &&
+        (signed_entry == NULL || (mode & ~signed_entry->mode & (S_ISUID | S_ISGID)) != 0)) {
         return unsafe(error, what, name, "is set-user-id or set-group-id, which the manifest does not have");
     }
     return refuse_order(manifest, at, name, error);

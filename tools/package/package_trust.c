@@ -51,12 +51,14 @@ static size_t count_certificates(const mbedtls_x509_crt *list)
     return count;
 }
 
-static int add_roots(struct package_trust *trust, const char *name, const void *data, size_t size_bytes, struct error *error)
+static int add_roots(struct package_trust *trust, const char *name, const void *data, size_t size_bytes,
+                     struct error *error)
 {
     char text[128];
     int result = parse_certificates(&trust->roots, data, size_bytes);
     if (result != 0) {
-        return error_set(error, CSN_TRUST_NONE, "%s holds no certificate that can be read: %s", name, tls_text(result, text));
+        return error_set(error, CSN_TRUST_NONE, "%s holds no certificate that can be read: %s", name,
+                         tls_text(result, text));
     }
     trust->count = count_certificates(&trust->roots);
     return 0;
@@ -76,7 +78,8 @@ static int add_root_file(struct package_trust *trust, int dir_fd, const char *pa
 static bool is_certificate_name(const char *name)
 {
     const char *dot = strrchr(name, '.');
-    return dot != NULL && dot != name && (strcmp(dot, ".pem") == 0 || strcmp(dot, ".crt") == 0 || strcmp(dot, ".der") == 0);
+    return dot != NULL && dot != name &&
+           (strcmp(dot, ".pem") == 0 || strcmp(dot, ".crt") == 0 || strcmp(dot, ".der") == 0);
 }
 
 static int add_root_folder(struct package_trust *trust, const char *path, struct error *error)
@@ -109,7 +112,8 @@ int package_trust_load(struct package_trust *trust, const char *path, struct err
     if (stat(path, &status) != 0) {
         return error_system(error, CSN_TRUST_NONE, "the trust anchor %s", path);
     }
-    int result = S_ISDIR(status.st_mode) ? add_root_folder(trust, path, error) : add_root_file(trust, AT_FDCWD, path, error);
+    int result =
+        S_ISDIR(status.st_mode) ? add_root_folder(trust, path, error) : add_root_file(trust, AT_FDCWD, path, error);
     if (result == 0 && trust->count == 0) {
         return error_set(error, CSN_TRUST_NONE, "no certificate (*.pem, *.crt, *.der) is in the folder %s", path);
     }
@@ -246,15 +250,17 @@ static int check_chain(const struct package_trust *trust, const char *name, mbed
 {
     uint32_t flags = 0;
     /* The trusted list is only read; mbedTLS's signature lacks the const. */
-    int result = mbedtls_x509_crt_verify_with_profile(certificates, (mbedtls_x509_crt *)(uintptr_t)&trust->roots, NULL,
-                                                      &mbedtls_x509_crt_profile_default, NULL, &flags, forgive_dates, signer);
+    int result =
+        mbedtls_x509_crt_verify_with_profile(certificates, (mbedtls_x509_crt *)(uintptr_t)&trust->roots, NULL,
+                                             &mbedtls_x509_crt_profile_default, NULL, &flags, forgive_dates, signer);
     if (result == 0) {
         return 0;
     }
     if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) {
-        return error_set(error, CSN_PACKAGE_SIGNATURE_BAD,
-                         "the signature of %s: the signer \"%s\", certified by \"%s\", does not lead to a root that is trusted here",
-                         name, signer->subject, signer->issuer);
+        return error_set(
+            error, CSN_PACKAGE_SIGNATURE_BAD,
+            "the signature of %s: the signer \"%s\", certified by \"%s\", does not lead to a root that is trusted here",
+            name, signer->subject, signer->issuer);
     }
     char reasons[256] = "";
     if (mbedtls_x509_crt_verify_info(reasons, sizeof reasons, "", flags) <= 0) {
@@ -291,8 +297,10 @@ static int check_signature(const struct package_trust *trust, const char *name, 
     uint8_t digest[SHA256_SIZE];
     sha256_of(data, size_bytes, digest);
     const mbedtls_pkcs7_buf *signature = &signed_data->MBEDTLS_PRIVATE(signers).MBEDTLS_PRIVATE(sig);
-    if (mbedtls_pk_verify(&certificates.pk, MBEDTLS_MD_SHA256, digest, sizeof digest, signature->p, signature->len) != 0) {
-        refuse(error, name, "it does not fit the content, which was changed after signing, or is signed in an unknown way");
+    if (mbedtls_pk_verify(&certificates.pk, MBEDTLS_MD_SHA256, digest, sizeof digest, signature->p, signature->len) !=
+        0) {
+        refuse(error, name,
+               "it does not fit the content, which was changed after signing, or is signed in an unknown way");
         goto out;
     }
     if (check_chain(trust, name, &certificates, signer, error) != 0) {

@@ -15,6 +15,8 @@
 
 #include "lib/error.h"
 
+#define PACKAGE_TRUST_FOLDER "/etc/caisson/trust" /* in the image */
+
 struct package_trust {
     mbedtls_x509_crt roots; /* private */
     size_t count;
@@ -24,10 +26,10 @@ struct package_trust {
 struct package_signer {
     char subject[256]; /* "CN=Release, O=Vendor" */
     char issuer[256];
-    char serial[64];            /* hex with colons */
-    char fingerprint[65];       /* SHA-256 of the certificate, hex */
+    char serial[64];                    /* hex with colons */
+    char fingerprint[65];               /* SHA-256 of the certificate, hex */
     char not_before[24], not_after[24]; /* RFC 3339, UTC */
-    bool dates_hold;            /* the signer's and its issuers', by this machine's clock; for people only */
+    bool dates_hold;                    /* the signer's and its issuers', by this machine's clock; for people only */
 };
 
 /* Roots from a PEM or DER file, or from every *.pem, *.crt, *.der of a folder; others are not looked at. CSN_TRUST_NONE if there
