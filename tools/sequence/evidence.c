@@ -153,7 +153,7 @@ enum run_state evidence_state(const struct journal *journal)
         yyjson_val *record = journal_record(journal, i);
         if (journal_is(record, "released")) {
             released = true;
-        } else if (journal_is(record, "rollback-begin")) {
+        } else if (journal_is(record, "rollback-begin") || journal_is(record, "rollback-asked")) {
             released = false;
             state = RUN_UNFINISHED; /* also of a run that had ended */
         } else if (journal_is(record, "run-end")) {
@@ -189,8 +189,7 @@ static int list_runs(int runs_fd, struct strings *names, struct error *error)
     return result;
 }
 
-/* The server a journal is about, as step identify recorded it; "" before that. */
-static const char *machine_of(const struct journal *journal)
+const char *evidence_machine(const struct journal *journal)
 {
     for (size_t i = 0; i < journal->count; i++) {
         if (journal_is(journal_record(journal, i), "server")) {
@@ -200,23 +199,25 @@ static const char *machine_of(const struct journal *journal)
     return "";
 }
 
-int evidence_find(int runs_fd, enum run_state state, const char *machine_id, struct journal *journal, bool *found,
+int evidence_find(int runs_fd, enum run_state state, const struct strings *skipped, struct journal *journal, bool *found,
                   struct error *error)
 {
     *found = false;
     struct strings names = {0};
     int result = runs_fd < 0 ? 0 : list_runs(runs_fd, &names, error);
     for (size_t i = 0; result == 0 && !*found && i < names.count; i++) {
+        if (skipped != NULL && strings_has(skipped, names.items[i])) {
+            continue;
+        }
         int run_fd = openat(runs_fd, names.items[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         struct error reading = {0};
         if (run_fd < 0) {
             continue;
         }
         if (journal_read(journal, run_fd, JOURNAL_FILE, &reading) == 0) {
-            bool ours = machine_id[0] == '\0' || strcmp(machine_of(journal), machine_id) == 0;
-            *found = ours && evidence_state(journal) == state;
+            *found = evidence_state(journal) == state;
         } else if (reading.code != CSN_NOT_FOUND) {
-            result = -1; /* a broken journal hides an unknown state: never guess past it */
+            result = error_wrap(&reading, "run %s", names.items[i]); /* its state is unknown: never guess past it */
             if (error != NULL) {
                 *error = reading;
             }

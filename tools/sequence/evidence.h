@@ -11,6 +11,7 @@
 
 #include "journal/journal.h"
 #include "lib/error.h"
+#include "lib/strings.h"
 #include "target/protect.h"
 
 #define EVIDENCE_STICK "caisson-runs"
@@ -51,9 +52,12 @@ enum run_state {
 /* What the journal says of it. */
 enum run_state evidence_state(const struct journal *journal);
 
-/* The newest run in this state among the folders of runs_fd (of the stick or of a server; -1: none) that is about the server
- * with this machine id ("": any). Its journal is read into *journal (journal_init'ed). *found says whether there is one. */
-int evidence_find(int runs_fd, enum run_state state, const char *machine_id, struct journal *journal, bool *found,
+/* The newest run in this state among the folders of runs_fd (of the stick or of a server; -1: none), but not one of those named
+ * in skipped (NULL: none). Its journal is read into *journal (journal_init'ed). *found says whether there is one. */
+int evidence_find(int runs_fd, enum run_state state, const struct strings *skipped, struct journal *journal, bool *found,
                   struct error *error) MUST_CHECK;
+
+/* The machine id of the server that a journal is about; "" where it was not yet known. */
+const char *evidence_machine(const struct journal *journal);
 
 #endif

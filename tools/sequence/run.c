@@ -16,6 +16,7 @@
 #define BACKUP_MOUNT "/run/caisson/backup"
 #define PROFILES_FOLDER "/etc/caisson/profiles"
 #define TRUST_FOLDER "/etc/caisson/trust"
+#define PACKAGES_LIMIT 64
 
 static char *join(const char *folder, const char *name, struct error *error)
 {
@@ -115,37 +116,46 @@ static int open_base(struct run *run, const char *wanted, struct error *error)
     return evidence_make_writable(run->base, run->image ? &run->protect : NULL, error);
 }
 
-int run_begin(struct run *run, const struct run_options *options, const char *job_path, struct error *error)
+int run_prepare(struct run *run, const struct run_options *options, const char *job_path, struct error *error)
 {
     run_init(run, options);
-    if (job_read(&run->job, job_path, error) != 0 || open_base(run, run->job.folder, error) != 0 ||
-        evidence_create(&run->evidence, run->base, error) != 0 ||
-        journal_attach(&run->journal, run->evidence.dir_fd, JOURNAL_FILE, "stick", error) != 0) {
+    return job_read(&run->job, job_path, error) != 0 ? -1 : open_base(run, run->job.folder, error);
+}
+
+int run_attach_stick(struct run *run, struct error *error)
+{
+    if (run->stick_attached) {
+        return 0;
+    }
+    run->stick_attached = journal_attach(&run->journal, run->evidence.dir_fd, JOURNAL_FILE, "stick", error) == 0;
+    return run->stick_attached ? 0 : -1;
+}
+
+int run_create(struct run *run, struct error *error)
+{
+    if (evidence_create(&run->evidence, run->base, error) != 0 || run_attach_stick(run, error) != 0) {
         return -1;
     }
     return record_run(run, error);
 }
 
-int run_reopen(struct run *run, const struct run_options *options, const char *base, struct journal *journal, struct error *error)
+int run_adopt(struct run *run, struct journal *journal, struct error *error)
 {
-    run_init(run, options);
     yyjson_val *first = journal->count == 0 ? NULL : journal_record(journal, 0);
     if (!journal_is(first, "run")) {
         return error_set(error, CSN_JOURNAL_BROKEN, "the journal does not begin with the record of its run");
     }
-    if (job_parse(&run->job, "the job in the journal", journal_get(first, "job"), journal_get(first, "job_folder"), error) != 0 ||
-        open_base(run, base, error) != 0) {
+    struct job job;
+    if (job_parse(&job, "the job in the journal", journal_get(first, "job"), run->job.folder, error) != 0) {
         return -1;
     }
-    struct journal taken = *journal;
-    taken.watch = run->journal.watch;
-    taken.watch_context = run;
+    job_free(&run->job);
+    run->job = job;
+    journal->watch = run->journal.watch;
+    journal->watch_context = run;
+    run->journal = *journal;
     journal_init(journal);
-    run->journal = taken;
-    if (evidence_open(&run->evidence, run->base, journal_get(journal_record(&run->journal, 0), "run"), error) != 0) {
-        return -1;
-    }
-    return journal_attach(&run->journal, run->evidence.dir_fd, JOURNAL_FILE, "stick", error);
+    return evidence_open(&run->evidence, run->base, journal_get(journal_record(&run->journal, 0), "run"), error);
 }
 
 /* --- packages ------------------------------------------------------------------------------------------------------ */
@@ -195,11 +205,42 @@ int run_open_packages(struct run *run, struct error *error)
             return -1;
         }
         run->package_count++;
-        if (package_verify(package, &run->console->progress, error) != 0 || record_package(run, package, error) != 0) {
+        if (package_verify(package, &run->console->progress, error) != 0) {
             return -1;
         }
     }
     return 0;
+}
+
+int run_record_packages(struct run *run, struct error *error)
+{
+    for (size_t i = 0; i < run->package_count; i++) {
+        if (record_package(run, &run->packages[i], error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int run_find_path(struct run *run, const char *version, struct error *error)
+{
+    const struct package *packages[PACKAGES_LIMIT];
+    if (run->package_count > PACKAGES_LIMIT) {
+        return error_set(error, CSN_JOB_VALUE, "the job lists %zu packages, more than %d", run->package_count, PACKAGES_LIMIT);
+    }
+    for (size_t i = 0; i < run->package_count; i++) {
+        packages[i] = &run->packages[i];
+    }
+    const char *application = run->target.profile->name;
+    if (run->package_count == 1 && package_check_application(packages[0], application, error) != 0) {
+        return -1;
+    }
+    if (package_path_find(packages, run->package_count, application, version, run->job.goal_version, run->hops, &run->hop_count,
+                          error) != 0) {
+        return -1;
+    }
+    return run->hop_count > 0 ? 0
+                              : error_set(error, CSN_PACKAGE_VERSION, "the server already has %s %s", application, version);
 }
 
 /* --- the server ---------------------------------------------------------------------------------------------------- */
@@ -227,7 +268,7 @@ static int load_profiles(struct run *run, struct error *error)
     return result == 0 ? profiles_add_folder(&run->profiles, PROFILES_FOLDER, error) : -1;
 }
 
-static int record_server(struct run *run, struct error *error)
+int run_record_server(struct run *run, struct error *error)
 {
     const struct installation *found = &run->target.installation;
     struct strings disks = {0};
@@ -289,7 +330,7 @@ int run_open_target(struct run *run, struct error *error)
                                                   &run->cluster, error) != 0) {
         return -1;
     }
-    return record_server(run, error);
+    return 0;
 }
 
 /* --- disks --------------------------------------------------------------------------------------------------------- */
@@ -371,6 +412,27 @@ static int check_disks_named(const struct run *run, struct error *error)
     return 0;
 }
 
+/* The server's copy of the journal may be ahead of the stick's by the record that was being written when the power went; then
+ * both go on from the longer one. */
+static int bring_together(struct run *run, int folder_fd, struct error *error)
+{
+    struct journal there;
+    struct error reading = {0};
+    journal_init(&there);
+    int result = journal_read(&there, folder_fd, JOURNAL_FILE, &reading);
+    if (result == 0 && run->stick_attached && there.lines.size > run->journal.lines.size) {
+        result = error_set(error, CSN_JOURNAL_FORK, "the server's copy of the journal has more records than this run made");
+    } else if (result == 0) {
+        result = journal_merge(&run->journal, &there, error);
+    } else if (reading.code == CSN_NOT_FOUND) {
+        result = 0;
+    } else if (error != NULL) {
+        *error = reading;
+    }
+    journal_free(&there);
+    return result;
+}
+
 int run_make_writable(struct run *run, struct error *error)
 {
     if (run->server_writable) {
@@ -383,10 +445,10 @@ int run_make_writable(struct run *run, struct error *error)
     refresh_site(run);
     run->server_writable = true;
     int folder_fd = evidence_open_server(run->target.root_fd, run->evidence.run, true, error);
-    if (folder_fd < 0) {
-        return -1;
+    int result = -1;
+    if (folder_fd >= 0 && bring_together(run, folder_fd, error) == 0 && run_attach_stick(run, error) == 0) {
+        result = journal_attach(&run->journal, folder_fd, JOURNAL_FILE, "server", error);
     }
-    int result = journal_attach(&run->journal, folder_fd, JOURNAL_FILE, "server", error);
     file_drop(&folder_fd);
     return result;
 }
@@ -420,14 +482,28 @@ static void note_first(int failed, int *result, struct error *error, const struc
     }
 }
 
+int run_close_target(struct run *run, struct error *error)
+{
+    struct error now = {0};
+    int result = 0;
+    if (!run->target_is_open) {
+        return 0;
+    }
+    run->target_is_open = false;
+    note_first(run_make_read_only(run, &now), &result, error, &now);
+    note_first(target_close(&run->target, &now), &result, error, &now);
+    cluster_free(&run->cluster);
+    profiles_free(&run->profiles);
+    run->cluster = (struct cluster){0};
+    run->profiles = (struct profiles){0};
+    return result;
+}
+
 int run_close(struct run *run, struct error *error)
 {
     struct error now = {0};
     int result = 0;
-    if (run->target_is_open) {
-        note_first(run_make_read_only(run, &now), &result, error, &now);
-        note_first(target_close(&run->target, &now), &result, error, &now);
-    }
+    note_first(run_close_target(run, &now), &result, error, &now);
     if (run->scratch_path != NULL) {
         note_first(media_remove(run->scratch_path, &run->console->progress, &now), &result, error, &now);
     }
@@ -442,8 +518,6 @@ int run_close(struct run *run, struct error *error)
     package_trust_free(&run->trust);
     free(run->packages);
     free(run->hops);
-    profiles_free(&run->profiles);
-    cluster_free(&run->cluster);
     assess_free(&run->assessment);
     protect_free(&run->protect);
     job_free(&run->job);

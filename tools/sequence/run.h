@@ -50,6 +50,7 @@ struct run {
     struct profiles profiles;
     struct target target;
     bool target_is_open;
+    bool stick_attached;  /* the journal is written to the stick */
     bool server_writable; /* mounted for writing, protection lifted, journal attached */
     struct cluster cluster; /* data_path NULL: the application has no cluster */
 
@@ -62,6 +63,7 @@ struct run {
     struct assessment assessment;
     int64_t assessed_sec; /* when, 0: not yet */
     uint8_t fingerprint[SHA256_SIZE]; /* of the server when it was assessed */
+    uint64_t attachments_missing; /* rows without a file, then */
     int64_t rollback_ms;              /* as rehearsed; -1: not yet */
     char snapshot[65];                /* of step backup; "" before */
 };
@@ -72,29 +74,41 @@ struct run_options {
     const char *trust_path; /* of trust anchors; NULL, and always in the image: /etc/caisson/trust */
 };
 
-/* Opens evidence and journal of a new run of the job at path (disks are protected first, inside the image). On failure
- * there may be no journal yet; call run_close in each case. */
-int run_begin(struct run *run, const struct run_options *options, const char *job_path, struct error *error) MUST_CHECK;
+/* Reads the job at path; inside the image protects every disk; makes the folder of the evidence writable (run->base). Call
+ * run_close in each case. Then either run_create or run_adopt. */
+int run_prepare(struct run *run, const struct run_options *options, const char *job_path, struct error *error) MUST_CHECK;
 
-/* Opens an earlier run again from its journal (taken over by *run; emptied). base: where its evidence goes on. */
-int run_reopen(struct run *run, const struct run_options *options, const char *base, struct journal *journal,
-               struct error *error) MUST_CHECK;
+/* A new run: its folder, its journal with the record "run". */
+int run_create(struct run *run, struct error *error) MUST_CHECK;
 
-/* Trust anchors and packages: opened, every byte verified, in the journal. */
+/* An earlier run goes on: its journal is taken over (emptied), its job replaces the one read. Nothing is written: the copies of
+ * the journal are brought together and attached by run_make_writable, or by run_attach_stick alone. */
+int run_adopt(struct run *run, struct journal *journal, struct error *error) MUST_CHECK;
+int run_attach_stick(struct run *run, struct error *error) MUST_CHECK;
+
+/* Trust anchors and packages: opened, every byte verified. run_record_packages: "package" for each. */
 int run_open_packages(struct run *run, struct error *error) MUST_CHECK;
+int run_record_packages(struct run *run, struct error *error) MUST_CHECK;
 
-/* Profiles, server, cluster; the record "server". */
+/* The path of packages from this version to the job's goal. */
+int run_find_path(struct run *run, const char *version, struct error *error) MUST_CHECK;
+
+/* Profiles, server, cluster. run_record_server: "server". */
 int run_open_target(struct run *run, struct error *error) MUST_CHECK;
+int run_record_server(struct run *run, struct error *error) MUST_CHECK;
 
 /* The backup disk is mounted for writing, and the scratch folder made on it where it can carry overlays. Doing it twice is
  * fine. */
 int run_open_backup(struct run *run, struct error *error) MUST_CHECK;
 int run_open_scratch(struct run *run, struct error *error) MUST_CHECK;
 
-/* The server's disks for writing (protection lifted, journals replayed, our journal attached), and back. Doing it twice
- * is fine. */
+/* The server's disks for writing (protection lifted, file systems' journals replayed, our journal's copies brought together and
+ * attached), and back. Doing it twice is fine. */
 int run_make_writable(struct run *run, struct error *error) MUST_CHECK;
 int run_make_read_only(struct run *run, struct error *error) MUST_CHECK;
+
+/* Leaves the server read-only and unmounted; run_open_target may follow. */
+int run_close_target(struct run *run, struct error *error) MUST_CHECK;
 
 /* Leaves the server read-only and unmounted, the backup disk unmounted, all freed. The first error is reported. */
 int run_close(struct run *run, struct error *error) MUST_CHECK;

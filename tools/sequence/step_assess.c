@@ -45,6 +45,19 @@ static int record_inventory(struct run *run, struct error *error)
     return result;
 }
 
+/* What a later step, also after a cut, compares with. */
+static int record_baseline(struct run *run, struct error *error)
+{
+    run->attachments_missing = run->assessment.attachments_missing;
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    yyjson_mut_obj_add_uint(document, fields, "attachments_missing", run->attachments_missing);
+    int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
+                                  : journal_append(&run->journal, "baseline", fields, error);
+    yyjson_mut_doc_free(document);
+    return result;
+}
+
 /* The database must be at rest before a room starts a copy of it, else the room would recover it and hide that. */
 static int open_room(struct run *run, const struct site *site, struct room *room, struct query_target *database,
                      struct error *error)
@@ -99,7 +112,7 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
     if (room_close(&room, result == 0 ? error : &closing) != 0) {
         result = -1;
     }
-    if (result != 0 || record_assessment(run, error) != 0 || record_inventory(run, error) != 0) {
+    if (result != 0 || record_assessment(run, error) != 0 || record_inventory(run, error) != 0 || record_baseline(run, error) != 0) {
         return -1;
     }
     show_findings(run);

@@ -4,8 +4,6 @@
 #include "sequence/steps.h"
 
 #include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "lib/file.h"
 #include "lib/root.h"
@@ -17,7 +15,7 @@ static int check_unfinished(struct run *run, struct error *error)
     bool found = false;
     journal_init(&earlier);
     int runs_fd = root_try_open(run->target.root_fd, EVIDENCE_SERVER, O_RDONLY | O_DIRECTORY, 0);
-    int result = evidence_find(runs_fd, RUN_UNFINISHED, "", &earlier, &found, error);
+    int result = evidence_find(runs_fd, RUN_UNFINISHED, NULL, &earlier, &found, error);
     if (result == 0 && found) {
         result = error_set(error, CSN_JOURNAL_UNFINISHED, "the server holds the journal of run %s, which was not ended",
                            journal_get(journal_record(&earlier, 0), "run"));
@@ -27,35 +25,13 @@ static int check_unfinished(struct run *run, struct error *error)
     return result;
 }
 
-static int find_path(struct run *run, struct error *error)
-{
-    const struct package *packages[64];
-    if (run->package_count > sizeof packages / sizeof packages[0]) {
-        return error_set(error, CSN_JOB_VALUE, "the job lists %zu packages, more than %zu", run->package_count,
-                         sizeof packages / sizeof packages[0]);
-    }
-    for (size_t i = 0; i < run->package_count; i++) {
-        packages[i] = &run->packages[i];
-    }
-    const char *application = run->target.profile->name;
-    if (run->package_count == 1 && package_check_application(packages[0], application, error) != 0) {
-        return -1;
-    }
-    if (package_path_find(packages, run->package_count, application, run->target.installation.version, run->job.goal_version,
-                          run->hops, &run->hop_count, error) != 0) {
-        return -1;
-    }
-    return run->hop_count > 0 ? 0
-                              : error_set(error, CSN_PACKAGE_VERSION, "the server already has %s %s", application,
-                                          run->target.installation.version);
-}
-
 int step_identify(struct run *run, struct site *site, struct buffer *detail, struct error *error)
 {
     (void)site;
     bool packages = run->job.package_files.count > 0;
-    if ((packages && run_open_packages(run, error) != 0) || run_open_target(run, error) != 0 ||
-        check_unfinished(run, error) != 0 || (packages && find_path(run, error) != 0)) {
+    if ((packages && (run_open_packages(run, error) != 0 || run_record_packages(run, error) != 0)) ||
+        run_open_target(run, error) != 0 || run_record_server(run, error) != 0 || check_unfinished(run, error) != 0 ||
+        (packages && run_find_path(run, run->target.installation.version, error) != 0)) {
         return -1;
     }
     const struct installation *found = &run->target.installation;

@@ -80,12 +80,19 @@ struct role_check {
     char first[128];
 };
 
-/* A role after the migration must be one that some line leads to. */
+/* A role after the migration must be one that some line of the maps leads to. */
 static bool is_expected(const struct run *run, const char *role)
 {
-    for (size_t i = 0; i < run->assessment.role_count; i++) {
-        const char *becomes = run->assessment.roles[i].becomes;
-        if (becomes != NULL && strcmp(becomes, role) == 0) {
+    for (size_t hop = 0; hop < run->hop_count; hop++) {
+        for (size_t i = 0; i < run->hops[hop]->roles_count; i++) {
+            if (strcmp(run->hops[hop]->roles[i].to, role) == 0) {
+                return true;
+            }
+        }
+    }
+    for (size_t i = 0; i < run->job.ini.count; i++) {
+        const struct ini_entry *entry = &run->job.ini.entries[i];
+        if (strcmp(entry->section, "roles") == 0 && strcmp(entry->value, role) == 0) {
             return true;
         }
     }
@@ -158,9 +165,9 @@ static int check_attachments(struct room *room, const struct run *run, const str
         result = journal_append(site->place.journal, "attachments-after", fields, error);
         yyjson_mut_doc_free(document);
     }
-    if (result == 0 && counts.missing > run->assessment.attachments_missing) {
+    if (result == 0 && counts.missing > run->attachments_missing) {
         result = error_set(error, CSN_SEQUENCE_VERIFY, "%llu rows have no attachment file, %llu before the upgrade",
-                           (unsigned long long)counts.missing, (unsigned long long)run->assessment.attachments_missing);
+                           (unsigned long long)counts.missing, (unsigned long long)run->attachments_missing);
     }
     assess_attachments_free(&counts);
     return result;

@@ -1,0 +1,12 @@
+/*
+ * cmd_resume.c - a run that was cut off.
+ */
+#include "caisson/commands.h"
+#include "caisson/job_command.h"
+#include "sequence/sequence.h"
+
+
+int cmd_resume(int argc, char **argv)
+{
+    return job_command(argc, argv, "Finishes or undoes the run that was cut off on the job's server.", sequence_resume);
+}

@@ -1,0 +1,35 @@
+#include "caisson/job_command.h"
+
+#include <stdio.h>
+
+#include "caisson/commands.h"
+#include "console/console.h"
+#include "lib/options.h"
+
+int job_command(int argc, char **argv, const char *summary,
+                int (*act)(const struct run_options *options, const char *job_path, struct error *error))
+{
+    const struct option_usage usage = {argv[0], "JOB", summary, 1, 1};
+    static const struct option_rule rules[] = {
+        {"trust", OPTION_TEXT, false, "FILE", "root certificates (a file or a folder); in the image always its own"},
+        {0},
+    };
+    struct options options;
+    struct error error = {0};
+    int exit_code = EXIT_DONE;
+    int parsed = options_parse(&options, &usage, rules, argc, argv, &error);
+    if (parsed < 0) {
+        exit_code = command_fail(&error);
+    } else if (parsed == 0) {
+        struct console console;
+        console_open(&console, stdout);
+        struct run_options run_options = {.console = &console, .trust_path = options_text(&options, "trust")};
+        exit_code = act(&run_options, options.operands.items[0], &error);
+        console_finish_line(&console);
+        if (exit_code != EXIT_DONE) {
+            command_fail(&error);
+        }
+    }
+    options_free(&options);
+    return exit_code;
+}
