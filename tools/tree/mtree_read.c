@@ -196,7 +196,9 @@ static int take_attributes(struct tree_entry *entry, struct archive_entry *from)
             return -1;
         }
         entry->size_bytes = (uint64_t)archive_entry_size(from);
-        if (entry->size_bytes > 0 || !entry->has_digest) {
+        uint8_t empty[SHA256_SIZE];
+        sha256_of("", 0, empty);
+        if (entry->size_bytes > 0 || !entry->has_digest || memcmp(entry->digest, empty, sizeof empty) == 0) {
             entry->known |= TREE_ASPECT_CONTENT;
         }
     }
