@@ -111,7 +111,8 @@ static const char *transport_of(const char *name, const char *link, int folder_f
         const char *part; /* of the disk's path in /sys/devices */
         const char *transport;
     } by_path[] = {
-        {"/usb", "usb"}, {"/nvme", "nvme"}, {"/virtio", "virtio"}, {"/mmc_host", "mmc"}, {"/ata", "sata"}, {"/host", "scsi"},
+        {"/usb", "usb"},      {"/nvme", "nvme"}, {"/virtio", "virtio"},
+        {"/mmc_host", "mmc"}, {"/ata", "sata"},  {"/host", "scsi"},
     };
     if (strncmp(name, "loop", 4) == 0) {
         return "loop";
@@ -358,7 +359,7 @@ int disks_list(struct disks *disks, const struct disk_places *places, struct err
 
 static void free_volume(struct disk_volume *volume)
 {
-    char *const texts[] = {volume->name, volume->path, volume->type, volume->uuid,
+    char *const texts[] = {volume->name,  volume->path,      volume->type,       volume->uuid,
                            volume->label, volume->part_uuid, volume->part_label, volume->part_type};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         free(texts[i]);
@@ -372,7 +373,8 @@ void disks_free(struct disks *disks)
         for (size_t v = 0; v < disk->volume_count; v++) {
             free_volume(&disk->volumes[v]);
         }
-        char *const texts[] = {disk->name, disk->path, disk->model, disk->serial, disk->wwn, disk->transport, disk->backing_file};
+        char *const texts[] = {disk->name, disk->path,      disk->model,       disk->serial,
+                               disk->wwn,  disk->transport, disk->backing_file};
         for (size_t t = 0; t < sizeof texts / sizeof texts[0]; t++) {
             free(texts[t]);
         }

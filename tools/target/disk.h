@@ -22,17 +22,17 @@ struct disk_places {
 };
 
 enum disk_use {
-    DISK_USE_UNKNOWN,    /* nothing known on it */
+    DISK_USE_UNKNOWN, /* nothing known on it */
     DISK_USE_FILESYSTEM,
-    DISK_USE_MEMBER,     /* part of RAID, LVM or an encrypted volume */
-    DISK_USE_OTHER,      /* swap, or a partition table */
+    DISK_USE_MEMBER, /* part of RAID, LVM or an encrypted volume */
+    DISK_USE_OTHER,  /* swap, or a partition table */
 };
 
 struct disk_volume {
-    char *name;  /* the kernel's: "sda1" */
-    char *path;  /* "/dev/sda1" */
+    char *name; /* the kernel's: "sda1" */
+    char *path; /* "/dev/sda1" */
     dev_t device;
-    int number;  /* of the partition; 0: the whole disk */
+    int number; /* of the partition; 0: the whole disk */
     uint64_t start_bytes;
     uint64_t size_bytes;
     bool read_only; /* as the kernel has it now */
@@ -47,14 +47,14 @@ struct disk_volume {
 };
 
 struct disk {
-    char *name;  /* the kernel's, which another boot may give to another disk: "sda" */
-    char *path;  /* "/dev/sda" */
+    char *name;        /* the kernel's, which another boot may give to another disk: "sda" */
+    char *path;        /* "/dev/sda" */
     uint64_t sequence; /* the kernel's diskseq: tells a disk from a later one of the same name; 0: not known */
     uint64_t size_bytes;
-    char *model;     /* each "" where not known */
+    char *model; /* each "" where not known */
     char *serial;
     char *wwn;
-    char *transport; /* "nvme", "sata", "scsi", "usb", "virtio", "mmc", "loop", "md", "dm", or "" */
+    char *transport;    /* "nvme", "sata", "scsi", "usb", "virtio", "mmc", "loop", "md", "dm", or "" */
     char *backing_file; /* of a loop device, else NULL */
     bool removable;
     bool read_only;

@@ -62,23 +62,16 @@ static bool fits(const struct wanted *wanted, const struct disk *disk, size_t vo
 {
     const struct disk_volume *volume = &disk->volumes[volume_index];
     switch (wanted->kind) {
-    case NAME_SERIAL:
-        return volume_index == 0 && wanted->text[0] != '\0' && is_text(disk->serial, wanted->text);
-    case NAME_WWN:
-        return volume_index == 0 && wanted->text[0] != '\0' && is_text(disk->wwn, wanted->text);
+    case NAME_SERIAL: return volume_index == 0 && wanted->text[0] != '\0' && is_text(disk->serial, wanted->text);
+    case NAME_WWN: return volume_index == 0 && wanted->text[0] != '\0' && is_text(disk->wwn, wanted->text);
     case NAME_PATH:
         return (wanted->device != 0 && volume->device == wanted->device) ||
                (strncmp(wanted->text, "/dev/disk/by-id/", 16) == 0 && is_id(disk, volume_index, wanted->text));
-    case NAME_IMAGE:
-        return volume_index == 0 && is_text(disk->backing_file, wanted->real);
-    case NAME_UUID:
-        return is_uuid(volume->uuid, wanted->text);
-    case NAME_LABEL:
-        return is_text(volume->label, wanted->text);
-    case NAME_PARTUUID:
-        return is_uuid(volume->part_uuid, wanted->text);
-    case NAME_PARTLABEL:
-        return is_text(volume->part_label, wanted->text);
+    case NAME_IMAGE: return volume_index == 0 && is_text(disk->backing_file, wanted->real);
+    case NAME_UUID: return is_uuid(volume->uuid, wanted->text);
+    case NAME_LABEL: return is_text(volume->label, wanted->text);
+    case NAME_PARTUUID: return is_uuid(volume->part_uuid, wanted->text);
+    case NAME_PARTLABEL: return is_text(volume->part_label, wanted->text);
     }
     return false;
 }
@@ -101,8 +94,9 @@ static int read_name(struct wanted *wanted, const char *name, struct error *erro
             return 0;
         }
     }
-    return error_set(error, CSN_JOB_VALUE,
-                     "the disk \"%s\" is not named as serial:, wwn:, uuid:, label:, partuuid:, partlabel:, path: or image:", name);
+    return error_set(
+        error, CSN_JOB_VALUE,
+        "the disk \"%s\" is not named as serial:, wwn:, uuid:, label:, partuuid:, partlabel:, path: or image:", name);
 }
 
 static void list_disks(const struct disks *disks, struct buffer *list)
@@ -145,12 +139,14 @@ const struct disk *disks_find(const struct disks *disks, const char *name, const
         }
     }
     if (count > 1) {
-        (void)error_set(error, CSN_TARGET_AMBIGUOUS_DISK, "the disk \"%s\" fits %zu: %s", name, count, buffer_text(&list));
+        (void)error_set(error, CSN_TARGET_AMBIGUOUS_DISK, "the disk \"%s\" fits %zu: %s", name, count,
+                        buffer_text(&list));
         found = NULL;
     } else if (count == 0) {
         buffer_clear(&list);
         list_disks(disks, &list);
-        (void)error_set(error, CSN_TARGET_DISK_MISSING, "the disk \"%s\" is not there; there is: %s", name, buffer_text(&list));
+        (void)error_set(error, CSN_TARGET_DISK_MISSING, "the disk \"%s\" is not there; there is: %s", name,
+                        buffer_text(&list));
     } else if (volume != NULL) {
         *volume = found_volume;
     }

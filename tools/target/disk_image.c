@@ -66,7 +66,8 @@ static int attach(int image_fd, const char *real, bool writable, char *loop, siz
 {
     int control_fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
     if (control_fd < 0) {
-        return error_system(error, errno == EACCES ? CSN_PRIVILEGE : CSN_TARGET_MOUNT, "attaching %s: /dev/loop-control", real);
+        return error_system(error, errno == EACCES ? CSN_PRIVILEGE : CSN_TARGET_MOUNT,
+                            "attaching %s: /dev/loop-control", real);
     }
     struct loop_config config = {.fd = (unsigned)image_fd};
     config.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_PARTSCAN | (writable ? 0 : LO_FLAGS_READ_ONLY);

@@ -46,7 +46,8 @@ static int probe_volume(struct disk_volume *volume, struct error *error)
         goto out;
     }
     blkid_probe_enable_superblocks(probe, 1);
-    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID | BLKID_SUBLKS_LABEL | BLKID_SUBLKS_USAGE);
+    blkid_probe_set_superblocks_flags(probe,
+                                      BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID | BLKID_SUBLKS_LABEL | BLKID_SUBLKS_USAGE);
     blkid_probe_enable_partitions(probe, volume->number == 0);
     int answer = blkid_do_safeprobe(probe);
     if (answer == BLKID_AMBIVALENT) {
@@ -54,8 +55,10 @@ static int probe_volume(struct disk_volume *volume, struct error *error)
         result = volume->type == NULL ? memory_error(error) : 0;
     } else if (answer == 0) {
         volume->use = use_of(probe);
-        if (copy_value(probe, "TYPE", &volume->type, error) != 0 || copy_value(probe, "PTTYPE", &volume->type, error) != 0 ||
-            copy_value(probe, "UUID", &volume->uuid, error) != 0 || copy_value(probe, "PTUUID", &volume->uuid, error) != 0 ||
+        if (copy_value(probe, "TYPE", &volume->type, error) != 0 ||
+            copy_value(probe, "PTTYPE", &volume->type, error) != 0 ||
+            copy_value(probe, "UUID", &volume->uuid, error) != 0 ||
+            copy_value(probe, "PTUUID", &volume->uuid, error) != 0 ||
             copy_value(probe, "LABEL", &volume->label, error) != 0) {
             result = -1;
         }

@@ -35,7 +35,8 @@ static int read_state(int root_fd, const struct fence_file *file, enum state *st
     } else if (root_read(root_fd, file->path, FENCE_FILE_BYTES, &content, &reading) != 0) {
         result = error_set(error, reading.code, "%s", reading.message);
     } else {
-        bool same = content.size == strlen(file->content) && memcmp(buffer_text(&content), file->content, content.size) == 0;
+        bool same =
+            content.size == strlen(file->content) && memcmp(buffer_text(&content), file->content, content.size) == 0;
         *state = same ? STATE_OURS : STATE_OTHER;
     }
     buffer_free(&content);
@@ -76,7 +77,8 @@ int fence_apply_one(int root_fd, const struct fence_file *file, struct error *er
         return -1;
     }
     if (state == STATE_OTHER) {
-        return error_set(error, CSN_TARGET_SERVICES, "%s on the server is there already and is not Caisson's", file->path);
+        return error_set(error, CSN_TARGET_SERVICES, "%s on the server is there already and is not Caisson's",
+                         file->path);
     }
     if (state == STATE_ABSENT) {
         char folder[PATH_MAX];
@@ -200,7 +202,8 @@ int fence_undo_one(int root_fd, const struct fence_file *file, struct error *err
         return -1;
     }
     if (state == STATE_OTHER) {
-        return error_set(error, CSN_TARGET_SERVICES, "%s on the server was changed since Caisson made it; it stays", file->path);
+        return error_set(error, CSN_TARGET_SERVICES, "%s on the server was changed since Caisson made it; it stays",
+                         file->path);
     }
     if (remove_file(root_fd, file, state, error) != 0 || remove_folders(root_fd, file, error) != 0) {
         return -1;

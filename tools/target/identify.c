@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "lib/buffer.h"
 #include "lib/file.h"
@@ -53,7 +54,8 @@ static char *mounted_at(const struct disk_volume *volume)
         }
         /* btrfs has a number of its own: there only the source tells. */
         if (makedev(major_number, minor_number) == volume->device ||
-            (source[0] == '/' && stat(source, &status) == 0 && S_ISBLK(status.st_mode) && status.st_rdev == volume->device)) {
+            (source[0] == '/' && stat(source, &status) == 0 && S_ISBLK(status.st_mode) &&
+             status.st_rdev == volume->device)) {
             place = strdup(point);
         }
     }
@@ -83,8 +85,7 @@ out:
     file_drop(&root_fd);
     struct error closing;
     if (mount_close(&mounts, &closing) != 0 && result == 0) {
-        *error = closing;
-        result = -1;
+        result = error_set(error, closing.code, "%s", closing.message);
     }
     return result;
 }
@@ -130,8 +131,7 @@ static int survey_volume(struct survey *survey, const struct disk *disk, const s
 failed:
     /* One broken file system must not hide the others; but it is said, and is the error if nothing is found. */
     if (mounting.code == CSN_MEMORY || mounting.code == CSN_PRIVILEGE || mounting.code == CSN_TARGET_NAMESPACE) {
-        *error = mounting;
-        return -1;
+        return error_set(error, mounting.code, "%s", mounting.message);
     }
     if (survey->mount_error.code == CSN_NONE) {
         survey->mount_error = mounting;
@@ -149,16 +149,17 @@ static int survey_disk(struct survey *survey, const struct disk *disk, const str
             continue;
         }
         if (volume->use == DISK_USE_MEMBER) {
-            result = add_finding(survey, error, "%s is part of a volume of another kind (%s), not supported by this release",
-                                 volume->path, volume->type);
+            result =
+                add_finding(survey, error, "%s is part of a volume of another kind (%s), not supported by this release",
+                            volume->path, volume->type);
         }
         if (volume->use != DISK_USE_FILESYSTEM || !mount_type_known(volume->type)) {
             continue;
         }
         char *place = mounted_at(volume);
         if (place != NULL) {
-            result = add_finding(survey, error, "%s is mounted on this machine (%s): look at it with --root", volume->path,
-                                 place);
+            result = add_finding(survey, error, "%s is mounted on this machine (%s): look at it with --root",
+                                 volume->path, place);
         } else {
             result = survey_volume(survey, disk, volume, options, error);
         }
@@ -171,7 +172,8 @@ static int survey_folder(struct survey *survey, const struct target_options *opt
 {
     int root_fd = open(options->root_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root_fd < 0) {
-        return error_system(error, errno == ENOENT ? CSN_NOT_FOUND : CSN_IO, "the root folder %s", options->root_folder);
+        return error_system(error, errno == ENOENT ? CSN_NOT_FOUND : CSN_IO, "the root folder %s",
+                            options->root_folder);
     }
     int result = installation_look(survey, root_fd, options->root_folder, NULL, NULL, options, error);
     file_drop(&root_fd);
@@ -188,6 +190,10 @@ int survey_make(struct survey *survey, const struct target_options *options, str
     }
     if (options->disk != NULL &&
         disk_attach_image(options->disk, options->writable_later, &survey->image_fd, error) != 0) {
+        goto out;
+    }
+    if (geteuid() != 0) {
+        error_set(error, CSN_PRIVILEGE, "looking at disks needs root; a folder can be looked at with --root");
         goto out;
     }
     if (disks_list(&survey->disks, options->places, error) != 0) {
@@ -226,8 +232,7 @@ void survey_free(struct survey *survey)
 static int none_found(const struct survey *survey, const struct target_options *options, struct error *error)
 {
     if (survey->mount_error.code != CSN_NONE) {
-        *error = survey->mount_error;
-        return -1;
+        return error_set(error, survey->mount_error.code, "%s", survey->mount_error.message);
     }
     struct buffer text = {0};
     for (size_t i = 0; i < survey->looked.count; i++) {
@@ -236,7 +241,8 @@ static int none_found(const struct survey *survey, const struct target_options *
     if (options->profiles == NULL || options->profiles->count == 0) {
         buffer_string(&text, "there is no profile to look with");
     } else if (survey->looked.count == 0) {
-        buffer_string(&text, survey->findings.count > 0 ? survey->findings.items[0] : "there is no system's root on any disk");
+        buffer_string(&text,
+                      survey->findings.count > 0 ? survey->findings.items[0] : "there is no system's root on any disk");
     }
     if (options->program_root != NULL && survey->count > 0) {
         buffer_format(&text, "%sno installation is at %s", text.size == 0 ? "" : "; ", options->program_root);

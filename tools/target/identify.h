@@ -25,7 +25,7 @@ struct target_options {
     const char *profile_name; /* only this application; NULL: any */
     const struct profiles *profiles;
     const struct disk_places *places; /* NULL: this machine's */
-    bool writable_later;      /* an image:FILE is attached so that it can become writable */
+    bool writable_later;              /* an image:FILE is attached so that it can become writable */
 };
 
 /* One installation. Strings are owned; "" where not known, never NULL (but cluster...: NULL without a database). */
@@ -33,18 +33,18 @@ struct installation {
     const struct profile *profile; /* inside options->profiles */
     char *program_root;
     char *version;
-    char *os_name;    /* PRETTY_NAME of os-release */
-    char *os_id;      /* ID of os-release: "debian" */
+    char *os_name; /* PRETTY_NAME of os-release */
+    char *os_id;   /* ID of os-release: "debian" */
     char *machine_id;
     char *host_name;
     char *cluster;         /* the data folder; globs resolved */
     char *cluster_version; /* PG_VERSION: "15" */
     char *cluster_config;  /* NULL: inside the cluster */
     char *cluster_hba;     /* NULL: inside the cluster */
-    char *disk;   /* kernel name; "" for a folder */
-    char *volume; /* "/dev/sda2"; for a folder its path */
-    char *volume_options; /* "subvol=@" or "" */
-    char *problem; /* why it cannot be worked with although it is there ("several clusters ..."); NULL: none */
+    char *disk;            /* kernel name; "" for a folder */
+    char *volume;          /* "/dev/sda2"; for a folder its path */
+    char *volume_options;  /* "subvol=@" or "" */
+    char *problem;         /* why it cannot be worked with although it is there ("several clusters ..."); NULL: none */
 };
 
 /* What was seen on the way: for identify's output and for CSN_TARGET_NONE's message. */
@@ -52,8 +52,8 @@ struct survey {
     struct disks disks;
     struct installation *items;
     size_t count;
-    struct strings findings; /* plain sentences */
-    struct strings looked;   /* "/dev/sda2 (Debian GNU/Linux 12): mediawiki: /opt/mediawiki is not there" */
+    struct strings findings;  /* plain sentences */
+    struct strings looked;    /* "/dev/sda2 (Debian GNU/Linux 12): mediawiki: /opt/mediawiki is not there" */
     struct error mount_error; /* the first file system that could not be looked at, or code 0 */
     int image_fd;             /* of an attached image:FILE, or -1 */
 };
@@ -63,8 +63,8 @@ struct target {
     const struct profile *profile; /* = installation.profile */
     struct survey survey;          /* disks stay valid as long as the target */
     struct target_mounts mounts;   /* count 0 for a folder */
-    char *root_path; /* on this machine */
-    int root_fd;     /* a folder opened for reading; another one after target_make_writable/_read_only */
+    char *root_path;               /* on this machine */
+    int root_fd;                   /* a folder opened for reading; another one after target_make_writable/_read_only */
 };
 
 /* Looks on every disk (or the one named, or the folder) for every profile. Finding none or many is no error here. */

@@ -72,10 +72,9 @@ static char *os_release_value(int root_fd, const char *key)
 void installation_free(struct installation *installation)
 {
     char *const texts[] = {
-        installation->program_root, installation->version,        installation->os_name,
-        installation->os_id,        installation->machine_id,     installation->host_name,
-        installation->cluster,      installation->cluster_version, installation->cluster_config,
-        installation->cluster_hba,  installation->disk,           installation->volume,
+        installation->program_root,   installation->version,     installation->os_name, installation->os_id,
+        installation->machine_id,     installation->host_name,   installation->cluster, installation->cluster_version,
+        installation->cluster_config, installation->cluster_hba, installation->disk,    installation->volume,
         installation->volume_options, installation->problem,
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -118,7 +117,8 @@ int target_read_version(int root_fd, const struct profile *profile, const char *
     }
     struct error reading;
     if (root_read(root_fd, path, VERSION_FILE_BYTES, &content, &reading) != 0) {
-        (void)error_set(error, reading.code == CSN_NOT_FOUND ? CSN_TARGET_PROFILE : reading.code, "%s", reading.message);
+        (void)error_set(error, reading.code == CSN_NOT_FOUND ? CSN_TARGET_PROFILE : reading.code, "%s",
+                        reading.message);
         if (reading.code == CSN_NOT_FOUND) {
             (void)error_set(error, CSN_TARGET_PROFILE, "%s is not there", path);
         }
@@ -130,7 +130,8 @@ int target_read_version(int root_fd, const struct profile *profile, const char *
     return *version == NULL ? -1 : 0;
 }
 
-static int set_problem(struct installation *installation, struct error *error, const char *format, ...) PRINTF_LIKE(3, 4);
+static int set_problem(struct installation *installation, struct error *error, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 static int set_problem(struct installation *installation, struct error *error, const char *format, ...)
 {
     if (installation->problem != NULL) {
@@ -182,8 +183,9 @@ static int find_cluster(struct installation *installation, int root_fd, struct e
         } else if (paths.count == 0) {
             result = set_problem(installation, error, "there is no database cluster at %s", pattern);
         } else {
-            result = set_problem(installation, error, "%s fits several database clusters: %s and %s; name one in the profile",
-                                 pattern, paths.items[0], paths.items[1]);
+            result = set_problem(installation, error,
+                                 "%s fits several database clusters: %s and %s; name one in the profile", pattern,
+                                 paths.items[0], paths.items[1]);
         }
     }
     strings_free(&paths);
@@ -254,8 +256,9 @@ static int fill_names(struct installation *installation, int root_fd, const char
     installation->disk = strdup(disk);
     installation->volume = strdup(place);
     installation->volume_options = strdup(volume_options);
-    const char *const texts[] = {installation->os_name, installation->os_id, installation->machine_id, installation->host_name,
-                                 installation->disk,    installation->volume, installation->volume_options};
+    const char *const texts[] = {installation->os_name,       installation->os_id, installation->machine_id,
+                                 installation->host_name,     installation->disk,  installation->volume,
+                                 installation->volume_options};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (texts[i] == NULL) {
             return memory_error(error);
@@ -363,12 +366,16 @@ static int look_for(struct look *look, const struct profile *profile, struct err
     return result;
 }
 
-int installation_look(struct survey *survey, int root_fd, const char *place, const char *disk, const char *volume_options,
-                      const struct target_options *options, struct error *error)
+int installation_look(struct survey *survey, int root_fd, const char *place, const char *disk,
+                      const char *volume_options, const struct target_options *options, struct error *error)
 {
-    struct look look = {.survey = survey, .root_fd = root_fd, .place = place, .disk = disk == NULL ? "" : disk,
+    struct look look = {.survey = survey,
+                        .root_fd = root_fd,
+                        .place = place,
+                        .disk = disk == NULL ? "" : disk,
                         .volume_options = volume_options == NULL ? "" : volume_options,
-                        .os_name = os_release_value(root_fd, "PRETTY_NAME"), .first = survey->count};
+                        .os_name = os_release_value(root_fd, "PRETTY_NAME"),
+                        .first = survey->count};
     int result = look.os_name == NULL ? memory_error(error) : 0;
     for (size_t i = 0; result == 0 && options->profiles != NULL && i < options->profiles->count; i++) {
         const struct profile *profile = &options->profiles->items[i];

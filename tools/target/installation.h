@@ -13,8 +13,8 @@ bool installation_is_root(int root_fd);
 
 /* Adds to survey what is found below root_fd: an installation each, and to survey->looked why a profile found none.
  * place stands for the root in messages; disk and volume may be NULL (a folder). */
-int installation_look(struct survey *survey, int root_fd, const char *place, const char *disk, const char *volume_options,
-                      const struct target_options *options, struct error *error) MUST_CHECK;
+int installation_look(struct survey *survey, int root_fd, const char *place, const char *disk,
+                      const char *volume_options, const struct target_options *options, struct error *error) MUST_CHECK;
 
 void installation_free(struct installation *installation);
 

@@ -128,7 +128,8 @@ static int mount_failed(const struct target_mount *item, bool writable, struct e
 }
 
 /* From now on the place is named as the kernel names it, without the server's links: prefixes of it mean folders. */
-static int keep_path(const struct target_mounts *mounts, struct target_mount *item, const char *path, struct error *error)
+static int keep_path(const struct target_mounts *mounts, struct target_mount *item, const char *path,
+                     struct error *error)
 {
     item->mounted = true;
     size_t base = strlen(mounts->path);
@@ -203,11 +204,15 @@ int mount_add(struct target_mounts *mounts, const struct disk *disk, const struc
     }
     mounts->items = grown;
     struct target_mount *item = &grown[mounts->count];
-    *item = (struct target_mount){.disk = strdup(disk->name), .device = strdup(volume->path), .place = strdup(place),
-                                  .type = strdup(volume->type), .options = strdup(options)};
+    *item = (struct target_mount){.disk = strdup(disk->name),
+                                  .device = strdup(volume->path),
+                                  .place = strdup(place),
+                                  .type = strdup(volume->type),
+                                  .options = strdup(options)};
     bool known = false;
     int result = 0;
-    if (item->disk == NULL || item->device == NULL || item->place == NULL || item->type == NULL || item->options == NULL) {
+    if (item->disk == NULL || item->device == NULL || item->place == NULL || item->type == NULL ||
+        item->options == NULL) {
         result = memory_error(error);
     }
     if (result == 0) {
@@ -225,11 +230,12 @@ int mount_add(struct target_mounts *mounts, const struct disk *disk, const struc
     mounts->count++;
     if (item->needs_recovery) {
         return mount_finding(mounts, error, "%s (%s) was not unmounted cleanly: its journal waits to be played back",
-                           item->device, item->place);
+                             item->device, item->place);
     }
     if (!known) {
-        return mount_finding(mounts, error, "whether %s (%s) was unmounted cleanly cannot be told: its log is elsewhere",
-                           item->device, item->place);
+        return mount_finding(mounts, error,
+                             "whether %s (%s) was unmounted cleanly cannot be told: its log is elsewhere", item->device,
+                             item->place);
     }
     return 0;
 }
@@ -371,7 +377,8 @@ const struct target_mount *mount_of(const struct target_mounts *mounts, const ch
     for (size_t i = 0; i < mounts->count; i++) {
         const struct target_mount *item = &mounts->items[i];
         bool root = strcmp(item->place, "/") == 0;
-        if ((root || path_is_inside(path, item->place)) && (best == NULL || strlen(item->place) > strlen(best->place))) {
+        if ((root || path_is_inside(path, item->place)) &&
+            (best == NULL || strlen(item->place) > strlen(best->place))) {
             best = item;
         }
     }

@@ -17,12 +17,12 @@
 #include "target/disk.h"
 
 struct target_mount {
-    char *disk;    /* kernel name of the disk: "sda" */
-    char *device;  /* "/dev/sda2" */
-    char *place;   /* below the root: "/", "/var" */
-    char *type;    /* "ext4" */
-    char *options; /* of the file system's own, for both ways of mounting: "subvol=@", or "" */
-    char *path;    /* where it is on this machine: "/run/caisson/mnt/17-0/var" */
+    char *disk;          /* kernel name of the disk: "sda" */
+    char *device;        /* "/dev/sda2" */
+    char *place;         /* below the root: "/", "/var" */
+    char *type;          /* "ext4" */
+    char *options;       /* of the file system's own, for both ways of mounting: "subvol=@", or "" */
+    char *path;          /* where it is on this machine: "/run/caisson/mnt/17-0/var" */
     bool needs_recovery; /* its journal was not played back when it was first looked at */
     bool mounted;
 };
@@ -32,7 +32,7 @@ struct target_mounts {
     char *path; /* of the root on this machine */
     struct target_mount *items;
     size_t count;
-    bool writable; /* all or none */
+    bool writable;           /* all or none */
     struct strings findings; /* plain sentences: what fstab names and is not there or not supported, unclean journals */
 };
 
@@ -46,8 +46,8 @@ bool mount_type_known(const char *type);
 
 /* Reads from the device itself whether its journal or log waits to be played back. *known is false where that cannot be
  * told (an XFS with its log on another device). */
-int mount_needs_recovery(const char *device, const char *type, bool *needs_recovery, bool *known,
-                         struct error *error) MUST_CHECK;
+int mount_needs_recovery(const char *device, const char *type, bool *needs_recovery, bool *known, struct error *error)
+    MUST_CHECK;
 
 /*
  * Mounts volume (with options, "" or "subvol=@") as the root, read-only, and by its /etc/fstab the further real file

@@ -71,8 +71,7 @@ int fstab_read(struct fstab *fstab, int root_fd, struct error *error)
     int result = 0;
     if (root_read(root_fd, "/etc/fstab", FSTAB_LIMIT_BYTES, &text, &reading) != 0) {
         if (reading.code != CSN_NOT_FOUND) {
-            *error = reading;
-            result = -1;
+            result = error_set(error, reading.code, "%s", reading.message);
         }
         goto out;
     }
@@ -81,7 +80,8 @@ int fstab_read(struct fstab *fstab, int root_fd, struct error *error)
         char *words[4] = {NULL, NULL, "auto", "defaults"};
         char *place = NULL;
         size_t count = 0;
-        for (char *word = strtok_r(line, " \t\r", &place); word != NULL && count < 4; word = strtok_r(NULL, " \t\r", &place)) {
+        for (char *word = strtok_r(line, " \t\r", &place); word != NULL && count < 4;
+             word = strtok_r(NULL, " \t\r", &place)) {
             words[count++] = word;
         }
         if (count >= 2 && words[0][0] != '#') {

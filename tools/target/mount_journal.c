@@ -60,7 +60,8 @@ static int ext_needs(int fd, const char *device, bool *needs, struct error *erro
     }
     bool journal = (little32(super + 92) & EXT_COMPAT_JOURNAL) != 0;
     /* With a journal the state stays "clean" while mounted; without one only the state tells. */
-    *needs = journal ? (little32(super + 96) & EXT_INCOMPAT_RECOVER) != 0 : (little16(super + 58) & EXT_STATE_CLEAN) == 0;
+    *needs =
+        journal ? (little32(super + 96) & EXT_INCOMPAT_RECOVER) != 0 : (little16(super + 58) & EXT_STATE_CLEAN) == 0;
     return 0;
 }
 
@@ -94,7 +95,8 @@ struct xfs_log {
 
 static int log_block(const struct xfs_log *log, uint64_t block, uint8_t data[XFS_LOG_BLOCK], struct error *error)
 {
-    return read_at(log->fd, log->device, log->offset + (block % log->blocks) * XFS_LOG_BLOCK, data, XFS_LOG_BLOCK, error);
+    return read_at(log->fd, log->device, log->offset + (block % log->blocks) * XFS_LOG_BLOCK, data, XFS_LOG_BLOCK,
+                   error);
 }
 
 /* Each block of the log begins with the number of its turn round the log; a record's header has it behind its magic. */
@@ -116,8 +118,8 @@ static int log_head(const struct xfs_log *log, uint64_t *head, struct error *err
     if (log_cycle(log, 0, &first, error) != 0 || log_cycle(log, log->blocks - 1, &at, error) != 0) {
         return -1;
     }
-    uint64_t low = 0;               /* of the first block's turn */
-    uint64_t high = log->blocks;    /* of an older one; the end counts as such */
+    uint64_t low = 0;            /* of the first block's turn */
+    uint64_t high = log->blocks; /* of an older one; the end counts as such */
     if (at == first) {
         *head = 0;
         return 0;

@@ -33,7 +33,8 @@ static bool split_kernel_name(const char *field, char *disk, size_t disk_size, i
  * A kernel name in fstab (/dev/sda3) may mean another disk on this boot. It is believed only if fstab names the root by the
  * same disk: then it is the root's disk, whatever it is called here.
  */
-static const struct disk_volume *volume_beside_root(const struct fstab *fstab, const char *field, const struct disk *root_disk)
+static const struct disk_volume *volume_beside_root(const struct fstab *fstab, const char *field,
+                                                    const struct disk *root_disk)
 {
     char disk[64];
     char other[64];
@@ -62,7 +63,8 @@ static int line_options(const struct fstab_line *line, char **options, struct er
     char *id = subvolume == NULL ? fstab_option_value(line, "subvolid=") : NULL;
     int length = 0;
     if (subvolume != NULL || id != NULL) {
-        length = asprintf(options, "%s%s", subvolume != NULL ? "subvol=" : "subvolid=", subvolume != NULL ? subvolume : id);
+        length =
+            asprintf(options, "%s%s", subvolume != NULL ? "subvol=" : "subvolid=", subvolume != NULL ? subvolume : id);
     } else {
         *options = strdup("");
     }
@@ -87,12 +89,12 @@ static int mount_line(struct target_mounts *mounts, const struct disks *disks, c
     }
     if (volume == NULL) {
         return mount_finding(mounts, error, "fstab's %s for %s %s", line->field, line->place,
-                           by_name ? "is a name that may mean another disk here; name it by UUID= in fstab"
-                                   : "is on no disk that is here, or on several");
+                             by_name ? "is a name that may mean another disk here; name it by UUID= in fstab"
+                                     : "is on no disk that is here, or on several");
     }
     if (!mount_type_known(volume->type)) {
         return mount_finding(mounts, error, "%s for %s (%s) is not looked into", volume->path, line->place,
-                           volume->type == NULL ? "nothing known" : volume->type);
+                             volume->type == NULL ? "nothing known" : volume->type);
     }
     char *options = NULL;
     if (line_options(line, &options, error) != 0) {

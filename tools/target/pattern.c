@@ -19,7 +19,8 @@ static int by_text(const void *left, const void *right)
 }
 
 /* The names in a folder that fit, sorted. A folder that cannot be read holds none. */
-static int matching_names(int root_fd, const char *folder, const char *pattern, struct strings *names, struct error *error)
+static int matching_names(int root_fd, const char *folder, const char *pattern, struct strings *names,
+                          struct error *error)
 {
     int fd = root_try_open(root_fd, folder, O_RDONLY | O_DIRECTORY, 0);
     DIR *listing = fd < 0 ? NULL : fdopendir(fd);

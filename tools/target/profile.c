@@ -40,8 +40,8 @@ static void refuse(struct copier *copier, const char *section, const char *key, 
 {
     if (!copier->failed) {
         copier->failed = true;
-        (void)error_set(copier->error, CSN_JOB_VALUE, "%s: \"%s\" in [%s] is \"%s\", expected is %s", copier->ini->name, key,
-                        section, value, expected);
+        (void)error_set(copier->error, CSN_JOB_VALUE, "%s: \"%s\" in [%s] is \"%s\", expected is %s", copier->ini->name,
+                        key, section, value, expected);
     }
 }
 
@@ -94,14 +94,16 @@ static void copy_words(struct copier *copier, const char *section, const char *k
         }
         if (quoted) {
             refuse(copier, section, key, ini_get(copier->ini, section, key), "a closing \" for each opening one");
-        } else if (buffer_check(&word, copier->error) != 0 || strings_add(list, buffer_text(&word), copier->error) != 0) {
+        } else if (buffer_check(&word, copier->error) != 0 ||
+                   strings_add(list, buffer_text(&word), copier->error) != 0) {
             copier->failed = true;
         }
     }
     buffer_free(&word);
 }
 
-static void check_pattern(struct copier *copier, const char *section, const char *key, const char *pattern, size_t groups_min)
+static void check_pattern(struct copier *copier, const char *section, const char *key, const char *pattern,
+                          size_t groups_min)
 {
     if (copier->failed || pattern == NULL) {
         return;
@@ -142,8 +144,9 @@ static void copy_program(struct copier *copier, struct profile *profile)
     bool search = ini_get(copier->ini, "program", "search") != NULL;
     if (!copier->failed && root == search) {
         copier->failed = true;
-        (void)error_set(copier->error, CSN_JOB_KEY_MISSING, "%s: [program] needs either \"root\" or \"search\", and has %s",
-                        copier->ini->name, root ? "both" : "neither");
+        (void)error_set(copier->error, CSN_JOB_KEY_MISSING,
+                        "%s: [program] needs either \"root\" or \"search\", and has %s", copier->ini->name,
+                        root ? "both" : "neither");
     }
     copy_list(copier, "program", root ? "root" : "search", true, &profile->roots);
     profile->version_file = copy_key(copier, "program", "version-file");
@@ -174,8 +177,9 @@ static void copy_database(struct copier *copier, struct profile_database *databa
         refuse(copier, "database", "engine", database->engine, "postgresql-cluster or none");
     } else if (database->cluster == NULL || database->name == NULL) {
         copier->failed = true;
-        (void)error_set(copier->error, CSN_JOB_KEY_MISSING, "%s: [database] with engine postgresql-cluster needs \"%s\"",
-                        copier->ini->name, database->cluster == NULL ? "cluster" : "name");
+        (void)error_set(copier->error, CSN_JOB_KEY_MISSING,
+                        "%s: [database] with engine postgresql-cluster needs \"%s\"", copier->ini->name,
+                        database->cluster == NULL ? "cluster" : "name");
     }
 }
 
@@ -202,7 +206,8 @@ static void copy_units(struct copier *copier, const char *key, struct strings *u
     }
     for (size_t i = 0; i < units->count; i++) {
         if (!is_unit_name(units->items[i])) {
-            refuse(copier, "services", key, units->items[i], "full unit names: NAME.service, .socket, .timer, .path or .target");
+            refuse(copier, "services", key, units->items[i],
+                   "full unit names: NAME.service, .socket, .timer, .path or .target");
         }
     }
 }
@@ -212,7 +217,8 @@ static void copy_start(struct copier *copier, const char *section, struct profil
     start->name = copy_text(copier, section + strlen("start "));
     copy_words(copier, section, "command", &start->command);
     if (!copier->failed && (start->command.count == 0 || start->command.items[0][0] != '/')) {
-        refuse(copier, section, "command", ini_get(copier->ini, section, "command"), "a program by its absolute path first");
+        refuse(copier, section, "command", ini_get(copier->ini, section, "command"),
+               "a program by its absolute path first");
     }
     start->user = copy_key(copier, section, "user");
     start->folder = copy_key(copier, section, "folder");
@@ -312,7 +318,8 @@ static void copy_all(struct copier *copier, struct profile *profile)
     }
     if (!copier->failed && profile->query_attachments != NULL && profile->attachments.count == 0) {
         copier->failed = true;
-        (void)error_set(copier->error, CSN_JOB_KEY_MISSING, "%s: [queries] attachments needs [attachments] paths", ini->name);
+        (void)error_set(copier->error, CSN_JOB_KEY_MISSING, "%s: [queries] attachments needs [attachments] paths",
+                        ini->name);
     }
 }
 
@@ -374,16 +381,28 @@ static void free_start(struct profile_start *start)
 void profile_free(struct profile *profile)
 {
     char *const texts[] = {
-        profile->name, profile->title, profile->source, profile->version_file, profile->version_pattern,
-        profile->database.engine, profile->database.cluster, profile->database.config, profile->database.hba,
-        profile->database.binaries, profile->database.name, profile->database.user, profile->database.schema,
-        profile->query_roles, profile->query_user_roles, profile->query_attachments,
+        profile->name,
+        profile->title,
+        profile->source,
+        profile->version_file,
+        profile->version_pattern,
+        profile->database.engine,
+        profile->database.cluster,
+        profile->database.config,
+        profile->database.hba,
+        profile->database.binaries,
+        profile->database.name,
+        profile->database.user,
+        profile->database.schema,
+        profile->query_roles,
+        profile->query_user_roles,
+        profile->query_attachments,
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         free(texts[i]);
     }
-    struct strings *const lists[] = {&profile->roots, &profile->configuration, &profile->attachments, &profile->keep,
-                                     &profile->units, &profile->database_units};
+    struct strings *const lists[] = {&profile->roots, &profile->configuration, &profile->attachments,
+                                     &profile->keep,  &profile->units,         &profile->database_units};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         strings_free(lists[i]);
     }

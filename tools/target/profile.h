@@ -56,10 +56,10 @@ struct profile_database {
 struct profile {
     char *name;
     char *title;
-    char *source; /* the file it was read from */
-    struct strings roots; /* candidate program roots, globs allowed */
-    char *version_file;    /* below the program root */
-    char *version_pattern; /* extended regular expression; its first group is the version */
+    char *source;                 /* the file it was read from */
+    struct strings roots;         /* candidate program roots, globs allowed */
+    char *version_file;           /* below the program root */
+    char *version_pattern;        /* extended regular expression; its first group is the version */
     struct strings configuration; /* absolute paths, files or folders */
     struct strings attachments;   /* absolute paths, folders */
     struct strings keep;          /* patterns below the program root; see profile_keeps */
@@ -70,17 +70,17 @@ struct profile {
     size_t start_count;
     struct profile_health *healths;
     size_t health_count;
-    char *query_roles;       /* rows (role, users) */
-    char *query_user_roles;  /* rows (user, role) */
-    char *query_attachments; /* rows (path below the first attachments folder) */
+    char *query_roles;             /* rows (role, users) */
+    char *query_user_roles;        /* rows (user, role) */
+    char *query_attachments;       /* rows (path below the first attachments folder) */
     struct profile_query *metrics; /* one number each */
     size_t metric_count;
 };
 
 /* Parses text; name is for messages and becomes `source`. Errors are those of ini_parse, or CSN_TARGET_PROFILE where the
  * keys contradict each other or a pattern is not a regular expression. *profile is empty after an error. */
-int profile_parse(struct profile *profile, const char *name, const char *text, size_t size_bytes,
-                  struct error *error) MUST_CHECK;
+int profile_parse(struct profile *profile, const char *name, const char *text, size_t size_bytes, struct error *error)
+    MUST_CHECK;
 int profile_load(struct profile *profile, const char *path, struct error *error) MUST_CHECK;
 void profile_free(struct profile *profile);
 

@@ -62,8 +62,9 @@ int protect_set(const char *path, bool read_only, struct error *error)
         return -1;
     }
     if (is_read_only != read_only) {
-        return error_set(error, CSN_TARGET_PROTECT, "%s %s had no effect%s", doing, path,
-                         is_read_only ? ": the disk itself refuses writing (a switch on it, or an image opened for reading)" : "");
+        return error_set(
+            error, CSN_TARGET_PROTECT, "%s %s had no effect%s", doing, path,
+            is_read_only ? ": the disk itself refuses writing (a switch on it, or an image opened for reading)" : "");
     }
     return 0;
 }
@@ -160,8 +161,8 @@ static struct protect_entry *known_entry(const struct protect *protect, const st
 {
     struct protect_entry *entry = find_entry(protect, disk);
     if (entry == NULL) {
-        (void)error_set(error, CSN_TARGET_PROTECT, "the disk %s is not the one that was there before: it was exchanged or is new",
-                        disk->name);
+        (void)error_set(error, CSN_TARGET_PROTECT,
+                        "the disk %s is not the one that was there before: it was exchanged or is new", disk->name);
     }
     return entry;
 }
@@ -208,9 +209,10 @@ static int check_disk(struct protect *protect, const struct disk *disk, struct s
         if (!read_only) {
             struct error ignored;
             (void)!set_disk(disk, true, &ignored);
-            return error_set(error, CSN_TARGET_PROTECT,
-                             "%s became writable though no step asked for it; it is protected again, but may have been written",
-                             disk->volumes[i].path);
+            return error_set(
+                error, CSN_TARGET_PROTECT,
+                "%s became writable though no step asked for it; it is protected again, but may have been written",
+                disk->volumes[i].path);
         }
     }
     return 0;

@@ -72,7 +72,8 @@ static int check_systemd(int root_fd, struct error *error)
     bool there = root_exists(root_fd, "/lib/systemd/systemd") || root_exists(root_fd, "/usr/lib/systemd/systemd");
     int result = 0;
     if (init == NULL) {
-        result = error_set(error, CSN_TARGET_SERVICES, "the server has no /sbin/init%s", there ? ", though systemd is there" : "");
+        result = error_set(error, CSN_TARGET_SERVICES, "the server has no /sbin/init%s",
+                           there ? ", though systemd is there" : "");
     } else {
         const char *slash = strrchr(init, '/');
         if (!there || strcmp(slash, "/systemd") != 0) {
@@ -166,7 +167,8 @@ static int add_debian_cluster(struct fence *fence, const struct target *target, 
     return add_unit(fence, unit, error);
 }
 
-static int add_units(struct fence *fence, const struct target *target, const struct strings *more_units, struct error *error)
+static int add_units(struct fence *fence, const struct target *target, const struct strings *more_units,
+                     struct error *error)
 {
     const struct strings none = {0};
     const struct strings *lists[] = {&target->profile->units, &target->profile->database_units,
@@ -187,7 +189,8 @@ static int add_units(struct fence *fence, const struct target *target, const str
     for (size_t i = 0; i < fence->units.count; i++) { /* grows while it runs */
         char unit[NAME_MAX + 1];
         snprintf(unit, sizeof unit, "%s", fence->units.items[i]);
-        if (add_alias(fence, target->root_fd, unit, error) != 0 || add_siblings(fence, target->root_fd, unit, error) != 0) {
+        if (add_alias(fence, target->root_fd, unit, error) != 0 ||
+            add_siblings(fence, target->root_fd, unit, error) != 0) {
             return -1;
         }
     }
@@ -241,7 +244,8 @@ static bool starts_fenced(const struct fence *fence, char *text)
 static int scan_unit(struct scan *scan, const char *path, const char *name, struct error *error)
 {
     const char *dot = strrchr(name, '.');
-    bool starter = dot != NULL && (strcmp(dot, ".timer") == 0 || strcmp(dot, ".socket") == 0 || strcmp(dot, ".path") == 0);
+    bool starter =
+        dot != NULL && (strcmp(dot, ".timer") == 0 || strcmp(dot, ".socket") == 0 || strcmp(dot, ".path") == 0);
     bool service = dot != NULL && strcmp(dot, ".service") == 0;
     struct buffer text = {0};
     int result = 0;
@@ -250,8 +254,9 @@ static int scan_unit(struct scan *scan, const char *path, const char *name, stru
         goto out;
     }
     if (service && uses_application(scan->target, text.data)) {
-        result = add_finding(scan->fence, error, "the unit %s uses the application and is not named in the profile: it is not fenced",
-                             name);
+        result =
+            add_finding(scan->fence, error,
+                        "the unit %s uses the application and is not named in the profile: it is not fenced", name);
     } else if (starter && starts_fenced(scan->fence, text.data)) {
         result = add_unit(scan->fence, name, error);
     }
@@ -295,7 +300,8 @@ static int scan_folder(struct scan *scan, const char *folder,
         char path[PATH_MAX];
         struct stat status;
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (entry->d_name[0] != '.' && fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode)) {
+        if (entry->d_name[0] != '.' && fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(status.st_mode)) {
             result = look(scan, path, entry->d_name, error);
         }
     }
@@ -318,8 +324,8 @@ static int scan_server(struct fence *fence, const struct target *target, struct 
         result = scan_cron(&scan, "/etc/crontab", "crontab", error);
     }
     struct buffer text = {0};
-    if (result == 0 && root_read(target->root_fd, "/etc/rc.local", UNIT_FILE_BYTES, &text, NULL) == 0 && text.size > 0 &&
-        uses_application(target, text.data)) {
+    if (result == 0 && root_read(target->root_fd, "/etc/rc.local", UNIT_FILE_BYTES, &text, NULL) == 0 &&
+        text.size > 0 && uses_application(target, text.data)) {
         result = add_finding(fence, error, "/etc/rc.local uses the application and is not fenced");
     }
     buffer_free(&text);
@@ -379,7 +385,8 @@ static int add_file(struct fence *fence, int root_fd, const char *path, const ch
     return plan_folders(file, root_fd, error);
 }
 
-int services_fence(struct fence *fence, const struct target *target, const struct strings *more_units, struct error *error)
+int services_fence(struct fence *fence, const struct target *target, const struct strings *more_units,
+                   struct error *error)
 {
     *fence = (struct fence){0};
     int result = check_systemd(target->root_fd, error);

@@ -21,10 +21,10 @@
 
 /* One file to make; all that undoing needs is in here, so that it can be journaled. */
 struct fence_file {
-    char *path;    /* absolute on the server */
+    char *path; /* absolute on the server */
     char *content;
-    char *made;    /* the topmost folder that has to be made for it, or NULL */
-    char *parent;  /* the folder that was there and gets a new name in it */
+    char *made;              /* the topmost folder that has to be made for it, or NULL */
+    char *parent;            /* the folder that was there and gets a new name in it */
     int64_t parent_time_sec; /* its modification time before, put back by undo */
     int64_t parent_time_nsec;
 };

@@ -35,8 +35,8 @@ static int mount_installation(struct target *target, struct error *error)
         const struct disk *disk = &disks->items[i];
         for (size_t v = 0; v < disk->volume_count; v++) {
             if (strcmp(disk->volumes[v].path, target->installation.volume) == 0) {
-                if (mount_root(&target->mounts, disks, disk, &disk->volumes[v], target->installation.volume_options, error) !=
-                    0) {
+                if (mount_root(&target->mounts, disks, disk, &disk->volumes[v], target->installation.volume_options,
+                               error) != 0) {
                     return -1;
                 }
                 target->root_path = strdup(target->mounts.path);
@@ -44,7 +44,8 @@ static int mount_installation(struct target *target, struct error *error)
             }
         }
     }
-    return error_set(error, CSN_INTERNAL, "the volume %s was found and is not in the list", target->installation.volume);
+    return error_set(error, CSN_INTERNAL, "the volume %s was found and is not in the list",
+                     target->installation.volume);
 }
 
 int target_open(struct target *target, const struct target_options *options, struct error *error)

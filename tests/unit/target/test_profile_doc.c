@@ -26,8 +26,9 @@ static void make_table(struct buffer *table)
         const char *star = strchr(rule->section, '*');
         buffer_string(table, "| ");
         if (strcmp(section, rule->section) != 0) {
-            buffer_format(table, "`[%.*s%s]`", (int)(star == NULL ? strlen(rule->section) : (size_t)(star - rule->section)),
-                          rule->section, star == NULL ? "" : "NAME");
+            buffer_format(table, "`[%.*s%s]`",
+                          (int)(star == NULL ? strlen(rule->section) : (size_t)(star - rule->section)), rule->section,
+                          star == NULL ? "" : "NAME");
         }
         section = rule->section;
         buffer_format(table, " | `%s`%s | %s | %s |\n", strcmp(rule->key, "*") == 0 ? "NAME" : rule->key,
