@@ -150,17 +150,22 @@ static int compare_both(struct comparer *comparer, const struct tree_visit *a, c
                         struct error *error)
 {
     unsigned aspects = tree_entry_compare(a->entry, b->entry);
-    bool is_same_file = a->entry->dev == b->entry->dev && a->entry->ino == b->entry->ino;
     bool is_known = false;
     if (a->entry->type != TREE_FOLDER && b->entry->type != TREE_FOLDER &&
         compare_links(comparer, a->entry, b->entry, &aspects, &is_known, error) != 0) {
         return -1;
     }
     bool is_file = a->entry->type == TREE_FILE && b->entry->type == TREE_FILE;
-    bool may_differ = (aspects & TREE_ASPECT_CONTENT) == 0 && a->entry->size_bytes > 0 && !is_known && !is_same_file;
+    bool may_differ = (aspects & TREE_ASPECT_CONTENT) == 0 && a->entry->size_bytes > 0 && !is_known;
+    if (is_known && tree_links_is_marked(&comparer->links_a, a->entry->dev, a->entry->ino)) {
+        aspects |= TREE_ASPECT_CONTENT;
+    }
     if (is_file && may_differ && (comparer->options->ignored & TREE_ASPECT_CONTENT) == 0 &&
         compare_files(comparer, a, b, &aspects, error) != 0) {
         return -1;
+    }
+    if ((aspects & TREE_ASPECT_CONTENT) != 0 && a->entry->nlink > 1) {
+        tree_links_mark(&comparer->links_a, a->entry->dev, a->entry->ino);
     }
     const struct progress_state state = {
         .doing = "comparing files",

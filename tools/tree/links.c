@@ -7,6 +7,7 @@ struct tree_links_slot {
     uint64_t dev;
     uint64_t ino;
     char *path; /* NULL: free */
+    bool is_marked;
 };
 
 static size_t slot_of(const struct tree_links *links, uint64_t dev, uint64_t ino)
@@ -53,8 +54,25 @@ int tree_links_seen(struct tree_links *links, uint64_t dev, uint64_t ino, const 
     }
     slot->dev = dev;
     slot->ino = ino;
+    slot->is_marked = false;
     links->count++;
     return 0;
+}
+
+void tree_links_mark(struct tree_links *links, uint64_t dev, uint64_t ino)
+{
+    if (links->allocated > 0) {
+        links->slots[slot_of(links, dev, ino)].is_marked = true;
+    }
+}
+
+bool tree_links_is_marked(const struct tree_links *links, uint64_t dev, uint64_t ino)
+{
+    if (links->allocated == 0) {
+        return false;
+    }
+    const struct tree_links_slot *slot = &links->slots[slot_of(links, dev, ino)];
+    return slot->path != NULL && slot->is_marked;
 }
 
 void tree_links_free(struct tree_links *links)

@@ -6,6 +6,7 @@
 #ifndef CAISSON_TREE_LINKS_H
 #define CAISSON_TREE_LINKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,10 @@ struct tree_links {
  * now is the first time; then path is remembered. CSN_MEMORY. */
 int tree_links_seen(struct tree_links *links, uint64_t dev, uint64_t ino, const char *path, const char **first,
                     struct error *error) MUST_CHECK;
+
+/* Remembers one bit about a file that was seen, and asks for it (false for one not seen). */
+void tree_links_mark(struct tree_links *links, uint64_t dev, uint64_t ino);
+bool tree_links_is_marked(const struct tree_links *links, uint64_t dev, uint64_t ino);
 
 void tree_links_free(struct tree_links *links);
 

@@ -61,7 +61,8 @@ void fixture_empty(const struct fixture *fixture)
 {
     char command[256];
     snprintf(command, sizeof command,
-             "cd %s && chmod -R u+rwX . 2>/dev/null; find . -xdev -mindepth 1 -maxdepth 1 -exec rm -rf --one-file-system {} +",
+             "cd %s && chmod -R u+rwX . 2>/dev/null; find . -xdev -mindepth 1 -maxdepth 1 -exec rm -rf "
+             "--one-file-system {} +",
              fixture->path);
     int result = system(command); // NOLINT(cert-env33-c)
     assert_int_equal(result, 0);
@@ -133,10 +134,9 @@ bool fixture_exists(int dir_fd, const char *path)
 
 static void put_acl_entry(unsigned char *at, unsigned tag, unsigned permissions, uint32_t id)
 {
-    const unsigned char bytes[8] = {(unsigned char)tag,        (unsigned char)(tag >> 8),
-                                    (unsigned char)permissions, 0,
-                                    (unsigned char)id,         (unsigned char)(id >> 8),
-                                    (unsigned char)(id >> 16), (unsigned char)(id >> 24)};
+    const unsigned char bytes[8] = {
+        (unsigned char)tag, (unsigned char)(tag >> 8), (unsigned char)permissions, 0,
+        (unsigned char)id,  (unsigned char)(id >> 8),  (unsigned char)(id >> 16),  (unsigned char)(id >> 24)};
     memcpy(at, bytes, sizeof bytes);
 }
 
@@ -145,11 +145,11 @@ size_t fixture_acl(unsigned char acl[44], uint32_t uid, unsigned permissions)
 {
     const unsigned char version[4] = {2, 0, 0, 0};
     memcpy(acl, version, sizeof version);
-    put_acl_entry(acl + 4, 0x01, 6, UINT32_MAX);          /* the owner */
-    put_acl_entry(acl + 12, 0x02, permissions, uid);      /* one user */
-    put_acl_entry(acl + 20, 0x04, 4, UINT32_MAX);         /* the group */
-    put_acl_entry(acl + 28, 0x10, 7, UINT32_MAX);         /* the mask */
-    put_acl_entry(acl + 36, 0x20, 0, UINT32_MAX);         /* others */
+    put_acl_entry(acl + 4, 0x01, 6, UINT32_MAX);     /* the owner */
+    put_acl_entry(acl + 12, 0x02, permissions, uid); /* one user */
+    put_acl_entry(acl + 20, 0x04, 4, UINT32_MAX);    /* the group */
+    put_acl_entry(acl + 28, 0x10, 7, UINT32_MAX);    /* the mask */
+    put_acl_entry(acl + 36, 0x20, 0, UINT32_MAX);    /* others */
     return 44;
 }
 
@@ -231,6 +231,7 @@ static void make_privileged(int fd)
     must(mknodat(fd, "character", S_IFCHR | 0620, makedev(1, 300)) == 0);
     must(fchmodat(fd, "character", 0620, 0) == 0);
     must(mknodat(fd, "block", S_IFBLK | 0660, makedev(259, 70000)) == 0);
+    must(fchmodat(fd, "block", 0660, 0) == 0);
     must(fchownat(fd, "link", 4294967294U, 77, AT_SYMLINK_NOFOLLOW) == 0);
 }
 

@@ -31,8 +31,8 @@ static void reads_every_type(void **state)
         enum tree_type type;
         bool needs_root;
     } cases[] = {
-        {"plain", TREE_FILE, false}, {"hollow", TREE_FOLDER, false},     {"link", TREE_LINK, false},
-        {"fifo", TREE_FIFO, false},  {"socket", TREE_SOCKET, false},     {"character", TREE_CHARACTER, true},
+        {"plain", TREE_FILE, false}, {"hollow", TREE_FOLDER, false}, {"link", TREE_LINK, false},
+        {"fifo", TREE_FIFO, false},  {"socket", TREE_SOCKET, false}, {"character", TREE_CHARACTER, true},
         {"block", TREE_BLOCK, true}, {"dangling", TREE_LINK, false},
     };
     struct fixture *fixture = *state;
@@ -125,7 +125,8 @@ static void every_difference_is_seen(void **state)
     (void)state;
     char target_a[] = "a";
     char target_b[] = "b";
-    const struct tree_entry base = {.type = TREE_FILE, .known = 0xff, .mode = 0644, .size_bytes = 3, .has_digest = true};
+    const struct tree_entry base = {
+        .type = TREE_FILE, .known = 0xff, .mode = 0644, .size_bytes = 3, .has_digest = true};
     struct tree_entry other = base;
     assert_int_equal(tree_entry_compare(&base, &other), 0);
     other.ctime_sec = 9, other.ino = 7, other.nlink = 3, other.dev = 8;
@@ -198,9 +199,8 @@ static void apply_and_compare(int fd, const char *name, bool by_fd)
 
 static void attributes_survive(void **state)
 {
-    static const char *const names[] = {"plain",       "empty", "hollow", "link",   "fifo",
-                                        "socket",      "names", "with-acl", "sparse", "default-acl",
-                                        "with-xattrs"};
+    static const char *const names[] = {"plain", "empty",    "hollow", "link",        "fifo",       "socket",
+                                        "names", "with-acl", "sparse", "default-acl", "with-xattrs"};
     static const char *const privileged[] = {"setuid", "with-capability", "character", "block"};
     struct fixture *fixture = *state;
     fixture_rich(fixture->fd);
@@ -253,8 +253,15 @@ static int refusals_as_nobody(const struct fixture *fixture)
     char value[] = "v";
     struct tree_xattr xattr = {.name = trusted, .value = value, .size_bytes = 1};
     char path[] = "mine";
-    struct tree_entry entry = {.path = path, .type = TREE_FILE, .known = 0xff, .mode = 04755, .uid = 1, .gid = 1,
-                               .mtime_sec = 5, .xattrs = &xattr, .xattr_count = 1};
+    struct tree_entry entry = {.path = path,
+                               .type = TREE_FILE,
+                               .known = 0xff,
+                               .mode = 04755,
+                               .uid = 1,
+                               .gid = 1,
+                               .mtime_sec = 5,
+                               .xattrs = &xattr,
+                               .xattr_count = 1};
     if (tree_entry_make(fixture->fd, "mine", &entry, &error) != 0 ||
         tree_entry_apply(fixture->fd, "mine", &entry, NULL, &error) == 0 || error.code != CSN_TREE_ATTRIBUTE ||
         strstr(error.message, "1:1") == NULL) {

@@ -61,7 +61,8 @@ static void patterns_match(void **state)
         assert_int_equal(strings_add(&list, "never-this", &error), 0);
         assert_int_equal(strings_add(&list, cases[i].pattern, &error), 0);
         if (tree_path_matches(&list, cases[i].path) != cases[i].is_match) {
-            fail_msg("\"%s\" on \"%s\" should%s match", cases[i].pattern, cases[i].path, cases[i].is_match ? "" : " not");
+            fail_msg("\"%s\" on \"%s\" should%s match", cases[i].pattern, cases[i].path,
+                     cases[i].is_match ? "" : " not");
         }
         strings_free(&list);
     }

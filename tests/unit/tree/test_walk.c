@@ -217,8 +217,8 @@ static void remove_names(const struct record *record)
     fixture_unlink(record->fixture->fd, "t/up");
 }
 
-static void check_changes(struct fixture *fixture, const char *at, void (*act)(const struct record *), const char *wanted,
-                          const char *gone)
+static void check_changes(struct fixture *fixture, const char *at, void (*act)(const struct record *),
+                          const char *wanted, const char *gone)
 {
     for (int tolerate = 0; tolerate <= 1; tolerate++) {
         struct record record = {.fixture = fixture, .at = at, .act = act};
@@ -289,7 +289,8 @@ static int unreadable_as_nobody(const struct fixture *fixture)
     struct error error = {0};
     const struct tree_walk_options options = {.tolerate_vanished = true};
     int result = walk(&record, "t", &options, &error);
-    return result == -1 && error.code == CSN_TREE_READ && strstr(error.message, "opening the folder a:") != NULL ? 0 : 1;
+    return result == -1 && error.code == CSN_TREE_READ && strstr(error.message, "opening the folder a:") != NULL ? 0
+                                                                                                                 : 1;
 }
 
 static void an_unreadable_folder_is_an_error(void **state)
@@ -309,7 +310,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(excludes_and_skips, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(odd_names_all_come, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(any_depth, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_folder_moved_away_under_the_walk_is_an_error, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_folder_moved_away_under_the_walk_is_an_error, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_folder_swapped_for_a_link_is_not_entered, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_folder_swapped_for_another_is_not_entered, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(vanished_names_are_told, fixture_setup, fixture_teardown),
