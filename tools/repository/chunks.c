@@ -107,6 +107,11 @@ const struct chunk_place *chunks_next(const struct chunks *chunks, const struct 
     return NULL;
 }
 
+const struct chunk_place *chunks_at(const struct chunks *chunks, uint32_t number)
+{
+    return chunk_at(chunks, number);
+}
+
 void chunks_free(struct chunks *chunks)
 {
     for (size_t i = 0; i < chunks->blocks_count; i++) {

@@ -41,6 +41,9 @@ const struct chunk_place *chunks_find(const struct chunks *chunks, const uint8_t
 /* The next place of the same chunk after this one (as chunks_find or chunks_next gave it), or NULL. */
 const struct chunk_place *chunks_next(const struct chunks *chunks, const struct chunk_place *chunk);
 
+/* By number, 0 .. count-1, in the order they were added. */
+const struct chunk_place *chunks_at(const struct chunks *chunks, uint32_t number);
+
 void chunks_free(struct chunks *chunks);
 
 #endif

@@ -16,9 +16,10 @@
 #include "lib/error.h"
 #include "lib/progress.h"
 #include "lib/strings.h"
+#include "tree/compare.h"
+#include "tree/entry.h"
 
 struct repository;
-struct tree_entry; /* tree/entry.h */
 
 #define REPOSITORY_ID_SIZE 65 /* lower-case hex of a SHA-256, with the NUL */
 
@@ -119,10 +120,12 @@ int repository_find(struct repository *repository, const char *what, const struc
 
 /* --- reading --- */
 
-/* Calls entry for each entry of the snapshot in order (a folder before what is below it; names sorted as bytes within a
- * folder). Returning non-zero from it ends the iteration with -1; it fills error in. */
+/* Calls visit for each entry of the snapshot in order (a folder before what is below it; names sorted as bytes within a
+ * folder). A path is the recorded name without the leading slash; the digest is known for files of one chunk; a further
+ * name of a hard-linked file has neither size nor digest nor target. Returning non-zero from visit, which fills error in,
+ * ends the iteration with -1. */
 int repository_iterate(struct repository *repository, const char *id,
-                       int (*entry)(void *context, const struct tree_entry *entry, struct error *error), void *context,
+                       int (*visit)(void *context, const struct tree_entry *entry, struct error *error), void *context,
                        struct error *error) MUST_CHECK;
 
 /* Which entries, and where they lie on a root: strip is taken off the front of the recorded name, place put before. */
@@ -130,13 +133,15 @@ struct repository_selection {
     const struct strings *paths; /* recorded names; each means all below it too; NULL: everything */
     int root_fd;
     const char *strip; /* NULL: nothing */
-    const char *place; /* NULL: nothing; must exist on the root */
+    const char *place; /* NULL: nothing; a folder that exists on the root */
+    bool tolerate_refusals; /* restore without root: what may not be kept is counted, not an error */
 };
 
 struct repository_restore_summary {
     uint64_t entries;
     uint64_t files;
     uint64_t bytes;
+    struct tree_tolerated tolerated;
 };
 
 /* Restores: owners, modes, ACLs, xattrs, capabilities, hard links, holes, devices, times to the nanosecond. Never writes
@@ -147,16 +152,13 @@ int repository_restore(struct repository *repository, const char *id, const stru
                        const struct progress *progress, struct repository_restore_summary *summary,
                        struct error *error) MUST_CHECK;
 
-struct repository_comparison {
-    uint64_t entries;
-    uint64_t differences;
-};
-
-/* Compares the snapshot, content included, with what lies on the root; calls differs for each difference ("what" is a
- * short English phrase). 0 also if they differ: see differences. */
+/* Compares the snapshot (a), content included, with what lies on the root (b); for the rest it is tree_compare. Paths are
+ * recorded names without the leading '/'. What the backup excluded is not looked at; nor is the repository itself. Times,
+ * owners and so on are compared as the snapshot has them; content by the hashes of its pieces, so no pack is read. */
 int repository_compare(struct repository *repository, const char *id, const struct repository_selection *selection,
-                       void (*differs)(void *context, const char *path, const char *what), void *context,
-                       const struct progress *progress, struct repository_comparison *comparison,
+                       const struct tree_compare_options *options,
+                       int (*differ)(void *context, const struct tree_difference *difference, struct error *error),
+                       void *context, const struct progress *progress, struct tree_compare_counts *counts,
                        struct error *error) MUST_CHECK;
 
 /* --- verify --- */
