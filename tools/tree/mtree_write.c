@@ -41,7 +41,7 @@ static void append_entry(struct buffer *text, const struct tree_entry *entry, un
         buffer_format(text, " uid=%" PRIu32 " gid=%" PRIu32, entry->uid, entry->gid);
     }
     if ((wanted & TREE_ASPECT_DEVICE) != 0) {
-        buffer_format(text, " device=linux,%" PRIu32 ",%" PRIu32, entry->device_major, entry->device_minor);
+        buffer_format(text, " device=native,%" PRIu32 ",%" PRIu32, entry->device_major, entry->device_minor);
     }
     if ((wanted & TREE_ASPECT_CONTENT) != 0) {
         buffer_format(text, " size=%" PRIu64, entry->size_bytes);
