@@ -14,11 +14,11 @@
 #include "lib/progress.h"
 
 struct clone_pair {
-    char *original;       /* absolute, on the server */
-    char *copy;           /* beside it: original + suffix */
-    uint64_t size_bytes;  /* allocated by the original now */
-    uint64_t free_bytes;  /* available to root on its file system */
-    uint64_t device;      /* st_dev: pairs of one device share its free bytes */
+    char *original;      /* absolute, on the server */
+    char *copy;          /* beside it: original + suffix */
+    uint64_t size_bytes; /* allocated by the original now */
+    uint64_t free_bytes; /* available to root on its file system */
+    uint64_t device;     /* st_dev: pairs of one device share its free bytes */
 };
 
 struct clone_plan {
@@ -37,8 +37,8 @@ int clone_check_space(const struct clone_plan *plan, uint64_t reserve_bytes, str
 /* Copies every pair, durable when it returns. The cluster must be clean (CSN_DATABASE_UNCLEAN). A copy that exists already
  * is an error (CSN_TREE_WRITE); after a failure what was copied stays, for clone_remove. A stale postmaster.pid is not
  * taken along. */
-int clone_make(int root_fd, const struct cluster *cluster, const struct clone_plan *plan, const struct progress *progress,
-               struct error *error) MUST_CHECK;
+int clone_make(int root_fd, const struct cluster *cluster, const struct clone_plan *plan,
+               const struct progress *progress, struct error *error) MUST_CHECK;
 
 /* Removes the copies that are there. */
 int clone_remove(int root_fd, const struct clone_plan *plan, struct error *error) MUST_CHECK;

@@ -93,8 +93,7 @@ static void read_pid(int root_fd, struct cluster *cluster)
 
 static int add_folder(struct cluster *cluster, const char *link, const char *target, struct error *error)
 {
-    struct cluster_folder *grown =
-        realloc(cluster->folders, (cluster->folder_count + 1) * sizeof *cluster->folders);
+    struct cluster_folder *grown = realloc(cluster->folders, (cluster->folder_count + 1) * sizeof *cluster->folders);
     if (grown == NULL) {
         return no_memory(error);
     }
@@ -129,8 +128,8 @@ static int look_at_link(int root_fd, struct cluster *cluster, const char *link, 
         target[--size] = '\0';
     }
     if (target[0] != '/') {
-        return error_set(error, CSN_DATABASE_NOT_CLUSTER, "the link %s leads to %s, which is not an absolute path", path,
-                         target);
+        return error_set(error, CSN_DATABASE_NOT_CLUSTER, "the link %s leads to %s, which is not an absolute path",
+                         path, target);
     }
     fd = root_try_open(root_fd, target, O_PATH | O_DIRECTORY, 0);
     if (fd < 0) {
@@ -217,8 +216,7 @@ int cluster_examine(int root_fd, const char *data_path, const char *binaries, st
     }
     read_pid(root_fd, cluster);
     cluster->is_standby = has_file(root_fd, cluster, "standby.signal") ||
-                          has_file(root_fd, cluster, "recovery.signal") ||
-                          has_file(root_fd, cluster, "recovery.conf");
+                          has_file(root_fd, cluster, "recovery.signal") || has_file(root_fd, cluster, "recovery.conf");
     return 0;
 }
 
@@ -252,8 +250,9 @@ int cluster_require_clean(const struct cluster *cluster, struct error *error)
 int cluster_require_binaries(const struct cluster *cluster, struct error *error)
 {
     if (cluster->binaries == NULL) {
-        return error_set(error, CSN_DATABASE_VERSION, "the cluster %s is of PostgreSQL %d, and no postgres %d was found",
-                         cluster->data_path, cluster->version, cluster->version);
+        return error_set(error, CSN_DATABASE_VERSION,
+                         "the cluster %s is of PostgreSQL %d, and no postgres %d was found", cluster->data_path,
+                         cluster->version, cluster->version);
     }
     return 0;
 }

@@ -30,9 +30,9 @@ struct cluster_control {
     uint32_t control_version; /* 1300 */
     uint32_t catalog_version; /* 202209061 */
     enum cluster_state state;
-    int64_t time_sec;       /* last written, since 1970 */
-    uint64_t checkpoint;    /* LSN of the last checkpoint record */
-    uint64_t redo;          /* LSN where recovery would start */
+    int64_t time_sec;    /* last written, since 1970 */
+    uint64_t checkpoint; /* LSN of the last checkpoint record */
+    uint64_t redo;       /* LSN where recovery would start */
     uint32_t timeline;
     uint32_t block_bytes;
     uint32_t segment_bytes; /* of WAL */
@@ -40,21 +40,21 @@ struct cluster_control {
 };
 
 struct cluster_folder { /* one that belongs to the cluster but lies elsewhere */
-    char *link;   /* relative to the data folder: "pg_tblspc/16385", "pg_wal" */
-    char *target; /* absolute path on the server, links resolved as PostgreSQL would */
+    char *link;         /* relative to the data folder: "pg_tblspc/16385", "pg_wal" */
+    char *target;       /* absolute path on the server, links resolved as PostgreSQL would */
 };
 
 struct cluster {
-    char *data_path;  /* absolute, on the server */
-    int version;      /* 15 */
-    char *binaries;   /* folder with postgres of that version on the server; NULL: none found */
+    char *data_path;   /* absolute, on the server */
+    int version;       /* 15 */
+    char *binaries;    /* folder with postgres of that version on the server; NULL: none found */
     char *config_file; /* postgresql.conf: in the data folder, or Debian's /etc/postgresql/N/NAME; NULL: none found */
-    uid_t uid;        /* owner of the data folder */
+    uid_t uid;         /* owner of the data folder */
     gid_t gid;
     struct cluster_control control;
-    bool has_pid_file; /* postmaster.pid is there */
-    long pid;          /* its first line; 0 where unreadable */
-    bool is_standby;   /* standby.signal or recovery.signal (or recovery.conf) is there */
+    bool has_pid_file;              /* postmaster.pid is there */
+    long pid;                       /* its first line; 0 where unreadable */
+    bool is_standby;                /* standby.signal or recovery.signal (or recovery.conf) is there */
     struct cluster_folder *folders; /* tablespaces and the WAL folder that lie outside data_path */
     size_t folder_count;
 };
@@ -75,11 +75,11 @@ int cluster_require_binaries(const struct cluster *cluster, struct error *error)
 const char *cluster_state_text(enum cluster_state state);
 
 /* Only global/pg_control below data_path. */
-int cluster_read_control(int root_fd, const char *data_path, struct cluster_control *control,
-                         struct error *error) MUST_CHECK;
+int cluster_read_control(int root_fd, const char *data_path, struct cluster_control *control, struct error *error)
+    MUST_CHECK;
 
 /* From the bytes of the file; separately for tests and the fuzzer. */
-int cluster_parse_control(const void *data, size_t size_bytes, struct cluster_control *control,
-                          struct error *error) MUST_CHECK;
+int cluster_parse_control(const void *data, size_t size_bytes, struct cluster_control *control, struct error *error)
+    MUST_CHECK;
 
 #endif

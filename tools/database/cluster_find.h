@@ -12,8 +12,8 @@ int cluster_find_binaries(int root_fd, const char *given, int version, char **bi
 
 /* *config_file: that of Debian's /etc/postgresql/N/NAME whose data_directory is data_path, else postgresql.conf in the data
  * folder; NULL where there is none. The caller frees it. */
-int cluster_find_config(int root_fd, const char *data_path, int version, char **config_file,
-                        struct error *error) MUST_CHECK;
+int cluster_find_config(int root_fd, const char *data_path, int version, char **config_file, struct error *error)
+    MUST_CHECK;
 
 /* The major version of the postgres program file at path, or 0 if it is none. Read, not run. */
 int cluster_program_version(int root_fd, const char *path, int *version, struct error *error) MUST_CHECK;

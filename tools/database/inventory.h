@@ -29,9 +29,9 @@ enum inventory_kind {
 struct inventory_item {
     enum inventory_kind kind;
     char *database;
-    char *name;       /* schema-qualified, quoted where SQL would; for objects and roles with their kind before */
-    uint64_t rows;    /* tables */
-    char *checksum;   /* tables: "sum,sum"; sequences: "value,called"; else SHA-256 in hex */
+    char *name;     /* schema-qualified, quoted where SQL would; for objects and roles with their kind before */
+    uint64_t rows;  /* tables */
+    char *checksum; /* tables: "sum,sum"; sequences: "value,called"; else SHA-256 in hex */
 };
 
 struct inventory {
@@ -52,7 +52,8 @@ int inventory_take(const struct query_target *target, const struct inventory_opt
 void inventory_free(struct inventory *inventory);
 
 /* One difference: an item of only one side has the other NULL. */
-typedef void inventory_difference(void *context, const struct inventory_item *before, const struct inventory_item *after);
+typedef void inventory_difference(void *context, const struct inventory_item *before,
+                                  const struct inventory_item *after);
 
 /* 0 if equal. Else tell (may be NULL) is called for each item that differs, and CSN_DATABASE_DIFFERS names the first and
  * the number. */

@@ -25,8 +25,8 @@ struct query_target {
 struct query_session;
 
 /* Connects within timeout_sec (0: 30). search_path is left as it is; client_encoding is UTF8. */
-int query_open(const struct query_target *target, int timeout_sec, struct query_session **session,
-               struct error *error) MUST_CHECK;
+int query_open(const struct query_target *target, int timeout_sec, struct query_session **session, struct error *error)
+    MUST_CHECK;
 void query_close(struct query_session *session); /* NULL is fine */
 
 /* 0: accepts connections; 1: starting up or no answer yet. */
@@ -50,7 +50,8 @@ struct query_limits {
 /* Runs one statement with parameters $1, $2 … (count 0: none, as text; NULL is SQL NULL). take NULL: rows are dropped;
  * limits NULL: none. */
 int query_run(struct query_session *session, const char *sql, const char *const *parameters, int parameter_count,
-              const struct query_limits *limits, query_row_function *take, void *context, struct error *error) MUST_CHECK;
+              const struct query_limits *limits, query_row_function *take, void *context, struct error *error)
+    MUST_CHECK;
 
 /* The first column of the only row, appended to *value. No row, several, or NULL: CSN_DATABASE_QUERY. */
 int query_value(struct query_session *session, const char *sql, const struct query_limits *limits, struct buffer *value,

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 struct split_statement {
-    const char *text; /* first byte that is neither blank nor comment */
+    const char *text;  /* first byte that is neither blank nor comment */
     size_t size_bytes; /* without the ";" */
     int line;          /* of text, from 1 */
     int number;        /* from 1 */

@@ -88,8 +88,8 @@ static int look_up(int root_fd, const char *name, uid_t uid, struct account *acc
         if (snprintf(account->name, sizeof account->name, "%s", fields[0]) >= (int)sizeof account->name ||
             snprintf(account->home, sizeof account->home, "%s", fields[5][0] == '/' ? fields[5] : "/") >=
                 (int)sizeof account->home) {
-            result = error_set(error, CSN_TARGET_PROFILE, "the line of the user %s in the server's /etc/passwd is too long",
-                               fields[0]);
+            result = error_set(error, CSN_TARGET_PROFILE,
+                               "the line of the user %s in the server's /etc/passwd is too long", fields[0]);
         }
     }
     buffer_free(&content);

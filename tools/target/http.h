@@ -16,19 +16,19 @@
 #define HTTP_BODY_LIMIT ((size_t)8 << 20)
 
 struct http_request {
-    const char *url;         /* http://127.0.0.1:PORT/path (or localhost, or another IPv4 address of the view) */
-    const char *host;        /* the Host header; NULL: from the url */
-    const char *user_agent;  /* NULL: "caisson" */
-    int timeout_sec;         /* for the whole exchange, redirects included; 0: 30 */
-    int redirects;           /* how many redirects to the same server are followed; 0: none */
+    const char *url;        /* http://127.0.0.1:PORT/path (or localhost, or another IPv4 address of the view) */
+    const char *host;       /* the Host header; NULL: from the url */
+    const char *user_agent; /* NULL: "caisson" */
+    int timeout_sec;        /* for the whole exchange, redirects included; 0: 30 */
+    int redirects;          /* how many redirects to the same server are followed; 0: none */
 };
 
 struct http_response {
-    int status;              /* 200 */
-    struct buffer headers;   /* as they came, without the status line */
-    struct buffer body;      /* decoded if it was chunked */
-    bool truncated;          /* the body was longer than HTTP_BODY_LIMIT */
-    int64_t milliseconds;    /* from connecting to the last byte */
+    int status;            /* 200 */
+    struct buffer headers; /* as they came, without the status line */
+    struct buffer body;    /* decoded if it was chunked */
+    bool truncated;        /* the body was longer than HTTP_BODY_LIMIT */
+    int64_t milliseconds;  /* from connecting to the last byte */
 };
 
 /* view NULL: our own network (tests). Any status is success; CSN_TARGET_HTTP when there is no valid answer,
@@ -53,7 +53,7 @@ int http_check(const struct view *view, const struct http_check *check, struct h
 
 /* Repeats http_check until it succeeds or total_sec are over (then the last error). Gives up at once when program (may be
  * NULL) no longer runs. *waited_ms (may be NULL) is how long it took. */
-int http_wait_ready(const struct view *view, const struct http_check *check, struct view_program *program, int total_sec,
-                    int64_t *waited_ms, struct error *error) MUST_CHECK;
+int http_wait_ready(const struct view *view, const struct http_check *check, struct view_program *program,
+                    int total_sec, int64_t *waited_ms, struct error *error) MUST_CHECK;
 
 #endif

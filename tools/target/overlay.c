@@ -61,8 +61,8 @@ bool overlay_can_rename(void)
 static bool cannot_be_lower(int fd)
 {
     struct statfs status;
-    return fstatfs(fd, &status) == 0 && (status.f_type == MSDOS_SUPER_MAGIC || status.f_type == EXFAT_MAGIC ||
-                                         status.f_type == NTFS3_MAGIC);
+    return fstatfs(fd, &status) == 0 &&
+           (status.f_type == MSDOS_SUPER_MAGIC || status.f_type == EXFAT_MAGIC || status.f_type == NTFS3_MAGIC);
 }
 
 /* The merged folder shows the attributes of its upper one, so that one is made to look like the server's. */
@@ -81,8 +81,8 @@ static int copy_attributes(int from_fd, int to_fd, const char *name, struct erro
     for (ssize_t at = 0; at < size; at += (ssize_t)strlen(names + at) + 1) {
         ssize_t length = fgetxattr(from_fd, names + at, value, sizeof value);
         bool ours = strncmp(names + at, "trusted.overlay.", 16) == 0 || strncmp(names + at, "user.overlay.", 13) == 0;
-        if (length >= 0 && !ours && fsetxattr(to_fd, names + at, value, (size_t)length, 0) != 0 && errno != EOPNOTSUPP &&
-            errno != EPERM) {
+        if (length >= 0 && !ours && fsetxattr(to_fd, names + at, value, (size_t)length, 0) != 0 &&
+            errno != EOPNOTSUPP && errno != EPERM) {
             return error_system(error, CSN_TARGET_NAMESPACE, "giving the overlay of %s its %s", name, names + at);
         }
     }
@@ -98,8 +98,8 @@ static int make_folder(int base_fd, const char *kind, size_t index, struct error
     char name[32];
     snprintf(name, sizeof name, "%s-%zu", kind, index);
     if (mkdirat(base_fd, name, 0700) != 0) {
-        return error_system(error, errno == ENOSPC ? CSN_NO_SPACE : CSN_TARGET_NAMESPACE, "making the scratch folder %s",
-                            name);
+        return error_system(error, errno == ENOSPC ? CSN_NO_SPACE : CSN_TARGET_NAMESPACE,
+                            "making the scratch folder %s", name);
     }
     int fd = openat(base_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd >= 0 ? fd : error_system(error, CSN_TARGET_NAMESPACE, "opening the scratch folder %s", name);
@@ -108,8 +108,7 @@ static int make_folder(int base_fd, const char *kind, size_t index, struct error
 /* The mount point of a layer inside what is merged so far, found without following any link. */
 static int open_point(const struct overlay *overlay, const struct layer *layer, struct error *error)
 {
-    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS};
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS};
     int at_fd = open(overlay->at_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (at_fd < 0 || layer->mount[0] == '\0') {
         return at_fd >= 0 ? at_fd : error_system(error, CSN_TARGET_NAMESPACE, "opening %s", overlay->at_path);

@@ -20,9 +20,10 @@ struct overlay_layout {
     /* Mount points below it, relative ("boot", "var/lib"), any order; NULL: found in /proc/self/mountinfo. One whose file
      * system cannot lie under an overlay (FAT) is shown read-only instead. */
     const struct strings *mounts;
-    const char *scratch_path; /* an existing folder on ext4, XFS, btrfs or tmpfs for what is written; NULL: a fresh tmpfs */
-    const char *at_path;      /* an existing folder where the result is mounted */
-    bool keep_upper;          /* overlay_close leaves what was written in scratch_path */
+    const char
+        *scratch_path;   /* an existing folder on ext4, XFS, btrfs or tmpfs for what is written; NULL: a fresh tmpfs */
+    const char *at_path; /* an existing folder where the result is mounted */
+    bool keep_upper;     /* overlay_close leaves what was written in scratch_path */
 };
 
 struct overlay;
@@ -37,7 +38,7 @@ int overlay_close(struct overlay *overlay, struct error *error) MUST_CHECK;
 /* Layers: the root is 0 (relative path ""), then the mounts, parents first. */
 size_t overlay_count(const struct overlay *overlay);
 const char *overlay_mount(const struct overlay *overlay, size_t index); /* relative path of the layer's mount point */
-int overlay_upper_fd(const struct overlay *overlay, size_t index);      /* its upper folder; -1: shown read-only. Owned. */
+int overlay_upper_fd(const struct overlay *overlay, size_t index); /* its upper folder; -1: shown read-only. Owned. */
 
 /* The folders that overlay_open made for the uppers, below scratch_path, or NULL for a tmpfs. Owned by overlay. */
 const char *overlay_scratch(const struct overlay *overlay);

@@ -10,12 +10,12 @@
 
 /* What the kernel makes up, and what a running server keeps in memory: no part of what lies on its disks. */
 static const char *const kernel_types[] = {
-    "proc",   "sysfs",      "devtmpfs", "devpts",  "cgroup",     "cgroup2",   "mqueue",  "hugetlbfs", "debugfs",
-    "tracefs", "securityfs", "bpf",      "pstore",  "efivarfs",   "autofs",    "binfmt_misc", "configfs", "fusectl",
-    "nsfs",   "rpc_pipefs", "ramfs",    "selinuxfs",
+    "proc",     "sysfs",   "devtmpfs",   "devpts",     "cgroup", "cgroup2",   "mqueue", "hugetlbfs",
+    "debugfs",  "tracefs", "securityfs", "bpf",        "pstore", "efivarfs",  "autofs", "binfmt_misc",
+    "configfs", "fusectl", "nsfs",       "rpc_pipefs", "ramfs",  "selinuxfs",
 };
 
-static const char *const memory_places[] = {"run", "tmp", "dev"};
+static const char *const memory_places[] = {"run", "tmp", "dev", "proc", "sys"};
 
 static bool is_left_out(const char *type, const char *place)
 {

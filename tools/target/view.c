@@ -18,11 +18,6 @@
 #include "target/view_internal.h"
 #include "tree/remove.h"
 
-static int no_memory(struct error *error)
-{
-    return error_set(error, CSN_MEMORY, "no memory for a view");
-}
-
 /* A new empty folder from a pattern that ends in XXXXXX. */
 static char *make_folder(const char *place, const char *pattern)
 {
@@ -156,6 +151,18 @@ out:
     return result;
 }
 
+/* The room has moved away from its mount point, so that can go at once: nothing of it is left if we are killed. */
+static int drop_base(struct view *view, struct error *error)
+{
+    int result = 0;
+    if (view->base != NULL && rmdir(view->base) != 0) {
+        result = error_system(error, CSN_TARGET_NAMESPACE, "removing the mount point %s", view->base);
+    }
+    free(view->base);
+    view->base = NULL;
+    return result;
+}
+
 int view_open(const struct view_layout *layout, struct view **view, struct error *error)
 {
     struct strings found = {0};
@@ -163,7 +170,7 @@ int view_open(const struct view_layout *layout, struct view **view, struct error
     *view = NULL;
     struct view *made = calloc(1, sizeof *made);
     if (made == NULL) {
-        return no_memory(error);
+        return error_set(error, CSN_MEMORY, "no memory for a view");
     }
     made->room_socket = made->room_pidfd = made->root_fd = -1;
     made->keep_upper = layout->keep_upper;
@@ -177,7 +184,7 @@ int view_open(const struct view_layout *layout, struct view **view, struct error
         error_set(error, CSN_TARGET_NAMESPACE, "%s has more than %d mounts", layout->root_path, VIEW_LAYERS_MAX - 1);
         goto out;
     }
-    if (make_places(made, layout, error) != 0 || enter(made, layout, error) != 0) {
+    if (make_places(made, layout, error) != 0 || enter(made, layout, error) != 0 || drop_base(made, error) != 0) {
         goto out;
     }
     *view = made;
@@ -225,12 +232,11 @@ int view_close(struct view *view, struct error *error)
     if (view->scratch != NULL && !view->keep_upper && remove_scratch(view->scratch, error) != 0) {
         result = -1;
     }
-    if (view->base != NULL && rmdir(view->base) != 0 && result == 0) {
-        result = error_system(error, CSN_TARGET_NAMESPACE, "removing the mount point %s", view->base);
+    if (drop_base(view, result == 0 ? error : NULL) != 0) {
+        result = -1;
     }
     strings_free(&view->mounts);
     free(view->scratch);
-    free(view->base);
     free(view);
     return result;
 }

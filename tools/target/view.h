@@ -29,8 +29,8 @@ struct view_layout {
     const char *scratch_path;     /* as there; NULL: tmpfs */
     bool keep_upper;              /* view_close leaves what programs wrote in scratch_path */
     const struct view_bind *binds;
-    size_t bind_count;            /* laid over the root in this order */
-    const char *hostname;         /* NULL: the server's /etc/hostname */
+    size_t bind_count;               /* laid over the root in this order */
+    const char *hostname;            /* NULL: the server's /etc/hostname */
     const struct strings *addresses; /* further IPv4 addresses for the loopback ("192.0.2.7"); NULL: none */
 };
 
@@ -59,9 +59,10 @@ int view_socket(const struct view *view, int domain, int type, struct error *err
 struct view_command {
     const char *const *argv; /* argv[0]: a path inside, or a name looked up in the room's PATH */
     const char *user;        /* a name or number in the server's /etc/passwd; NULL: root, with few capabilities */
-    const char *const *environment; /* "NAME=value", then NULL; on top of PATH, HOME, USER, LOGNAME, SHELL, LANG; or NULL */
-    const char *folder;             /* where it starts; NULL: the user's home, or "/" */
-    int timeout_sec;                /* view_run only; 0: no limit */
+    const char *const
+        *environment;   /* "NAME=value", then NULL; on top of PATH, HOME, USER, LOGNAME, SHELL, LANG; or NULL */
+    const char *folder; /* where it starts; NULL: the user's home, or "/" */
+    int timeout_sec;    /* view_run only; 0: no limit */
 };
 
 /* Runs a program to its end. Its stdin is /dev/null; the last MiB of its stdout and stderr is appended to *output (or
@@ -86,8 +87,8 @@ int view_program_log(const struct view_program *program, struct buffer *log, str
 int view_program_signal(struct view_program *program, int signal_number, struct error *error) MUST_CHECK;
 
 /* Waits until it ends; *ended false after timeout_sec (0: looks once). *status as in view_run, where ended. */
-int view_program_wait(struct view_program *program, int timeout_sec, bool *ended, int *status,
-                      struct error *error) MUST_CHECK;
+int view_program_wait(struct view_program *program, int timeout_sec, bool *ended, int *status, struct error *error)
+    MUST_CHECK;
 
 /* SIGTERM to all its processes, SIGKILL after grace_sec; then frees it. It is gone when this returns. NULL is fine. */
 int view_stop(struct view_program *program, int grace_sec, struct error *error) MUST_CHECK;

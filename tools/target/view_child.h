@@ -18,13 +18,13 @@ struct view_plan {
     const char *const *argv;
     const char *const *environment;
     const char *folder;
-    bool folder_asked;   /* else "/" will do where it is missing */
+    bool folder_asked; /* else "/" will do where it is missing */
     struct account account;
-    bool stays;          /* first waits until all the program's processes have ended, not only the program */
+    bool stays; /* first waits until all the program's processes have ended, not only the program */
     int room_pidfd;
-    int control_fd;      /* messages to the minder; its end kills the program */
-    int report_fd;       /* takes one struct error; closed when the program runs */
-    int log_fd;          /* a memfd */
+    int control_fd; /* messages to the minder; its end kills the program */
+    int report_fd;  /* takes one struct error; closed when the program runs */
+    int log_fd;     /* a memfd */
     size_t log_limit_bytes;
 };
 

@@ -18,12 +18,12 @@
 #define VIEW_LAYERS_MAX 200 /* descriptors that fit one message */
 
 struct view {
-    pid_t keeper_pid;  /* our child */
-    int room_socket;   /* closing or writing ends the room */
-    int room_pidfd;    /* names the namespaces for setns(2) */
+    pid_t keeper_pid; /* our child */
+    int room_socket;  /* closing or writing ends the room */
+    int room_pidfd;   /* names the namespaces for setns(2) */
     int root_fd;
     char root_path[40]; /* /proc/PID/root */
-    char *base;         /* the empty folder that the room uses as a mount point */
+    char *base;         /* the empty folder where the room is put together; NULL once it stands */
     char *scratch;      /* our folder in the scratch place, or NULL */
     bool keep_upper;
     struct strings mounts; /* sorted: layer 0 is the root, layer i is mounts[i - 1] */

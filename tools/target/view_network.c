@@ -11,7 +11,7 @@
 
 #include "lib/file.h"
 
-static int add_address(int fd, size_t index, const char *text, struct error *error)
+static int add_address(int fd, unsigned short index, const char *text, struct error *error)
 {
     struct ifreq request = {0};
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -19,7 +19,7 @@ static int add_address(int fd, size_t index, const char *text, struct error *err
     if (inet_pton(AF_INET, text, &address.sin_addr) != 1) {
         return error_set(error, CSN_TARGET_PROFILE, "%s is not an IPv4 address", text);
     }
-    snprintf(request.ifr_name, sizeof request.ifr_name, "lo:%zu", index + 1);
+    snprintf(request.ifr_name, sizeof request.ifr_name, "lo:%hu", index);
     memcpy(&request.ifr_addr, &address, sizeof address);
     if (ioctl(fd, SIOCSIFADDR, &request) != 0) {
         return error_system(error, CSN_TARGET_NAMESPACE, "giving the loopback the address %s", text);
@@ -46,7 +46,7 @@ int view_bring_up_loopback(const struct strings *addresses, struct error *error)
         goto out;
     }
     for (size_t i = 0; addresses != NULL && i < addresses->count && result == 0; i++) {
-        result = add_address(fd, i, addresses->items[i], error);
+        result = add_address(fd, (unsigned short)i, addresses->items[i], error);
     }
     /* A service that systemd would give port 80 to runs here without the capability: any port is free in this network.
      * An old kernel without the setting keeps to capabilities. */

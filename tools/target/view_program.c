@@ -135,7 +135,8 @@ static int take_report(struct view_program *program, int report_fd, struct error
     if (have == sizeof report && error != NULL) {
         *error = report;
     }
-    return have == sizeof report ? -1 : error_set(error, CSN_PROCESS, "starting %s in the server's root", program->name);
+    return have == sizeof report ? -1
+                                 : error_set(error, CSN_PROCESS, "starting %s in the server's root", program->name);
 }
 
 static int launch(struct view_program *program, struct view_plan *plan, struct error *error)
@@ -277,7 +278,8 @@ int view_program_log(const struct view_program *program, struct buffer *log, str
 static int control(struct view_program *program, int signal_number, bool to_all, struct error *error)
 {
     struct view_control message = {.signal_number = signal_number, .to_all = to_all};
-    if (view_send(program->control_fd, &message, sizeof message, NULL, 0) != 0 && errno != EPIPE && errno != ECONNRESET) {
+    if (view_send(program->control_fd, &message, sizeof message, NULL, 0) != 0 && errno != EPIPE &&
+        errno != ECONNRESET) {
         return error_system(error, CSN_PROCESS, "sending a signal to %s", program->name);
     }
     return 0;

@@ -77,8 +77,8 @@ static int lay_bind(int root_fd, const struct view_bind *bind, struct error *err
         struct attributes attributes = {.set = ATTRIBUTE_RDONLY};
         /* Opened anew: that is the mount now, no longer what lies under it. */
         fd = root_open(root_fd, bind->target, O_PATH, 0, error);
-        if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes,
-                              sizeof attributes) != 0) {
+        if (fd < 0 ||
+            syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) != 0) {
             result = error_system(error, CSN_TARGET_NAMESPACE, "making %s read-only", bind->target);
         }
         file_drop(&fd);
@@ -203,11 +203,8 @@ static int build(const struct view_layout *layout, const struct strings *mounts,
                  struct overlay **overlay, struct error *error)
 {
     struct strings old_mounts = {0};
-    struct overlay_layout overlay_layout = {.root_path = layout->root_path,
-                                            .mounts = mounts,
-                                            .scratch_path = scratch,
-                                            .at_path = base,
-                                            .keep_upper = true};
+    struct overlay_layout overlay_layout = {
+        .root_path = layout->root_path, .mounts = mounts, .scratch_path = scratch, .at_path = base, .keep_upper = true};
     int result = -1;
     if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET) != 0) {
         return error_system(error, errno == EPERM ? CSN_PRIVILEGE : CSN_TARGET_NAMESPACE, "making namespaces");

@@ -1,0 +1,168 @@
+#include "target/room.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/file.h"
+#include "lib/process.h"
+
+bool room_is_real_root(void)
+{
+    struct buffer map = {0};
+    unsigned inside = 1;
+    unsigned outside = 1;
+    bool real = geteuid() == 0 && file_read(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL) == 0 &&
+                sscanf(buffer_text(&map), "%u %u", &inside, &outside) == 2 && outside == 0;
+    buffer_free(&map);
+    return real;
+}
+
+void room_need_root(char **argv)
+{
+    if (geteuid() != 0) {
+        execlp("unshare", "unshare", "--map-auto", "-r", "-m", argv[0], (char *)NULL);
+        perror("unshare");
+        exit(1);
+    }
+}
+
+char *room_folder(void)
+{
+    char *folder = strdup("/var/tmp/caisson-test-XXXXXX");
+    assert_non_null(folder);
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chmod(folder, 0755), 0);
+    return folder;
+}
+
+void room_remove(char *folder)
+{
+    const char *const argv[] = {"rm", "-rf", "--one-file-system", folder, NULL};
+    int status = -1;
+    assert_int_equal(process_run(argv, NULL, 60, NULL, &status, NULL), 0);
+    assert_int_equal(status, 0);
+    free(folder);
+}
+
+const struct view_bind room_usr = {.source = "/usr", .target = "/usr"};
+
+char *room_server(void)
+{
+    static const char *const folders[] = {"usr", "etc", "root", "var", "var/lib", "srv", "opt", "home"};
+    static const char *const links[] = {"bin", "sbin", "lib", "lib64"};
+    char *folder = room_folder();
+    char *passwd = room_read("/etc", "passwd");
+    char *group = room_read("/etc", "group");
+    assert_non_null(passwd);
+    assert_non_null(group);
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        room_make(folder, folders[i]);
+    }
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
+        char path[4096];
+        char target[64];
+        snprintf(path, sizeof path, "%s/%s", folder, links[i]);
+        snprintf(target, sizeof target, "usr/%s", links[i]);
+        assert_int_equal(symlink(target, path), 0);
+    }
+    room_write(folder, "etc/passwd", passwd);
+    room_write(folder, "etc/group", group);
+    room_write(folder, "etc/hosts", "127.0.0.1 localhost\n");
+    room_write(folder, "etc/hostname", "old-server\n");
+    room_write(folder, "etc/secret", "root's only\n");
+    char path[4096];
+    snprintf(path, sizeof path, "%s/etc/secret", folder);
+    assert_int_equal(chmod(path, 0600), 0);
+    free(passwd);
+    free(group);
+    return folder;
+}
+
+static void path_of(const char *folder, const char *name, char path[4096])
+{
+    assert_true(snprintf(path, 4096, "%s/%s", folder, name) < 4096);
+}
+
+void room_write(const char *folder, const char *name, const char *text)
+{
+    char path[4096];
+    path_of(folder, name, path);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+void room_make(const char *folder, const char *name)
+{
+    char path[4096];
+    path_of(folder, name, path);
+    assert_int_equal(mkdir(path, 0755), 0);
+}
+
+char *room_read(const char *folder, const char *name)
+{
+    char path[4096];
+    struct buffer content = {0};
+    path_of(folder, name, path);
+    if (file_read(AT_FDCWD, path, 1 << 20, &content, NULL) != 0) {
+        buffer_free(&content);
+        return NULL;
+    }
+    return buffer_take(&content);
+}
+
+static int count(const char *file, const char *text, bool whole)
+{
+    int found = 0;
+    DIR *proc = opendir("/proc");
+    assert_non_null(proc);
+    for (struct dirent *entry = readdir(proc); entry != NULL; entry = readdir(proc)) {
+        char path[300];
+        struct buffer content = {0};
+        if (!isdigit((unsigned char)entry->d_name[0]) || strtol(entry->d_name, NULL, 10) == getpid()) {
+            continue;
+        }
+        snprintf(path, sizeof path, "/proc/%s/%s", entry->d_name, file);
+        if (file_read(AT_FDCWD, path, 1 << 20, &content, NULL) == 0) {
+            size_t length = strlen(text);
+            found += whole ? content.size == length + 1 && memcmp(content.data, text, length) == 0
+                           : memmem(content.data, content.size, text, length) != NULL;
+        }
+        buffer_free(&content);
+    }
+    closedir(proc);
+    return found;
+}
+
+int room_count_processes(const char *text)
+{
+    return count("cmdline", text, false);
+}
+
+int room_count_named(const char *name)
+{
+    return count("comm", name, true);
+}
+
+bool room_gone(const char *text)
+{
+    for (int i = 0; i < 100; i++) {
+        if (room_count_processes(text) == 0) {
+            return true;
+        }
+        usleep(50000);
+    }
+    return false;
+}

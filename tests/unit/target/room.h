@@ -1,0 +1,41 @@
+/*
+ * room.h - what the tests of views, overlays and databases share: being root somewhere, a folder of their own, and
+ * looking for what is left over.
+ */
+#ifndef CAISSON_TESTS_ROOM_H
+#define CAISSON_TESTS_ROOM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "target/view.h"
+
+/* Starts the test again in a user namespace if it is not root. */
+void room_need_root(char **argv);
+
+/* True if it is root of the machine, not of a user namespace. */
+bool room_is_real_root(void);
+
+/* A new folder below /var/tmp; room_remove takes it away with everything in it. */
+char *room_folder(void);
+void room_remove(char *folder);
+
+/* A folder that looks like a server's root: accounts, a few folders, links into /usr, which is ours by room_usr. */
+char *room_server(void);
+extern const struct view_bind room_usr;
+
+/* Writes a small file, or fails the test. */
+void room_write(const char *folder, const char *name, const char *text);
+void room_make(const char *folder, const char *name);
+
+/* The file's text (free it), or NULL. */
+char *room_read(const char *folder, const char *name);
+
+/* How many processes of the machine have text in their command line, or in their name where they are caisson's. */
+int room_count_processes(const char *text);
+int room_count_named(const char *name);
+
+/* Waits until room_count_processes(text) is 0; false after five seconds. */
+bool room_gone(const char *text);
+
+#endif
