@@ -45,11 +45,12 @@ struct assess_subject {
     const struct target *target;
     const struct package *const *hops; /* at least one */
     size_t hop_count;
-    const struct cluster *cluster;      /* NULL: the application has none */
-    const struct query_target *database; /* of the running database, in the view; its database field is set. NULL: none */
-    const char *backup_path;            /* where the repository will be; NULL: none */
-    const char *scratch_path;           /* NULL: memory */
-    const struct strings *accepted;     /* names of warnings */
+    const struct cluster *cluster; /* NULL: the application has none */
+    const struct query_target
+        *database;                  /* of the running database, in the view; its database field is set. NULL: none */
+    const char *backup_path;        /* where the repository will be; NULL: none */
+    const char *scratch_path;       /* NULL: memory */
+    const struct strings *accepted; /* names of warnings */
     const char *(*answer)(void *context, const char *path); /* "site", "vendor" or NULL for a conflict */
     const char *(*role)(void *context, const char *role);   /* the job's own line for a role, or NULL */
     void *context;
@@ -61,18 +62,18 @@ struct assessment {
     size_t finding_count;
     struct assessment_role *roles;
     size_t role_count;
-    struct inventory inventory; /* of the database before anything; empty without one */
+    struct inventory inventory;         /* of the database before anything; empty without one */
     struct tree_manifest vendor_before; /* empty where the version's manifest is in no package */
     struct tree_manifest site;          /* with digests */
     struct tree_manifest vendor_after;
-    struct tree_merge merge;            /* points into the three */
+    struct tree_merge merge; /* points into the three */
     bool merge_made;
-    uint64_t program_bytes;     /* of the program tree as it is */
-    uint64_t cluster_bytes;     /* allocated, tablespaces included */
+    uint64_t program_bytes; /* of the program tree as it is */
+    uint64_t cluster_bytes; /* allocated, tablespaces included */
     uint64_t attachment_bytes;
     uint64_t attachment_files;
-    uint64_t attachments_missing;  /* rows whose file is not there */
-    uint64_t attachments_unknown;  /* files that no row knows */
+    uint64_t attachments_missing; /* rows whose file is not there */
+    uint64_t attachments_unknown; /* files that no row knows */
 };
 
 /* Runs every check of the table; a check that cannot be made is a blocker, not an error. -1 only when the machine fails. */
@@ -93,7 +94,8 @@ struct assess_attachments {
     struct strings unknown_examples;
 };
 int assess_count_attachments(int root_fd, const struct profile *profile, const struct query_target *database,
-                             const struct progress *progress, struct assess_attachments *counts, struct error *error) MUST_CHECK;
+                             const struct progress *progress, struct assess_attachments *counts, struct error *error)
+    MUST_CHECK;
 void assess_attachments_free(struct assess_attachments *counts);
 
 #endif

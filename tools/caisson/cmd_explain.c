@@ -48,8 +48,8 @@ static int explain_json(enum error_code first, enum error_code last, struct erro
 
 int cmd_explain(int argc, char **argv)
 {
-    static const struct option_usage usage = {"explain", "[CODE]", "Says what a code means and what to do; without a code, all.",
-                                              0, 1};
+    static const struct option_usage usage = {"explain", "[CODE]",
+                                              "Says what a code means and what to do; without a code, all.", 0, 1};
     static const struct option_rule rules[] = {
         {"json", OPTION_FLAG, false, NULL, "as JSON"},
         {0},

@@ -12,5 +12,7 @@ static int act(const struct run_options *options, const char *job_path, struct e
 
 int cmd_install(int argc, char **argv)
 {
-    return job_command(argc, argv, "Stages, switches and verifies the job's packages; for a server that has its backup by other means.", act);
+    return job_command(
+        argc, argv,
+        "Stages, switches and verifies the job's packages; for a server that has its backup by other means.", act);
 }

@@ -5,7 +5,6 @@
 #include "caisson/job_command.h"
 #include "sequence/sequence.h"
 
-
 int cmd_resume(int argc, char **argv)
 {
     return job_command(argc, argv, "Finishes or undoes the run that was cut off on the job's server.", sequence_resume);

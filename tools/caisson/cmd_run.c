@@ -12,5 +12,6 @@ static int act(const struct run_options *options, const char *job_path, struct e
 
 int cmd_run(int argc, char **argv)
 {
-    return job_command(argc, argv, "Runs the sequence of the job: look, back up, prove, rehearse, upgrade, verify; or go back.", act);
+    return job_command(
+        argc, argv, "Runs the sequence of the job: look, back up, prove, rehearse, upgrade, verify; or go back.", act);
 }

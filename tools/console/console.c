@@ -6,7 +6,7 @@
 
 #include "lib/clock.h"
 
-#define QUIET_MS 2000       /* what is shorter is not worth a line */
+#define QUIET_MS 2000 /* what is shorter is not worth a line */
 #define OVERWRITE_EVERY_MS 250
 #define LINE_EVERY_MS 5000
 

@@ -17,12 +17,12 @@
 
 struct console {
     FILE *out;
-    bool overwrites;         /* a terminal that is no serial log */
-    bool line_open;          /* a progress line stands there unfinished */
+    bool overwrites;          /* a terminal that is no serial log */
+    bool line_open;           /* a progress line stands there unfinished */
     struct progress progress; /* give &console.progress to the modules */
-    char doing[64];          /* what the present progress is about */
-    int64_t begun_ms;        /* when it began */
-    int64_t shown_ms;        /* when it was last shown */
+    char doing[64];           /* what the present progress is about */
+    int64_t begun_ms;         /* when it began */
+    int64_t shown_ms;         /* when it was last shown */
 };
 
 /* out is stderr or stdout; stays the caller's. */

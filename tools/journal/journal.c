@@ -154,8 +154,8 @@ static int take_lines(struct journal *journal, const char *text, size_t size, st
         size_t length = (size_t)((const char *)memchr(text, '\n', size) - text);
         yyjson_doc *document = chained(journal, text, length);
         if (document == NULL) {
-            return error_set(error, CSN_JOURNAL_FORK, "record %zu of the longer journal does not continue the shorter one",
-                             journal->count + 1);
+            return error_set(error, CSN_JOURNAL_FORK,
+                             "record %zu of the longer journal does not continue the shorter one", journal->count + 1);
         }
         if (keep_line(journal, text, length, document, error) != 0) {
             return -1;
@@ -168,7 +168,8 @@ static int take_lines(struct journal *journal, const char *text, size_t size, st
 
 static bool begins_with(const struct buffer *longer, const struct buffer *shorter)
 {
-    return shorter->size == 0 || (longer->size >= shorter->size && memcmp(longer->data, shorter->data, shorter->size) == 0);
+    return shorter->size == 0 ||
+           (longer->size >= shorter->size && memcmp(longer->data, shorter->data, shorter->size) == 0);
 }
 
 int journal_merge(struct journal *journal, const struct journal *other, struct error *error)
@@ -177,8 +178,9 @@ int journal_merge(struct journal *journal, const struct journal *other, struct e
         return 0;
     }
     if (!begins_with(&other->lines, &journal->lines)) {
-        return error_set(error, CSN_JOURNAL_FORK, "two journals of one run differ before their ends (%zu and %zu records)",
-                         journal->count, other->count);
+        return error_set(error, CSN_JOURNAL_FORK,
+                         "two journals of one run differ before their ends (%zu and %zu records)", journal->count,
+                         other->count);
     }
     return take_lines(journal, other->lines.data + journal->lines.size, other->lines.size - journal->lines.size, error);
 }
@@ -196,22 +198,24 @@ static int write_lines(struct journal_sink *sink, const char *text, size_t size,
 }
 
 /* Cuts the file back to its good beginning and appends what it lacks. */
-static int catch_up(struct journal *journal, struct journal_sink *sink, int dir_fd, const char *file, struct error *error)
+static int catch_up(struct journal *journal, struct journal_sink *sink, int dir_fd, const char *file,
+                    struct error *error)
 {
     struct journal there;
     journal_init(&there);
     int result = journal_read(&there, dir_fd, file, error);
     if (result == 0 && !begins_with(&journal->lines, &there.lines)) {
-        result = error_set(error, CSN_JOURNAL_FORK, "the journal on the %s holds other records than this run's", sink->name);
+        result =
+            error_set(error, CSN_JOURNAL_FORK, "the journal on the %s holds other records than this run's", sink->name);
     }
     if (result == 0 && (ftruncate(sink->fd, (off_t)there.lines.size) != 0 || lseek(sink->fd, 0, SEEK_END) < 0)) {
         result = error_system(error, CSN_JOURNAL_WRITE, "the journal on the %s", sink->name);
     }
     if (result == 0) {
         sink->size_bytes = there.lines.size;
-        result = journal->lines.size == there.lines.size
-                     ? 0
-                     : write_lines(sink, journal->lines.data + there.lines.size, journal->lines.size - there.lines.size, error);
+        result = journal->lines.size == there.lines.size ? 0
+                                                         : write_lines(sink, journal->lines.data + there.lines.size,
+                                                                       journal->lines.size - there.lines.size, error);
     }
     journal_free(&there);
     return result;
@@ -226,7 +230,8 @@ int journal_attach(struct journal *journal, int dir_fd, const char *file, const 
     if (sink == NULL) {
         return error_set(error, CSN_INTERNAL, "the journal has no place for the sink \"%s\"", name);
     }
-    *sink = (struct journal_sink){.fd = openat(dir_fd, file, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600)};
+    *sink =
+        (struct journal_sink){.fd = openat(dir_fd, file, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600)};
     sink->name = strdup(name);
     int result = 0;
     if (sink->fd < 0 || sink->name == NULL) {
@@ -264,12 +269,14 @@ static int append_document(struct journal *journal, yyjson_mut_doc *document, st
         return -1;
     }
     yyjson_doc *parsed = chained(journal, line.data, line.size);
-    int result = parsed == NULL ? error_set(error, CSN_INTERNAL, "a journal record does not read back: %.200s", line.data)
-                                : keep_line(journal, line.data, line.size, parsed, error);
+    int result = parsed == NULL
+                     ? error_set(error, CSN_INTERNAL, "a journal record does not read back: %.200s", line.data)
+                     : keep_line(journal, line.data, line.size, parsed, error);
     buffer_append(&line, "\n", 1);
     for (int i = 0; result == 0 && i < JOURNAL_SINKS; i++) {
         if (journal->sinks[i].fd >= 0) {
-            result = line.failed ? buffer_check(&line, error) : write_lines(&journal->sinks[i], line.data, line.size, error);
+            result =
+                line.failed ? buffer_check(&line, error) : write_lines(&journal->sinks[i], line.data, line.size, error);
         }
     }
     buffer_free(&line);

@@ -29,13 +29,14 @@ struct journal_sink {
 };
 
 struct journal {
-    struct buffer lines;   /* all complete lines, newlines included */
-    yyjson_doc **records;  /* parsed, in order; owned */
+    struct buffer lines;  /* all complete lines, newlines included */
+    yyjson_doc **records; /* parsed, in order; owned */
     size_t count;
-    size_t allocated;      /* private */
+    size_t allocated;           /* private */
     char head[SHA256_HEX_SIZE]; /* hash of the last line; 64 zeros before the first */
     struct journal_sink sinks[JOURNAL_SINKS];
-    void (*watch)(void *context, const struct journal *journal, yyjson_val *record); /* after each append; may be NULL */
+    void (*watch)(void *context, const struct journal *journal,
+                  yyjson_val *record); /* after each append; may be NULL */
     void *watch_context;
 };
 
@@ -51,7 +52,8 @@ int journal_merge(struct journal *journal, const struct journal *other, struct e
 
 /* From now on every record also goes to dir_fd/file. What the journal has and the file lacks is written first, durably;
  * a torn end is cut off; a file that tells something else is CSN_JOURNAL_FORK. name is for messages. */
-int journal_attach(struct journal *journal, int dir_fd, const char *file, const char *name, struct error *error) MUST_CHECK;
+int journal_attach(struct journal *journal, int dir_fd, const char *file, const char *name, struct error *error)
+    MUST_CHECK;
 
 /* Stops writing to the sink of that name (before its disk becomes read-only again). */
 int journal_detach(struct journal *journal, const char *name, struct error *error) MUST_CHECK;

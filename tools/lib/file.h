@@ -25,8 +25,8 @@ int file_write_fd(int fd, const char *name, const void *data, size_t size_bytes,
 
 /* The file becomes real at once and for good: temporary name beside it, fsync, rename, fsync of the folder. Whatever
  * fails, the file at path is the old one, whole; a temporary file may be left behind after a power cut. */
-int file_replace(int dir_fd, const char *path, const void *data, size_t size_bytes, mode_t mode,
-                 struct error *error) MUST_CHECK;
+int file_replace(int dir_fd, const char *path, const void *data, size_t size_bytes, mode_t mode, struct error *error)
+    MUST_CHECK;
 
 /* fsync of the folder that holds path (or of path itself for ""/"."). */
 int file_sync_parent(int dir_fd, const char *path, struct error *error) MUST_CHECK;

@@ -44,16 +44,14 @@ static const char *wrong_value(enum ini_kind kind, const char *value)
         (void)strtoull(value, &end, 10);
         return value[0] < '0' || value[0] > '9' || *end != '\0' || errno != 0 ? "a whole number" : NULL;
     }
-    case INI_BOOL:
-        return strcmp(value, "yes") != 0 && strcmp(value, "no") != 0 ? "yes or no" : NULL;
+    case INI_BOOL: return strcmp(value, "yes") != 0 && strcmp(value, "no") != 0 ? "yes or no" : NULL;
     case INI_PATH: {
         size_t length = strlen(value);
         bool climbs = strstr(value, "/../") != NULL || (length >= 3 && strcmp(value + length - 3, "/..") == 0);
         return value[0] != '/' || climbs ? "an absolute path without .." : NULL;
     }
     case INI_TEXT:
-    case INI_LIST:
-        return value[0] == '\0' ? "something behind the =" : NULL;
+    case INI_LIST: return value[0] == '\0' ? "something behind the =" : NULL;
     }
     return NULL;
 }
@@ -63,20 +61,21 @@ static int check_entry(struct reading *reading, const char *section, const char 
     const char *name = reading->ini->name;
     const struct ini_rule *rule = find_rule(reading->rules, section, key);
     if (rule == NULL) {
-        return error_set(reading->error, CSN_JOB_UNKNOWN_KEY, "%s line %d: there is no key \"%s\" in [%s]", name, line, key,
-                         section);
+        return error_set(reading->error, CSN_JOB_UNKNOWN_KEY, "%s line %d: there is no key \"%s\" in [%s]", name, line,
+                         key, section);
     }
     for (size_t i = 0; i < reading->ini->count; i++) {
         const struct ini_entry *entry = &reading->ini->entries[i];
         if (strcmp(entry->section, section) == 0 && strcmp(entry->key, key) == 0) {
-            return error_set(reading->error, CSN_JOB_REPEATED_KEY, "%s line %d: \"%s\" in [%s] was already given in line %d",
-                             name, line, key, section, entry->line);
+            return error_set(reading->error, CSN_JOB_REPEATED_KEY,
+                             "%s line %d: \"%s\" in [%s] was already given in line %d", name, line, key, section,
+                             entry->line);
         }
     }
     const char *expected = wrong_value(rule->kind, value);
     if (expected != NULL) {
-        return error_set(reading->error, CSN_JOB_VALUE, "%s line %d: \"%s\" in [%s] is \"%s\", expected is %s", name, line, key,
-                         section, value, expected);
+        return error_set(reading->error, CSN_JOB_VALUE, "%s line %d: \"%s\" in [%s] is \"%s\", expected is %s", name,
+                         line, key, section, value, expected);
     }
     return 0;
 }
@@ -131,14 +130,15 @@ static int check_required(const struct ini *ini, const struct ini_rule *rules, s
         }
         bool pattern = strchr(rule->section, '*') != NULL;
         if (!pattern && ini_get(ini, rule->section, rule->key) == NULL) {
-            return error_set(error, CSN_JOB_KEY_MISSING, "%s: [%s] needs the key \"%s\" (%s)%s", ini->name, rule->section,
-                             rule->key, rule->help, section_is_there(ini, rule->section) ? "" : "; the section is not there");
+            return error_set(error, CSN_JOB_KEY_MISSING, "%s: [%s] needs the key \"%s\" (%s)%s", ini->name,
+                             rule->section, rule->key, rule->help,
+                             section_is_there(ini, rule->section) ? "" : "; the section is not there");
         }
         for (size_t i = 0; pattern && i < ini->count; i++) {
             const char *section = ini->entries[i].section;
             if (section_fits(rule->section, section) && ini_get(ini, section, rule->key) == NULL) {
-                return error_set(error, CSN_JOB_KEY_MISSING, "%s: [%s] needs the key \"%s\" (%s)", ini->name, section, rule->key,
-                                 rule->help);
+                return error_set(error, CSN_JOB_KEY_MISSING, "%s: [%s] needs the key \"%s\" (%s)", ini->name, section,
+                                 rule->key, rule->help);
             }
         }
     }

@@ -27,7 +27,7 @@ struct ini_rule {
     const char *section;
     const char *key;
     enum ini_kind kind;
-    bool required; /* in each section of that name that is there; for a plain section also that it is there */
+    bool required;    /* in each section of that name that is there; for a plain section also that it is there */
     const char *help; /* one line; the docs and `--help` are made from it */
 };
 
@@ -54,7 +54,7 @@ void ini_free(struct ini *ini);
 const char *ini_get(const struct ini *ini, const char *section, const char *key);
 uint64_t ini_number(const struct ini *ini, const char *section, const char *key, uint64_t otherwise);
 bool ini_bool(const struct ini *ini, const char *section, const char *key, bool otherwise);
-int ini_list(const struct ini *ini, const char *section, const char *key, struct strings *list,
-             struct error *error) MUST_CHECK;
+int ini_list(const struct ini *ini, const char *section, const char *key, struct strings *list, struct error *error)
+    MUST_CHECK;
 
 #endif

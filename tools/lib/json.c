@@ -7,10 +7,12 @@
 
 #include "lib/strings.h"
 
-bool json_add_bytes(yyjson_mut_doc *document, yyjson_mut_val *object, const char *key, const char *bytes, size_t size_bytes)
+bool json_add_bytes(yyjson_mut_doc *document, yyjson_mut_val *object, const char *key, const char *bytes,
+                    size_t size_bytes)
 {
     if (utf8_is_valid(bytes, size_bytes)) {
-        return yyjson_mut_obj_add(object, yyjson_mut_strcpy(document, key), yyjson_mut_strncpy(document, bytes, size_bytes));
+        return yyjson_mut_obj_add(object, yyjson_mut_strcpy(document, key),
+                                  yyjson_mut_strncpy(document, bytes, size_bytes));
     }
     struct buffer name = {0};
     struct buffer text = {0};

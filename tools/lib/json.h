@@ -16,7 +16,8 @@
 #include "lib/error.h"
 
 /* Adds bytes under key or key64; copies. False when memory is used up. */
-bool json_add_bytes(yyjson_mut_doc *document, yyjson_mut_val *object, const char *key, const char *bytes, size_t size_bytes);
+bool json_add_bytes(yyjson_mut_doc *document, yyjson_mut_val *object, const char *key, const char *bytes,
+                    size_t size_bytes);
 
 /* Appends the bytes under key or key64 to *bytes. False where there is neither or it is malformed. */
 bool json_get_bytes(yyjson_val *object, const char *key, struct buffer *bytes);

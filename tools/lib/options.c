@@ -11,8 +11,8 @@ static void print_help(const struct option_usage *usage, const struct option_rul
     for (const struct option_rule *rule = rules; rule->name != NULL; rule++) {
         const char *open = rule->required ? "" : "[";
         const char *close = rule->required ? "" : "]";
-        printf(" %s--%s%s%s%s%s", open, rule->name, rule->value == NULL ? "" : " ", rule->value == NULL ? "" : rule->value, close,
-               rule->kind == OPTION_LIST ? "..." : "");
+        printf(" %s--%s%s%s%s%s", open, rule->name, rule->value == NULL ? "" : " ",
+               rule->value == NULL ? "" : rule->value, close, rule->kind == OPTION_LIST ? "..." : "");
     }
     printf("%s%s\n\n%s\n", usage->operands[0] == '\0' ? "" : " ", usage->operands, usage->summary);
     for (const struct option_rule *rule = rules; rule->name != NULL; rule++) {
@@ -140,7 +140,8 @@ bool options_flag(const struct options *options, const char *name)
 const char *options_text(const struct options *options, const char *name)
 {
     int index = index_of(options, name);
-    return index >= 0 && options->given[index] && options->values[index].count > 0 ? options->values[index].items[0] : NULL;
+    return index >= 0 && options->given[index] && options->values[index].count > 0 ? options->values[index].items[0]
+                                                                                   : NULL;
 }
 
 uint64_t options_number(const struct options *options, const char *name, uint64_t otherwise)

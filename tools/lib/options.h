@@ -22,7 +22,7 @@ enum option_kind {
 };
 
 struct option_rule {
-    const char *name;  /* without the dashes; a NULL name ends the table */
+    const char *name; /* without the dashes; a NULL name ends the table */
     enum option_kind kind;
     bool required;
     const char *value; /* what `--help` calls the value: "DIR"; NULL for a flag */

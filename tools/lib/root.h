@@ -28,11 +28,12 @@ bool root_exists(int root_fd, const char *path);
  * the way to rename, unlink, link or make something below a root. A path without a last part is an error. */
 int root_open_parent(int root_fd, const char *path, const char **name, struct error *error) MUST_CHECK;
 
-int root_read(int root_fd, const char *path, size_t limit_bytes, struct buffer *content, struct error *error) MUST_CHECK;
+int root_read(int root_fd, const char *path, size_t limit_bytes, struct buffer *content, struct error *error)
+    MUST_CHECK;
 
 /* file_replace below a root. */
-int root_replace(int root_fd, const char *path, const void *data, size_t size_bytes, mode_t mode,
-                 struct error *error) MUST_CHECK;
+int root_replace(int root_fd, const char *path, const void *data, size_t size_bytes, mode_t mode, struct error *error)
+    MUST_CHECK;
 
 /* mkdir -p below a root, durable. */
 int root_make_dirs(int root_fd, const char *path, mode_t mode, struct error *error) MUST_CHECK;

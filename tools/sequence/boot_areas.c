@@ -29,7 +29,8 @@ static bool is_boot_partition(const struct disk_volume *volume)
     return false;
 }
 
-static int copy_range(int folder_fd, const char *device, const char *name, uint64_t start, uint64_t size, struct error *error)
+static int copy_range(int folder_fd, const char *device, const char *name, uint64_t start, uint64_t size,
+                      struct error *error)
 {
     static const size_t chunk_size = MEBIBYTE;
     int result = -1;
@@ -101,7 +102,8 @@ int boot_areas_collect(struct boot_areas *areas, const struct run *run, struct e
     if (areas->path == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for the boot areas");
     }
-    if (mkdtemp(areas->path) == NULL || (areas->folder_fd = open(areas->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
+    if (mkdtemp(areas->path) == NULL ||
+        (areas->folder_fd = open(areas->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
         error_system(error, CSN_IO, "making %s", areas->path);
         free(areas->path);
         areas->path = NULL;

@@ -62,8 +62,9 @@ static int copy_item(struct carrying *carrying, const char *path, bool is_folder
         goto out; /* its content comes item by item */
     }
     struct tree_copy_options options = {.leave_unsynced = true};
-    if (result == 0 && (tree_remove(root_fd, to, NULL, error) != 0 || root_make_dirs(root_fd, parent, 0755, error) != 0 ||
-                        tree_copy(root_fd, from, root_fd, to, &options, NULL, NULL, error) != 0)) {
+    if (result == 0 &&
+        (tree_remove(root_fd, to, NULL, error) != 0 || root_make_dirs(root_fd, parent, 0755, error) != 0 ||
+         tree_copy(root_fd, from, root_fd, to, &options, NULL, NULL, error) != 0)) {
         result = error_wrap(error, "carrying %s over into the new version", path);
     }
     if (result == 0 && is_folder) {
@@ -101,7 +102,8 @@ static int remove_item(struct carrying *carrying, const char *path, struct error
     return result;
 }
 
-static int carry_item(struct carrying *carrying, const struct tree_merge_item *item, bool kept_only, struct error *error)
+static int carry_item(struct carrying *carrying, const struct tree_merge_item *item, bool kept_only,
+                      struct error *error)
 {
     bool is_folder = item->site != NULL && item->site->type == TREE_FOLDER;
     if (carrying->folder != NULL && path_is_inside(item->path, carrying->folder)) {
@@ -125,21 +127,17 @@ static int carry_item(struct carrying *carrying, const struct tree_merge_item *i
     case TREE_CHANGE_CONFLICT:
         list(carrying, "conflicts", item->path, answer == NULL ? "none" : answer);
         if (answer == NULL) {
-            return error_set(error, CSN_ASSESS_CONFLICT, "%s was changed by the site and by the vendor, and the job has no answer",
-                             item->path);
+            return error_set(error, CSN_ASSESS_CONFLICT,
+                             "%s was changed by the site and by the vendor, and the job has no answer", item->path);
         }
         if (strcmp(answer, "site") != 0) {
             return 0;
         }
-        return item->site == NULL ? remove_item(carrying, item->path, error) : copy_item(carrying, item->path, is_folder, error);
-    case TREE_CHANGE_FOREIGN:
-        list(carrying, "foreign", item->path, NULL);
-        return 0;
-    case TREE_CHANGE_UNKNOWN:
-        list(carrying, "unknown", item->path, NULL);
-        return 0;
-    default:
-        break;
+        return item->site == NULL ? remove_item(carrying, item->path, error)
+                                  : copy_item(carrying, item->path, is_folder, error);
+    case TREE_CHANGE_FOREIGN: list(carrying, "foreign", item->path, NULL); return 0;
+    case TREE_CHANGE_UNKNOWN: list(carrying, "unknown", item->path, NULL); return 0;
+    default: break;
     }
     if (item->attributes == TREE_CHANGE_SITE_CHANGED && item->site != NULL && item->after != NULL) {
         list(carrying, "site_attributes", item->path, NULL);

@@ -8,6 +8,7 @@
 #include "sequence/run.h"
 
 /* staged: the new tree on the site. kept_only: of an intermediate hop, which nobody will see. Writes the record "merge". */
-int carry_over(struct run *run, const struct site *site, const char *staged, bool kept_only, struct error *error) MUST_CHECK;
+int carry_over(struct run *run, const struct site *site, const char *staged, bool kept_only, struct error *error)
+    MUST_CHECK;
 
 #endif

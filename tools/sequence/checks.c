@@ -72,14 +72,16 @@ static void judge_text(const struct package_check *check, const char *text, stru
         snprintf(outcome->detail, sizeof outcome->detail, "is \"%.150s\", expected is \"%.150s\"", text, check->equals);
     } else if (check->match != NULL && !matches(check->match, text)) {
         outcome->passed = false;
-        snprintf(outcome->detail, sizeof outcome->detail, "does not match \"%.200s\"; begins: %.200s", check->match, text);
+        snprintf(outcome->detail, sizeof outcome->detail, "does not match \"%.200s\"; begins: %.200s", check->match,
+                 text);
     } else if (check->match_not != NULL && matches(check->match_not, text)) {
         outcome->passed = false;
         snprintf(outcome->detail, sizeof outcome->detail, "matches \"%.200s\", which it must not", check->match_not);
     }
 }
 
-static void check_http(struct room *room, const struct run *run, const struct package_check *check, struct outcome *outcome)
+static void check_http(struct room *room, const struct run *run, const struct package_check *check,
+                       struct outcome *outcome)
 {
     struct buffer url = {0};
     struct error error = {0};
@@ -92,13 +94,13 @@ static void check_http(struct room *room, const struct run *run, const struct pa
         if (http_get(room->view, &request, &response, &error) != 0) {
             snprintf(outcome->detail, sizeof outcome->detail, "%.500s", error.message);
         } else if (response.status != check->status) {
-            snprintf(outcome->detail, sizeof outcome->detail, "answered %d, expected is %d; begins: %.200s", response.status,
-                     check->status, buffer_text(&response.body));
+            snprintf(outcome->detail, sizeof outcome->detail, "answered %d, expected is %d; begins: %.200s",
+                     response.status, check->status, buffer_text(&response.body));
         } else {
             judge_text(check, buffer_text(&response.body), outcome);
             if (outcome->passed) {
-                snprintf(outcome->detail, sizeof outcome->detail, "%d, %zu bytes in %lld ms", response.status, response.body.size,
-                         (long long)response.milliseconds);
+                snprintf(outcome->detail, sizeof outcome->detail, "%d, %zu bytes in %lld ms", response.status,
+                         response.body.size, (long long)response.milliseconds);
             }
         }
     }
@@ -106,8 +108,8 @@ static void check_http(struct room *room, const struct run *run, const struct pa
     buffer_free(&url);
 }
 
-static void check_sql(struct room *room, const struct run *run, const struct package *package, const struct package_check *check,
-                      struct outcome *outcome)
+static void check_sql(struct room *room, const struct run *run, const struct package *package,
+                      const struct package_check *check, struct outcome *outcome)
 {
     struct buffer text = {0};
     struct buffer value = {0};
@@ -121,7 +123,8 @@ static void check_sql(struct room *room, const struct run *run, const struct pac
         good = package_member_read(package, check->file, SQL_LIMIT, &text, &error) == 0;
         sql = buffer_text(&text);
     }
-    good = good && query_open(&target, 0, &session, &error) == 0 && query_value(session, sql, &limits, &value, &error) == 0;
+    good = good && query_open(&target, 0, &session, &error) == 0 &&
+           query_value(session, sql, &limits, &value, &error) == 0;
     if (good) {
         judge_text(check, buffer_text(&value), outcome);
     } else {
@@ -134,8 +137,8 @@ static void check_sql(struct room *room, const struct run *run, const struct pac
 }
 
 /* Puts the member into the room as an executable and gives its path there. */
-static int place_member(struct room *room, const struct package *package, const char *member, char *path, size_t path_size,
-                        struct error *error)
+static int place_member(struct room *room, const struct package *package, const char *member, char *path,
+                        size_t path_size, struct error *error)
 {
     const char *slash = strrchr(member, '/');
     const char *name = slash == NULL ? member : slash + 1;
@@ -174,28 +177,22 @@ static void check_command(struct room *room, const struct run *run, const struct
     if (!good) {
         snprintf(outcome->detail, sizeof outcome->detail, "%.500s", error.message);
     } else if (status != check->status) {
-        snprintf(outcome->detail, sizeof outcome->detail, "ended with %d, expected is %d: %.300s", status, check->status,
-                 buffer_text(&output));
+        snprintf(outcome->detail, sizeof outcome->detail, "ended with %d, expected is %d: %.300s", status,
+                 check->status, buffer_text(&output));
     } else {
         judge_text(check, buffer_text(&output), outcome);
     }
     buffer_free(&output);
 }
 
-static void run_one(struct room *room, const struct run *run, const struct package *package, const struct package_check *check,
-                    struct outcome *outcome)
+static void run_one(struct room *room, const struct run *run, const struct package *package,
+                    const struct package_check *check, struct outcome *outcome)
 {
     *outcome = (struct outcome){0};
     switch (check->kind) {
-    case PACKAGE_CHECK_HTTP:
-        check_http(room, run, check, outcome);
-        break;
-    case PACKAGE_CHECK_SQL:
-        check_sql(room, run, package, check, outcome);
-        break;
-    case PACKAGE_CHECK_COMMAND:
-        check_command(room, run, package, check, outcome);
-        break;
+    case PACKAGE_CHECK_HTTP: check_http(room, run, check, outcome); break;
+    case PACKAGE_CHECK_SQL: check_sql(room, run, package, check, outcome); break;
+    case PACKAGE_CHECK_COMMAND: check_command(room, run, package, check, outcome); break;
     }
 }
 
@@ -214,7 +211,8 @@ int checks_run(struct room *room, const struct run *run, const struct site *site
         int64_t begun_ms = clock_monotonic_ms();
         run_one(room, run, package, check, &outcome);
         int64_t took_ms = clock_monotonic_ms() - begun_ms;
-        console_say(run->console, "  check %s: %s: %s", check->name, outcome.passed ? "passed" : "FAILED", outcome.detail);
+        console_say(run->console, "  check %s: %s: %s", check->name, outcome.passed ? "passed" : "FAILED",
+                    outcome.detail);
         struct error recording;
         if (record_check(site, check->name, check->title, kinds[check->kind], &outcome, took_ms, &recording) != 0) {
             if (error != NULL) {
@@ -246,7 +244,8 @@ int checks_health(struct room *room, const struct run *run, const struct site *s
         http_response_free(&response);
         const char *name = health->name[0] == '\0' ? "health" : health->name;
         console_say(run->console, "  check %s: %s: %s", name, outcome.passed ? "passed" : "FAILED", outcome.detail);
-        if (record_check(site, name, "the application is healthy", "http", &outcome, clock_monotonic_ms() - begun_ms, error) != 0) {
+        if (record_check(site, name, "the application is healthy", "http", &outcome, clock_monotonic_ms() - begun_ms,
+                         error) != 0) {
             return -1;
         }
         if (!outcome.passed) {

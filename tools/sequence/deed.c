@@ -57,10 +57,10 @@ static int restore_folder_time(int root_fd, const char *path, int64_t sec, int64
 
 /* What a deed's intent says; the strings point into the journal's memory or the caller's. */
 struct intent {
-    const char *deed;  /* create | exchange | move */
+    const char *deed; /* create | exchange | move */
     const char *path;
-    const char *other; /* exchange, move: the second path */
-    uint64_t inode;    /* exchange, move: what stood at path before, */
+    const char *other;    /* exchange, move: the second path */
+    uint64_t inode;       /* exchange, move: what stood at path before, */
     uint64_t other_inode; /* and at other; 0: nothing */
 };
 
@@ -156,7 +156,8 @@ int deed_create_end(const struct deed_place *place, int64_t seq, struct error *e
 }
 
 /* The fence's own module says how a file of it is made and removed, and its record holds all that takes. */
-static int record_fence(const struct deed_place *place, const struct fence_file *file, int64_t *seq, struct error *error)
+static int record_fence(const struct deed_place *place, const struct fence_file *file, int64_t *seq,
+                        struct error *error)
 {
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *fields = yyjson_mut_obj(document);
@@ -197,8 +198,8 @@ static int exchange_state(const struct deed_place *place, yyjson_val *record, st
     if (now == other_inode && other_now == inode) {
         return 1;
     }
-    return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED, "%s and %s are neither as before nor as after their exchange", path,
-                     other);
+    return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED, "%s and %s are neither as before nor as after their exchange",
+                     path, other);
 }
 
 /* move is the same with nothing (inode 0) at the other place. */
@@ -213,8 +214,8 @@ static int rename_both(const struct deed_place *place, const char *deed, const c
     } else {
         struct intent intent = {deed, path, other, inode_at(place->root_fd, path), inode_at(place->root_fd, other)};
         if (intent.inode == 0 || (intent.other_inode != 0) != exchange) {
-            return error_set(error, CSN_TREE_RENAME, "%s cannot be exchanged with %s: one of them is missing or in the way", path,
-                             other);
+            return error_set(error, CSN_TREE_RENAME,
+                             "%s cannot be exchanged with %s: one of them is missing or in the way", path, other);
         }
         state = record_intent(place, &intent, &seq, error);
     }
@@ -222,7 +223,8 @@ static int rename_both(const struct deed_place *place, const char *deed, const c
         return -1;
     }
     if (state == 0) {
-        int result = exchange ? tree_exchange(place->root_fd, path, other, error) : tree_move(place->root_fd, path, other, error);
+        int result = exchange ? tree_exchange(place->root_fd, path, other, error)
+                              : tree_move(place->root_fd, path, other, error);
         if (result != 0) {
             return -1;
         }
@@ -258,7 +260,8 @@ static int undo_fence(const struct deed_place *place, yyjson_val *record, struct
 {
     struct fence_file file = {0};
     if (!fence_file_from_json(&file, record)) {
-        return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED, "record %lld of the journal does not say which file of the fence",
+        return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED,
+                         "record %lld of the journal does not say which file of the fence",
                          (long long)journal_get_number(record, "seq"));
     }
     int result = fence_undo_one(place->root_fd, &file, error);
@@ -266,7 +269,8 @@ static int undo_fence(const struct deed_place *place, yyjson_val *record, struct
     return result;
 }
 
-static int undo_one(const struct deed_place *place, yyjson_val *record, const struct progress *progress, struct error *error)
+static int undo_one(const struct deed_place *place, yyjson_val *record, const struct progress *progress,
+                    struct error *error)
 {
     const char *deed = journal_get(record, "deed");
     const char *path = journal_get(record, "path");
@@ -299,14 +303,10 @@ static bool is_meant(yyjson_val *record, enum which which, const char *step)
     bool renames = strcmp(deed, "exchange") == 0 || strcmp(deed, "move") == 0;
     bool created = strcmp(deed, "create") == 0;
     switch (which) {
-    case RENAMES:
-        return renames;
-    case FENCE:
-        return !renames && !created;
-    case CREATED:
-        return created;
-    case OF_STEP:
-        return strcmp(journal_get(record, "step"), step) == 0;
+    case RENAMES: return renames;
+    case FENCE: return !renames && !created;
+    case CREATED: return created;
+    case OF_STEP: return strcmp(journal_get(record, "step"), step) == 0;
     }
     return false;
 }
@@ -351,9 +351,10 @@ int deed_undo_created(const struct deed_place *place, const struct progress *pro
         bool exchange = journal_is(record, "intent") && strcmp(journal_get(record, "deed"), "exchange") == 0;
         /* What a create made may by now hold the old version: never remove it while it does. Once its other half was removed
          * (inode 0) there is nothing left that could be wrong. */
-        if (exchange && inode_at(place->root_fd, journal_get(record, "path")) != (uint64_t)journal_get_number(record, "inode")) {
-            return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED, "%s is not the old version yet, so nothing is removed",
-                             journal_get(record, "path"));
+        if (exchange &&
+            inode_at(place->root_fd, journal_get(record, "path")) != (uint64_t)journal_get_number(record, "inode")) {
+            return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED,
+                             "%s is not the old version yet, so nothing is removed", journal_get(record, "path"));
         }
     }
     return undo(place, CREATED, NULL, progress, error);

@@ -45,7 +45,8 @@ int deed_undo_quick(const struct deed_place *place, struct error *error) MUST_CH
 int deed_undo_created(const struct deed_place *place, const struct progress *progress, struct error *error) MUST_CHECK;
 
 /* Undoes the creation of one path: it is not needed after all. */
-int deed_drop(const struct deed_place *place, const char *path, const struct progress *progress, struct error *error) MUST_CHECK;
+int deed_drop(const struct deed_place *place, const char *path, const struct progress *progress, struct error *error)
+    MUST_CHECK;
 
 /* Undoes the deeds of one step only (release takes the fence of "fence" away). */
 int deed_undo_step(const struct deed_place *place, const char *step, struct error *error) MUST_CHECK;

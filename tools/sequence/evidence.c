@@ -77,7 +77,8 @@ int evidence_make_writable(const char *folder, struct protect *protect, struct e
     }
     char *point = mount_point_of(status.st_dev);
     int result = 0;
-    if (point == NULL || mount(NULL, point, NULL, MS_REMOUNT | MS_NOATIME | MS_NODEV | MS_NOSUID | MS_NOEXEC, NULL) != 0) {
+    if (point == NULL ||
+        mount(NULL, point, NULL, MS_REMOUNT | MS_NOATIME | MS_NODEV | MS_NOSUID | MS_NOEXEC, NULL) != 0) {
         result = error_system(error, CSN_JOURNAL_WRITE, "the stick (%s) cannot be made writable", folder);
     }
     free(point);
@@ -199,8 +200,8 @@ const char *evidence_machine(const struct journal *journal)
     return "";
 }
 
-int evidence_find(int runs_fd, enum run_state state, const struct strings *skipped, struct journal *journal, bool *found,
-                  struct error *error)
+int evidence_find(int runs_fd, enum run_state state, const struct strings *skipped, struct journal *journal,
+                  bool *found, struct error *error)
 {
     *found = false;
     struct strings names = {0};

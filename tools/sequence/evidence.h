@@ -54,8 +54,8 @@ enum run_state evidence_state(const struct journal *journal);
 
 /* The newest run in this state among the folders of runs_fd (of the stick or of a server; -1: none), but not one of those named
  * in skipped (NULL: none). Its journal is read into *journal (journal_init'ed). *found says whether there is one. */
-int evidence_find(int runs_fd, enum run_state state, const struct strings *skipped, struct journal *journal, bool *found,
-                  struct error *error) MUST_CHECK;
+int evidence_find(int runs_fd, enum run_state state, const struct strings *skipped, struct journal *journal,
+                  bool *found, struct error *error) MUST_CHECK;
 
 /* The machine id of the server that a journal is about; "" where it was not yet known. */
 const char *evidence_machine(const struct journal *journal);

@@ -40,8 +40,8 @@ static int check_word(const struct job *job, const char *section, const char *ke
     struct strings allowed = {0};
     int result = strings_split(&allowed, words, " ", error);
     if (result == 0 && !strings_has(&allowed, value)) {
-        result = error_set(error, CSN_JOB_VALUE, "%s: \"%s\" in [%s] is \"%s\", expected is one of: %s", job->ini.name, key,
-                           section, value, words);
+        result = error_set(error, CSN_JOB_VALUE, "%s: \"%s\" in [%s] is \"%s\", expected is one of: %s", job->ini.name,
+                           key, section, value, words);
     }
     strings_free(&allowed);
     return result;
@@ -79,7 +79,8 @@ static int check_complete(const struct job *job, struct error *error)
         missing = "[job] approved-by (because the rehearsal is forced)";
     }
     if (missing != NULL) {
-        return error_set(error, CSN_JOB_KEY_MISSING, "%s: the command \"%s\" needs %s", job->ini.name, job->command, missing);
+        return error_set(error, CSN_JOB_KEY_MISSING, "%s: the command \"%s\" needs %s", job->ini.name, job->command,
+                         missing);
     }
     return 0;
 }
@@ -112,7 +113,8 @@ static int fill(struct job *job, struct error *error)
     if (check_word(job, "job", "command", job->command, "run assess identify", error) != 0 ||
         check_word(job, "job", "language", job->language, "en zh", error) != 0 ||
         check_word(job, "job", "after", job->after, "power-off reboot console", error) != 0 ||
-        check_word(job, "rehearsal", "scratch", scratch, "memory backup", error) != 0 || check_answers(job, error) != 0) {
+        check_word(job, "rehearsal", "scratch", scratch, "memory backup", error) != 0 ||
+        check_answers(job, error) != 0) {
         return -1;
     }
     return strcmp(job->command, "identify") == 0 ? 0 : check_complete(job, error);

@@ -15,28 +15,28 @@
 
 struct job {
     struct ini ini;
-    char *text;        /* the file as it was read: goes into the journal */
-    char *folder;      /* where it lies; the paths of packages are relative to it */
-    char digest[65];   /* SHA-256 of text, hex */
-    const char *name;  /* the rest points into ini */
-    const char *command; /* run | identify | assess */
-    const char *approved_by; /* may be NULL */
-    const char *language;    /* en | zh */
-    const char *after;       /* power-off | reboot | console */
-    struct strings server_disks;   /* disks of the server that may be written */
-    const char *root_folder;       /* [server] root-folder: a server's root that is already mounted; else NULL */
-    const char *profile;           /* name of the profile; NULL: any */
-    const char *program_root;      /* which installation, where there are several; NULL: the only one */
-    const char *backup_disk;       /* NULL with backup_folder absolute: a folder of this machine */
-    const char *backup_folder;     /* on that disk */
+    char *text;                  /* the file as it was read: goes into the journal */
+    char *folder;                /* where it lies; the paths of packages are relative to it */
+    char digest[65];             /* SHA-256 of text, hex */
+    const char *name;            /* the rest points into ini */
+    const char *command;         /* run | identify | assess */
+    const char *approved_by;     /* may be NULL */
+    const char *language;        /* en | zh */
+    const char *after;           /* power-off | reboot | console */
+    struct strings server_disks; /* disks of the server that may be written */
+    const char *root_folder;     /* [server] root-folder: a server's root that is already mounted; else NULL */
+    const char *profile;         /* name of the profile; NULL: any */
+    const char *program_root;    /* which installation, where there are several; NULL: the only one */
+    const char *backup_disk;     /* NULL with backup_folder absolute: a folder of this machine */
+    const char *backup_folder;   /* on that disk */
     struct strings package_files;
-    const char *goal_version;      /* NULL: what the last package brings */
+    const char *goal_version; /* NULL: what the last package brings */
     bool scratch_in_memory;
-    bool force_rehearsal;          /* go on although the rehearsal failed */
-    uint64_t valid_hours;          /* of an assessment */
-    uint64_t rollback_minutes;     /* budget */
-    uint64_t keep_days;            /* the old version's term */
-    struct strings accepted;       /* names of warnings */
+    bool force_rehearsal;      /* go on although the rehearsal failed */
+    uint64_t valid_hours;      /* of an assessment */
+    uint64_t rollback_minutes; /* budget */
+    uint64_t keep_days;        /* the old version's term */
+    struct strings accepted;   /* names of warnings */
 };
 
 extern const struct ini_rule job_rules[];

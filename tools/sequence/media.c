@@ -19,14 +19,19 @@ static const struct {
     const char *kernel_type;
     const char *options;
 } types[] = {
-    {"ext2", "ext4", NULL}, {"ext3", "ext4", NULL},       {"ext4", "ext4", NULL},
-    {"xfs", "xfs", NULL},   {"btrfs", "btrfs", NULL},     {"vfat", "vfat", "iocharset=utf8"},
-    {"exfat", "exfat", "iocharset=utf8"}, {"ntfs", "ntfs3", "iocharset=utf8"},
+    {"ext2", "ext4", NULL},
+    {"ext3", "ext4", NULL},
+    {"ext4", "ext4", NULL},
+    {"xfs", "xfs", NULL},
+    {"btrfs", "btrfs", NULL},
+    {"vfat", "vfat", "iocharset=utf8"},
+    {"exfat", "exfat", "iocharset=utf8"},
+    {"ntfs", "ntfs3", "iocharset=utf8"},
 };
 
 /* The volume with a file system: the named one, or the only one of the disk. */
-static const struct disk_volume *choose_volume(const struct disk *disk, const struct disk_volume *named, const char *name,
-                                               struct error *error)
+static const struct disk_volume *choose_volume(const struct disk *disk, const struct disk_volume *named,
+                                               const char *name, struct error *error)
 {
     const struct disk_volume *chosen = named;
     for (size_t i = 0; named == NULL && i < disk->volume_count; i++) {
@@ -34,8 +39,9 @@ static const struct disk_volume *choose_volume(const struct disk *disk, const st
             continue;
         }
         if (chosen != NULL) {
-            error_set(error, CSN_TARGET_AMBIGUOUS_DISK, "%s has several file systems (%s, %s): name one, by label: or uuid:", name,
-                      chosen->name, disk->volumes[i].name);
+            error_set(error, CSN_TARGET_AMBIGUOUS_DISK,
+                      "%s has several file systems (%s, %s): name one, by label: or uuid:", name, chosen->name,
+                      disk->volumes[i].name);
             return NULL;
         }
         chosen = &disk->volumes[i];
@@ -53,13 +59,15 @@ static int mount_volume(const struct disk_volume *volume, const char *path, stru
         if (strcmp(types[i].type, volume->type) != 0) {
             continue;
         }
-        if (mount(volume->path, path, types[i].kernel_type, MS_NOATIME | MS_NODEV | MS_NOSUID | MS_NOEXEC, types[i].options) != 0) {
-            return error_system(error, CSN_TARGET_MOUNT, "mounting the backup disk %s (%s)", volume->path, volume->type);
+        if (mount(volume->path, path, types[i].kernel_type, MS_NOATIME | MS_NODEV | MS_NOSUID | MS_NOEXEC,
+                  types[i].options) != 0) {
+            return error_system(error, CSN_TARGET_MOUNT, "mounting the backup disk %s (%s)", volume->path,
+                                volume->type);
         }
         return 0;
     }
-    return error_set(error, CSN_TARGET_MOUNT, "the backup disk %s has the file system %s, which is not known", volume->path,
-                     volume->type);
+    return error_set(error, CSN_TARGET_MOUNT, "the backup disk %s has the file system %s, which is not known",
+                     volume->path, volume->type);
 }
 
 int media_mount(const char *name, const char *path, struct protect *protect, struct error *error)
@@ -104,10 +112,8 @@ bool media_carries_overlays(const char *folder)
     case EXT4_SUPER_MAGIC:
     case XFS_SUPER_MAGIC:
     case BTRFS_SUPER_MAGIC:
-    case TMPFS_MAGIC:
-        return true;
-    default:
-        return false;
+    case TMPFS_MAGIC: return true;
+    default: return false;
     }
 }
 

@@ -15,7 +15,9 @@ int plan_add(struct plan *plan, enum plan_kind kind, const char *path, const cha
     struct plan_pair *pair = &plan->items[plan->count];
     *pair = (struct plan_pair){kind, strdup(path), strdup(other)};
     plan->count++;
-    return pair->path == NULL || pair->other == NULL ? error_set(error, CSN_MEMORY, "no memory for the plan of the switch") : 0;
+    return pair->path == NULL || pair->other == NULL
+               ? error_set(error, CSN_MEMORY, "no memory for the plan of the switch")
+               : 0;
 }
 
 void plan_free(struct plan *plan)

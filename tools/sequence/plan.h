@@ -26,7 +26,8 @@ struct plan {
     size_t count;
 };
 
-int plan_add(struct plan *plan, enum plan_kind kind, const char *path, const char *other, struct error *error) MUST_CHECK;
+int plan_add(struct plan *plan, enum plan_kind kind, const char *path, const char *other, struct error *error)
+    MUST_CHECK;
 void plan_free(struct plan *plan);
 
 /* The record "plan", and the last one back. CSN_JOURNAL_BROKEN where there is none. */

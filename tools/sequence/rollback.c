@@ -35,8 +35,8 @@ static int failed(struct error *error)
     return -1;
 }
 
-int rollback_site(struct run *run, struct site *site, const char *reason, const char *code, struct rollback_times *times,
-                  struct error *error)
+int rollback_site(struct run *run, struct site *site, const char *reason, const char *code,
+                  struct rollback_times *times, struct error *error)
 {
     int64_t begun_ms = clock_monotonic_ms();
     site->place.step = "rollback";

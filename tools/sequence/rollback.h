@@ -15,8 +15,8 @@ struct rollback_times {
 
 /* Undoes whatever of the steps has happened on the site. reason goes into the journal (code may be NULL). On failure
  * CSN_SEQUENCE_ROLLBACK_FAILED; what has been undone is in the journal. */
-int rollback_site(struct run *run, struct site *site, const char *reason, const char *code, struct rollback_times *times,
-                  struct error *error) MUST_CHECK;
+int rollback_site(struct run *run, struct site *site, const char *reason, const char *code,
+                  struct rollback_times *times, struct error *error) MUST_CHECK;
 
 /* Before going back from an upgrade that people have worked with: the fence goes up again, and everything as it is now goes
  * into the repository (record "work-kept"), so that nobody's work is lost. */

@@ -42,7 +42,8 @@ void room_binds_free(struct room_binds *binds)
 static int start_database(struct room *room, const struct run *run, enum database_mode mode, struct error *error)
 {
     const struct profile_database *database = &run->target.profile->database;
-    if (cluster_examine(view_root_fd(room->view), run->cluster.data_path, database->binaries, &room->cluster, error) != 0 ||
+    if (cluster_examine(view_root_fd(room->view), run->cluster.data_path, database->binaries, &room->cluster, error) !=
+            0 ||
         cluster_require_binaries(&room->cluster, error) != 0) {
         return -1;
     }
@@ -82,7 +83,8 @@ struct query_target room_database(const struct room *room, const struct run *run
 
 /* --- the application ----------------------------------------------------------------------------------------------- */
 
-static int start_program(struct room *room, const struct run *run, const struct profile_start *start, struct error *error)
+static int start_program(struct room *room, const struct run *run, const struct profile_start *start,
+                         struct error *error)
 {
     if (room->program_count == ROOM_PROGRAMS) {
         return error_set(error, CSN_TARGET_PROFILE, "the profile starts more than %d programs", ROOM_PROGRAMS);
@@ -169,8 +171,9 @@ struct writes {
 /* Logs, caches and run-time files come and go with every start: no news for anybody. */
 static bool is_everyday(const char *path)
 {
-    static const char *const everyday[] = {"/run", "/tmp", "/var/tmp", "/var/log", "/var/cache", "/dev", "/proc", "/sys",
-                                           "/var/lib/php/sessions", "/var/run"};
+    static const char *const everyday[] = {
+        "/run",    "/tmp", "/var/tmp", "/var/log", "/var/cache", "/dev", "/proc", "/sys", "/var/lib/php/sessions",
+        "/var/run"};
     for (size_t i = 0; i < sizeof everyday / sizeof everyday[0]; i++) {
         if (path_is_inside(path, everyday[i])) {
             return true;

@@ -16,8 +16,8 @@
 
 struct room {
     struct view *view;
-    struct cluster cluster;           /* as it lies in the room; data_path NULL: none */
-    struct database_server *server;   /* NULL: not started */
+    struct cluster cluster;         /* as it lies in the room; data_path NULL: none */
+    struct database_server *server; /* NULL: not started */
     struct view_program *programs[ROOM_PROGRAMS];
     size_t program_count;
 };

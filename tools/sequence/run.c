@@ -197,7 +197,8 @@ int run_open_packages(struct run *run, struct error *error)
         return error_set(error, CSN_MEMORY, "no memory for the packages");
     }
     for (size_t i = 0; i < files->count; i++) {
-        char *path = files->items[i][0] == '/' ? strdup(files->items[i]) : join(run->job.folder, files->items[i], error);
+        char *path =
+            files->items[i][0] == '/' ? strdup(files->items[i]) : join(run->job.folder, files->items[i], error);
         struct package *package = &run->packages[i];
         int result = path == NULL ? -1 : package_open(package, AT_FDCWD, path, &run->trust, error);
         free(path);
@@ -226,7 +227,8 @@ int run_find_path(struct run *run, const char *version, struct error *error)
 {
     const struct package *packages[PACKAGES_LIMIT];
     if (run->package_count > PACKAGES_LIMIT) {
-        return error_set(error, CSN_JOB_VALUE, "the job lists %zu packages, more than %d", run->package_count, PACKAGES_LIMIT);
+        return error_set(error, CSN_JOB_VALUE, "the job lists %zu packages, more than %d", run->package_count,
+                         PACKAGES_LIMIT);
     }
     for (size_t i = 0; i < run->package_count; i++) {
         packages[i] = &run->packages[i];
@@ -235,12 +237,13 @@ int run_find_path(struct run *run, const char *version, struct error *error)
     if (run->package_count == 1 && package_check_application(packages[0], application, error) != 0) {
         return -1;
     }
-    if (package_path_find(packages, run->package_count, application, version, run->job.goal_version, run->hops, &run->hop_count,
-                          error) != 0) {
+    if (package_path_find(packages, run->package_count, application, version, run->job.goal_version, run->hops,
+                          &run->hop_count, error) != 0) {
         return -1;
     }
-    return run->hop_count > 0 ? 0
-                              : error_set(error, CSN_PACKAGE_VERSION, "the server already has %s %s", application, version);
+    return run->hop_count > 0
+               ? 0
+               : error_set(error, CSN_PACKAGE_VERSION, "the server already has %s %s", application, version);
 }
 
 /* --- the server ---------------------------------------------------------------------------------------------------- */
@@ -303,8 +306,9 @@ int run_record_server(struct run *run, struct error *error)
 
 static void refresh_site(struct run *run)
 {
-    run->site = (struct site){.root_path = run->target.root_path,
-                              .place = {.root_fd = run->target.root_fd, .journal = &run->journal, .step = run->site.place.step}};
+    run->site = (struct site){
+        .root_path = run->target.root_path,
+        .place = {.root_fd = run->target.root_fd, .journal = &run->journal, .step = run->site.place.step}};
 }
 
 int run_open_target(struct run *run, struct error *error)
@@ -326,8 +330,8 @@ int run_open_target(struct run *run, struct error *error)
     run->target_is_open = true;
     refresh_site(run);
     const struct installation *found = &run->target.installation;
-    if (found->cluster != NULL && cluster_examine(run->target.root_fd, found->cluster, run->target.profile->database.binaries,
-                                                  &run->cluster, error) != 0) {
+    if (found->cluster != NULL && cluster_examine(run->target.root_fd, found->cluster,
+                                                  run->target.profile->database.binaries, &run->cluster, error) != 0) {
         return -1;
     }
     return 0;
@@ -360,7 +364,9 @@ int run_open_backup(struct run *run, struct error *error)
     } else {
         return 0; /* a job that needs no backup */
     }
-    return run->backup_path == NULL || run->repository_path == NULL ? error_set(error, CSN_MEMORY, "no memory for the run") : 0;
+    return run->backup_path == NULL || run->repository_path == NULL
+               ? error_set(error, CSN_MEMORY, "no memory for the run")
+               : 0;
 }
 
 /* Where overlays are written: beside the repository if its file system can carry them, else memory. */
@@ -401,11 +407,13 @@ static int check_disks_named(const struct run *run, struct error *error)
         bool named = false;
         for (size_t k = 0; !named && k < run->job.server_disks.count; k++) {
             struct error none;
-            const struct disk *disk = disks_find(&run->target.survey.disks, run->job.server_disks.items[k], NULL, &none);
+            const struct disk *disk =
+                disks_find(&run->target.survey.disks, run->job.server_disks.items[k], NULL, &none);
             named = disk != NULL && strcmp(disk->name, run->target.mounts.items[i].disk) == 0;
         }
         if (!named) {
-            return error_set(error, CSN_TARGET_DISK_MISSING, "the server's %s lies on %s, which [server] disks does not name",
+            return error_set(error, CSN_TARGET_DISK_MISSING,
+                             "the server's %s lies on %s, which [server] disks does not name",
                              run->target.mounts.items[i].place, run->target.mounts.items[i].disk);
         }
     }
@@ -421,7 +429,8 @@ static int bring_together(struct run *run, int folder_fd, struct error *error)
     journal_init(&there);
     int result = journal_read(&there, folder_fd, JOURNAL_FILE, &reading);
     if (result == 0 && run->stick_attached && there.lines.size > run->journal.lines.size) {
-        result = error_set(error, CSN_JOURNAL_FORK, "the server's copy of the journal has more records than this run made");
+        result =
+            error_set(error, CSN_JOURNAL_FORK, "the server's copy of the journal has more records than this run made");
     } else if (result == 0) {
         result = journal_merge(&run->journal, &there, error);
     } else if (reading.code == CSN_NOT_FOUND) {
@@ -572,7 +581,8 @@ static int add_config_folder(const struct run *run, struct strings *paths, struc
         return 0;
     }
     char *folder = strndup(config, (size_t)(slash - config));
-    int result = folder == NULL ? error_set(error, CSN_MEMORY, "no memory for a path") : add_path(run, paths, folder, error);
+    int result =
+        folder == NULL ? error_set(error, CSN_MEMORY, "no memory for a path") : add_path(run, paths, folder, error);
     free(folder);
     return result;
 }
@@ -581,7 +591,8 @@ int run_paths(const struct run *run, struct strings *paths, struct error *error)
 {
     const struct profile *profile = run->target.profile;
     if (add_path(run, paths, run->target.installation.program_root, error) != 0 ||
-        add_paths(run, paths, &profile->configuration, error) != 0 || add_paths(run, paths, &profile->attachments, error) != 0) {
+        add_paths(run, paths, &profile->configuration, error) != 0 ||
+        add_paths(run, paths, &profile->attachments, error) != 0) {
         return -1;
     }
     if (run->cluster.data_path == NULL) {

@@ -34,7 +34,7 @@ struct run {
     struct job job;
     struct console *console;
     const char *trust_path; /* folder or file of trust anchors */
-    bool image; /* this is the booted image: disks are protected */
+    bool image;             /* this is the booted image: disks are protected */
     struct protect protect;
 
     char *base; /* folder of the evidence: the job's, or the backup disk's */
@@ -50,20 +50,20 @@ struct run {
     struct profiles profiles;
     struct target target;
     bool target_is_open;
-    bool stick_attached;  /* the journal is written to the stick */
-    bool server_writable; /* mounted for writing, protection lifted, journal attached */
+    bool stick_attached;    /* the journal is written to the stick */
+    bool server_writable;   /* mounted for writing, protection lifted, journal attached */
     struct cluster cluster; /* data_path NULL: the application has no cluster */
 
-    char *backup_path;     /* where the backup disk is mounted, or the folder of this machine */
+    char *backup_path; /* where the backup disk is mounted, or the folder of this machine */
     bool backup_mounted;
     char *repository_path;
-    char *scratch_path;    /* of this run; NULL: memory */
+    char *scratch_path; /* of this run; NULL: memory */
 
     struct site site; /* the real one */
     struct assessment assessment;
-    int64_t assessed_sec; /* when, 0: not yet */
+    int64_t assessed_sec;             /* when, 0: not yet */
     uint8_t fingerprint[SHA256_SIZE]; /* of the server when it was assessed */
-    uint64_t attachments_missing; /* rows without a file, then */
+    uint64_t attachments_missing;     /* rows without a file, then */
     int64_t rollback_ms;              /* as rehearsed; -1: not yet */
     char snapshot[65];                /* of step backup; "" before */
 };
@@ -76,7 +76,8 @@ struct run_options {
 
 /* Reads the job at path; inside the image protects every disk; makes the folder of the evidence writable (run->base). Call
  * run_close in each case. Then either run_create or run_adopt. */
-int run_prepare(struct run *run, const struct run_options *options, const char *job_path, struct error *error) MUST_CHECK;
+int run_prepare(struct run *run, const struct run_options *options, const char *job_path, struct error *error)
+    MUST_CHECK;
 
 /* A new run: its folder, its journal with the record "run". */
 int run_create(struct run *run, struct error *error) MUST_CHECK;

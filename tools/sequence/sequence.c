@@ -34,7 +34,8 @@ static const struct step steps[] = {
     {"identify", "find disks, application and path of packages", step_identify, false, CUT_ABANDON,
      ALL | IDENTIFY | ASSESS | INSTALL},
     {"assess", "run every check; nothing is written", step_assess, false, CUT_ABANDON, ALL | ASSESS | INSTALL},
-    {"fence", "the application does not start by itself from here to release", step_fence, true, CUT_UNDO, ALL | INSTALL},
+    {"fence", "the application does not start by itself from here to release", step_fence, true, CUT_UNDO,
+     ALL | INSTALL},
     {"backup", "program, configuration, attachments, database, boot areas", step_backup, false, CUT_UNDO, ALL},
     {"prove", "restore the backup, start its database, compare", step_prove, false, CUT_UNDO, ALL},
     {"rehearse", "upgrade, verify and roll back on an overlay", step_rehearse, false, CUT_UNDO, ALL},
@@ -225,7 +226,8 @@ static int run_steps(struct run *run, int first, enum sequence_kind kind, struct
         if (strcmp(steps[i].name, "rehearse") == 0 && run->job.force_rehearsal &&
             (failure.code == CSN_SEQUENCE_REHEARSAL || failure.code == CSN_SEQUENCE_BUDGET)) {
             console_say(run->console, "  forced past by the job, approved by %s", run->job.approved_by);
-            if (journal_note(&run->journal, &failure, "forced", "step", "rehearse", "approved_by", run->job.approved_by, NULL) == 0) {
+            if (journal_note(&run->journal, &failure, "forced", "step", "rehearse", "approved_by", run->job.approved_by,
+                             NULL) == 0) {
                 continue;
             }
         }
@@ -294,7 +296,8 @@ static yyjson_val *find_record(const struct journal *journal, const char *kind)
 /* What the steps behind the switch need to know and the journal remembers. */
 static int recall(struct run *run, struct error *error)
 {
-    run->attachments_missing = (uint64_t)journal_get_number(find_record(&run->journal, "baseline"), "attachments_missing");
+    run->attachments_missing =
+        (uint64_t)journal_get_number(find_record(&run->journal, "baseline"), "attachments_missing");
     snprintf(run->snapshot, sizeof run->snapshot, "%s", journal_get(find_record(&run->journal, "snapshot"), "id"));
     const char *version = journal_get(find_record(&run->journal, "server"), "version");
     if (run_open_backup(run, error) != 0 || run_open_scratch(run, error) != 0 || run_open_packages(run, error) != 0) {
@@ -317,7 +320,8 @@ static int go_on(struct run *run, int step, struct error *error)
 static int roll_back_released(struct run *run, struct error *error)
 {
     if (find_record(&run->journal, "work-kept") == NULL && find_record(&run->journal, "rollback-begin") == NULL &&
-        (run_open_backup(run, error) != 0 || run_open_scratch(run, error) != 0 || rollback_keep_work(run, error) != 0)) {
+        (run_open_backup(run, error) != 0 || run_open_scratch(run, error) != 0 ||
+         rollback_keep_work(run, error) != 0)) {
         return -1;
     }
     return undo_run(run, "asked for by the operator", NULL, "rolled-back", error);
@@ -330,10 +334,11 @@ static enum outcome take_up(struct run *run, struct error *error)
 {
     int last = last_step(&run->journal);
     bool rolling = was_rolling_back(&run->journal);
-    console_say(run->console, "run %s was cut off in \"%s\"%s", run->evidence.run, last < 0 ? "its beginning" : steps[last].name,
-                rolling ? ", while rolling back" : "");
+    console_say(run->console, "run %s was cut off in \"%s\"%s", run->evidence.run,
+                last < 0 ? "its beginning" : steps[last].name, rolling ? ", while rolling back" : "");
     if (!rolling && (last < 0 || steps[last].after_cut == CUT_ABANDON)) {
-        return run_attach_stick(run, error) != 0 || end_run(run, "abandoned", NULL, error) != 0 ? OUTCOME_FAILED : OUTCOME_UNDONE;
+        return run_attach_stick(run, error) != 0 || end_run(run, "abandoned", NULL, error) != 0 ? OUTCOME_FAILED
+                                                                                                : OUTCOME_UNDONE;
     }
     if (run_open_target(run, error) != 0) {
         return OUTCOME_FAILED;
@@ -358,8 +363,8 @@ static enum outcome take_up(struct run *run, struct error *error)
 
 /* --- finding the run that is meant --------------------------------------------------------------------------------- */
 
-static int find_on_stick(const struct run *run, enum run_state state, const struct strings *skipped, struct journal *journal,
-                         bool *found, struct error *error)
+static int find_on_stick(const struct run *run, enum run_state state, const struct strings *skipped,
+                         struct journal *journal, bool *found, struct error *error)
 {
     struct buffer path = {0};
     buffer_format(&path, "%s/%s", run->base, EVIDENCE_STICK);
@@ -371,7 +376,8 @@ static int find_on_stick(const struct run *run, enum run_state state, const stru
 }
 
 /* The server is opened for it: the run's target stays open. */
-static int find_on_server(struct run *run, enum run_state state, struct journal *journal, bool *found, struct error *error)
+static int find_on_server(struct run *run, enum run_state state, struct journal *journal, bool *found,
+                          struct error *error)
 {
     if (run_open_target(run, error) != 0) {
         return -1;
@@ -414,7 +420,8 @@ static enum outcome resume_one(const struct run_options *options, const char *jo
 }
 
 /* Every unfinished run of this server on the stick. *resumed: one was finished (not undone). */
-static int resume_all(const struct run_options *options, const char *job_path, bool *any, bool *upgraded, struct error *error)
+static int resume_all(const struct run_options *options, const char *job_path, bool *any, bool *upgraded,
+                      struct error *error)
 {
     struct strings skipped = {0};
     int result = 0;
@@ -437,7 +444,8 @@ static int resume_all(const struct run_options *options, const char *job_path, b
 
 /* --- the three ways in --------------------------------------------------------------------------------------------- */
 
-static int run_new(const struct run_options *options, const char *job_path, enum sequence_kind kind, struct error *error)
+static int run_new(const struct run_options *options, const char *job_path, enum sequence_kind kind,
+                   struct error *error)
 {
     struct run run;
     int result = run_prepare(&run, options, job_path, error);
@@ -472,12 +480,9 @@ int sequence_run(const struct run_options *options, const char *job_path, enum s
     char name[EVIDENCE_RUN_SIZE];
     bool found = false;
     switch (resume_one(options, job_path, NULL, true, &found, name, error)) {
-    case OUTCOME_UNDONE:
-        return run_new(options, job_path, kind, error);
-    case OUTCOME_ENDED:
-        return EXIT_DONE;
-    default:
-        return error_entry(error->code)->exit_code;
+    case OUTCOME_UNDONE: return run_new(options, job_path, kind, error);
+    case OUTCOME_ENDED: return EXIT_DONE;
+    default: return error_entry(error->code)->exit_code;
     }
 }
 
@@ -522,7 +527,8 @@ static int find_to_roll_back(struct run *run, struct journal *journal, struct er
         }
     }
     return found ? 0
-                 : error_set(error, CSN_JOURNAL_NONE, "neither the stick nor the server holds the journal of a run to go back from");
+                 : error_set(error, CSN_JOURNAL_NONE,
+                             "neither the stick nor the server holds the journal of a run to go back from");
 }
 
 int sequence_rollback(const struct run_options *options, const char *job_path, struct error *error)

@@ -63,7 +63,8 @@ static int open_room(struct run *run, const struct site *site, struct room *room
                      struct error *error)
 {
     struct room_binds none = {0};
-    if (run->cluster.data_path == NULL || run->cluster.control.state != CLUSTER_SHUT_DOWN || run->cluster.binaries == NULL) {
+    if (run->cluster.data_path == NULL || run->cluster.control.state != CLUSTER_SHUT_DOWN ||
+        run->cluster.binaries == NULL) {
         return 0;
     }
     if (room_open(run, site, &none, DATABASE_PRIVATE, room, error) != 0) {
@@ -112,7 +113,8 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
     if (room_close(&room, result == 0 ? error : &closing) != 0) {
         result = -1;
     }
-    if (result != 0 || record_assessment(run, error) != 0 || record_inventory(run, error) != 0 || record_baseline(run, error) != 0) {
+    if (result != 0 || record_assessment(run, error) != 0 || record_inventory(run, error) != 0 ||
+        record_baseline(run, error) != 0) {
         return -1;
     }
     show_findings(run);

@@ -46,8 +46,8 @@ static int record_snapshot(struct run *run, const struct repository_backup_summa
     return result;
 }
 
-static int back_up(struct run *run, struct repository *repository, const struct repository_source *sources, size_t count,
-                   struct buffer *detail, struct error *error)
+static int back_up(struct run *run, struct repository *repository, const struct repository_source *sources,
+                   size_t count, struct buffer *detail, struct error *error)
 {
     const struct installation *server = &run->target.installation;
     const struct repository_tag tags[] = {
@@ -74,8 +74,8 @@ static int back_up(struct run *run, struct repository *repository, const struct 
         char stored[CONSOLE_TEXT_SIZE];
         console_bytes(read, summary.bytes);
         console_bytes(stored, summary.bytes_stored);
-        buffer_format(detail, "snapshot %.12s: %llu files, %s, %s stored", summary.id, (unsigned long long)summary.files, read,
-                      stored);
+        buffer_format(detail, "snapshot %.12s: %llu files, %s, %s stored", summary.id,
+                      (unsigned long long)summary.files, read, stored);
         result = record_snapshot(run, &summary, error);
     }
     repository_backup_summary_free(&summary);

@@ -135,8 +135,8 @@ int step_prove(struct run *run, struct site *site, struct buffer *detail, struct
     struct error removing;
     int64_t begun_ms = clock_monotonic_ms();
     int result = run_paths(run, &proving.paths, error);
-    if (result == 0 && (open_folder(&proving, error) != 0 || restore(&proving, error) != 0 || compare(&proving, error) != 0 ||
-                        start(&proving, error) != 0)) {
+    if (result == 0 && (open_folder(&proving, error) != 0 || restore(&proving, error) != 0 ||
+                        compare(&proving, error) != 0 || start(&proving, error) != 0)) {
         result = -1;
     }
     if (result == 0) {
@@ -148,7 +148,8 @@ int step_prove(struct run *run, struct site *site, struct buffer *detail, struct
         error->code = CSN_SEQUENCE_PROOF;
     }
     file_drop(&proving.folder_fd);
-    if (proving.folder != NULL && media_remove(proving.folder, &run->console->progress, result == 0 ? error : &removing) != 0) {
+    if (proving.folder != NULL &&
+        media_remove(proving.folder, &run->console->progress, result == 0 ? error : &removing) != 0) {
         result = -1;
     }
     free(proving.folder);

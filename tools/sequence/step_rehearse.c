@@ -24,7 +24,7 @@ struct rehearsal {
     int64_t switch_ms;
     int64_t verify_ms;
     struct rollback_times rollback;
-    bool equal;     /* after the rollback */
+    bool equal; /* after the rollback */
     char head[SHA256_HEX_SIZE];
 };
 
@@ -43,8 +43,8 @@ static int timed(struct run *run, struct site *site, const char *name, step_func
 
 static int on_difference(void *context, const struct tree_difference *difference, struct error *error)
 {
-    return error_set(error, CSN_SEQUENCE_REHEARSAL, "after the rehearsed rollback %s/%s is not as before", (const char *)context,
-                     difference->path);
+    return error_set(error, CSN_SEQUENCE_REHEARSAL, "after the rehearsed rollback %s/%s is not as before",
+                     (const char *)context, difference->path);
 }
 
 /* Goes back is only what went back: every path of the application against the untouched server. */
@@ -55,8 +55,8 @@ static int compare(struct run *run, const struct site *site, struct error *error
     int result = run_paths(run, &paths, error);
     for (size_t i = 0; result == 0 && i < paths.count; i++) {
         struct tree_compare_counts counts;
-        result = tree_compare(run->target.root_fd, paths.items[i], site->place.root_fd, paths.items[i], &options, on_difference,
-                              paths.items[i], &run->console->progress, &counts, error);
+        result = tree_compare(run->target.root_fd, paths.items[i], site->place.root_fd, paths.items[i], &options,
+                              on_difference, paths.items[i], &run->console->progress, &counts, error);
     }
     strings_free(&paths);
     return result;
@@ -120,9 +120,11 @@ int step_rehearse(struct run *run, struct site *site, struct buffer *detail, str
     struct journal journal;
     struct error closing;
     int root_fd = -1;
-    struct overlay_layout layout = {.root_path = site->root_path, .scratch_path = run->scratch_path, .at_path = REHEARSAL_MOUNT};
+    struct overlay_layout layout = {
+        .root_path = site->root_path, .scratch_path = run->scratch_path, .at_path = REHEARSAL_MOUNT};
     int result = open_journal(run, &journal, error);
-    if (result == 0 && (file_make_dirs(AT_FDCWD, REHEARSAL_MOUNT, 0700, error) != 0 || overlay_open(&layout, &overlay, error) != 0)) {
+    if (result == 0 &&
+        (file_make_dirs(AT_FDCWD, REHEARSAL_MOUNT, 0700, error) != 0 || overlay_open(&layout, &overlay, error) != 0)) {
         result = -1;
     }
     if (result == 0) {

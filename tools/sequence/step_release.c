@@ -25,8 +25,8 @@ int step_release(struct run *run, struct site *site, struct buffer *detail, stru
     char *old_cluster = run->cluster.data_path == NULL ? NULL : run_staged_path(run, run->cluster.data_path, error);
     int result = old_program == NULL ? -1 : deed_undo_step(&site->place, "fence", error);
     if (result == 0) {
-        result = journal_note(&run->journal, error, "released", "keep_until", until, "old_program", old_program, "old_cluster",
-                              old_cluster, NULL);
+        result = journal_note(&run->journal, error, "released", "keep_until", until, "old_program", old_program,
+                              "old_cluster", old_cluster, NULL);
     }
     buffer_format(detail, "the application may start; the old version is kept until %s", until);
     free(old_program);

@@ -32,15 +32,16 @@
 struct staging {
     struct run *run;
     struct site *site;
-    char *program;             /* where the present hop's tree stands */
+    char *program; /* where the present hop's tree stands */
     struct clone_plan clone;
-    struct strings configs;        /* configuration outside of the program tree and the cluster */
-    struct strings config_copies;  /* by the same index */
+    struct strings configs;       /* configuration outside of the program tree and the cluster */
+    struct strings config_copies; /* by the same index */
 };
 
 /* --- what stands beside -------------------------------------------------------------------------------------------- */
 
-static int find_owner(const struct staging *staging, const struct package *package, uid_t *uid, gid_t *gid, struct error *error)
+static int find_owner(const struct staging *staging, const struct package *package, uid_t *uid, gid_t *gid,
+                      struct error *error)
 {
     struct account account;
     *uid = (uid_t)-1;
@@ -99,7 +100,8 @@ static int stage_cluster(struct staging *staging, struct error *error)
     free(suffix);
     int64_t seqs[64];
     if (result == 0 && staging->clone.pair_count > sizeof seqs / sizeof seqs[0]) {
-        return error_set(error, CSN_TARGET_PROFILE, "the cluster has more than %zu folders elsewhere", sizeof seqs / sizeof seqs[0]);
+        return error_set(error, CSN_TARGET_PROFILE, "the cluster has more than %zu folders elsewhere",
+                         sizeof seqs / sizeof seqs[0]);
     }
     for (size_t i = 0; result == 0 && i < staging->clone.pair_count; i++) {
         result = deed_create_begin(place, staging->clone.pairs[i].copy, &seqs[i], error);
@@ -177,8 +179,9 @@ static int database_owner(const struct query_target *target, struct buffer *owne
     struct query_session *session = NULL;
     int result = query_open(target, 0, &session, error);
     if (result == 0) {
-        result = query_value(session, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()", NULL,
-                             owner, error);
+        result =
+            query_value(session, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()",
+                        NULL, owner, error);
     }
     query_close(session);
     return result;
@@ -192,7 +195,8 @@ static int run_sql(struct room *room, const struct staging *staging, const struc
     struct buffer owner = {0};
     int result = -1;
     if (target.host == NULL) {
-        error_set(error, CSN_PACKAGE_CONTENT, "the migration %s is SQL, but the application has no database", migration->name);
+        error_set(error, CSN_PACKAGE_CONTENT, "the migration %s is SQL, but the application has no database",
+                  migration->name);
     } else if (package_member_read(package, migration->file, SQL_LIMIT, &text, error) == 0 &&
                database_owner(&target, &owner, error) == 0) {
         struct migration_sql sql = {
@@ -221,7 +225,9 @@ static int run_program(struct room *room, const struct staging *staging, const s
         int folder_fd = root_make_dirs(root_fd, MIGRATION_FOLDER, 0755, error) != 0
                             ? -1
                             : root_open(root_fd, MIGRATION_FOLDER, O_RDONLY | O_DIRECTORY, 0, error);
-        int placed = folder_fd < 0 ? -1 : package_member_extract(package, migration->file, folder_fd, migration->name, 0755, error);
+        int placed = folder_fd < 0
+                         ? -1
+                         : package_member_extract(package, migration->file, folder_fd, migration->name, 0755, error);
         file_drop(&folder_fd);
         if (placed != 0) {
             return -1;
@@ -230,7 +236,9 @@ static int run_program(struct room *room, const struct staging *staging, const s
     const char *const argv[] = {"/bin/sh", "-c", migration->file == NULL ? migration->command : path, NULL};
     struct view_command command = {
         .argv = argv,
-        .user = migration->user != NULL ? migration->user : profile->start_count > 0 ? profile->starts[0].user : NULL,
+        .user = migration->user != NULL    ? migration->user
+                : profile->start_count > 0 ? profile->starts[0].user
+                                           : NULL,
         .environment = (const char *const *)migration->environment.items,
         .folder = staging->run->target.installation.program_root,
         .timeout_sec = migration->timeout_sec,
@@ -265,10 +273,11 @@ static int run_migration(struct room *room, const struct staging *staging, const
     struct error recording;
     console_say(staging->run->console, "  migration %s: %s", migration->name, migration->title);
     int64_t begun_ms = clock_monotonic_ms();
-    int result = migration->kind == PACKAGE_MIGRATION_SQL ? run_sql(room, staging, package, migration, &output, error)
-                                                          : run_program(room, staging, package, migration, &output, error);
-    if (record_migration(staging, package, migration, result == 0 ? "done" : "failed", clock_monotonic_ms() - begun_ms, &output,
-                         &recording) != 0) {
+    int result = migration->kind == PACKAGE_MIGRATION_SQL
+                     ? run_sql(room, staging, package, migration, &output, error)
+                     : run_program(room, staging, package, migration, &output, error);
+    if (record_migration(staging, package, migration, result == 0 ? "done" : "failed", clock_monotonic_ms() - begun_ms,
+                         &output, &recording) != 0) {
         if (result == 0 && error != NULL) {
             *error = recording;
         }
@@ -365,7 +374,8 @@ static int plan_configuration(struct staging *staging, struct plan *plan, struct
 static int make_plan(struct staging *staging, struct error *error)
 {
     struct plan plan = {0};
-    int result = plan_add(&plan, PLAN_EXCHANGE, staging->run->target.installation.program_root, staging->program, error);
+    int result =
+        plan_add(&plan, PLAN_EXCHANGE, staging->run->target.installation.program_root, staging->program, error);
     for (size_t i = 0; result == 0 && i < staging->clone.pair_count; i++) {
         result = plan_add(&plan, PLAN_EXCHANGE, staging->clone.pairs[i].original, staging->clone.pairs[i].copy, error);
     }

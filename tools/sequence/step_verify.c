@@ -38,9 +38,10 @@ static int check_version(const struct run *run, const struct site *site, struct 
     if (target_read_version(site->place.root_fd, run->target.profile, server->program_root, &version, error) != 0) {
         return -1;
     }
-    int result = strcmp(version, wanted) == 0 ? 0
-                                              : error_set(error, CSN_SEQUENCE_VERIFY, "%s says it is %s, expected is %s",
-                                                          server->program_root, version, wanted);
+    int result = strcmp(version, wanted) == 0
+                     ? 0
+                     : error_set(error, CSN_SEQUENCE_VERIFY, "%s says it is %s, expected is %s", server->program_root,
+                                 version, wanted);
     free(version);
     return result;
 }
@@ -136,7 +137,8 @@ static int check_roles(struct room *room, const struct run *run, const struct si
         result = journal_append(site->place.journal, "roles-after", fields, error);
     }
     if (result == 0 && check.unknown > 0) {
-        result = error_set(error, CSN_SEQUENCE_VERIFY, "%zu roles are in use that no line of the role map leads to, the first is \"%s\"",
+        result = error_set(error, CSN_SEQUENCE_VERIFY,
+                           "%zu roles are in use that no line of the role map leads to, the first is \"%s\"",
                            check.unknown, check.first);
     }
     yyjson_mut_doc_free(check.document);
@@ -152,8 +154,8 @@ static int check_attachments(struct room *room, const struct run *run, const str
         return 0;
     }
     struct assess_attachments counts = {0};
-    int result = assess_count_attachments(view_root_fd(room->view), run->target.profile, &target, &run->console->progress,
-                                          &counts, error);
+    int result = assess_count_attachments(view_root_fd(room->view), run->target.profile, &target,
+                                          &run->console->progress, &counts, error);
     if (result == 0) {
         yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
         yyjson_mut_val *fields = yyjson_mut_obj(document);
@@ -186,10 +188,11 @@ int step_verify(struct run *run, struct site *site, struct buffer *detail, struc
     if (result == 0) {
         result = room_open(run, site, &binds, DATABASE_APPLICATION, &room, error);
     }
-    if (result == 0 && (room_start_application(&room, run, error) != 0 || checks_health(&room, run, site, error) != 0 ||
-                        checks_run(&room, run, site, package, PACKAGE_CHECK_VERIFY, error) != 0 ||
-                        check_roles(&room, run, site, error) != 0 || check_attachments(&room, run, site, error) != 0 ||
-                        record_inventory(&room, run, site, error) != 0 || room_record_writes(&room, site, error) != 0)) {
+    if (result == 0 &&
+        (room_start_application(&room, run, error) != 0 || checks_health(&room, run, site, error) != 0 ||
+         checks_run(&room, run, site, package, PACKAGE_CHECK_VERIFY, error) != 0 ||
+         check_roles(&room, run, site, error) != 0 || check_attachments(&room, run, site, error) != 0 ||
+         record_inventory(&room, run, site, error) != 0 || room_record_writes(&room, site, error) != 0)) {
         result = -1;
     }
     if (room_close(&room, result == 0 ? error : &closing) != 0) {

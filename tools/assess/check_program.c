@@ -1,0 +1,240 @@
+#include "assess/looking.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/file.h"
+#include "lib/root.h"
+
+#define MANIFEST_LIMIT ((size_t)512 << 20)
+#define ENTRIES_LIMIT ((size_t)20000000)
+#define NAMED 20
+#define TEXT_LIMIT ((size_t)16 << 20)
+
+/* Where a path of the profile lies inside the program tree; NULL: outside. */
+static const char *inside(const struct assess_subject *subject, const char *path)
+{
+    const char *root = subject->target->installation.program_root;
+    size_t length = strlen(root);
+    return path_is_inside(path, root) && path[length] == '/' ? path + length + 1 : NULL;
+}
+
+static int read_manifest(const struct package *package, const char *member, struct tree_manifest *manifest,
+                         struct error *error)
+{
+    struct buffer text = {0};
+    int result = package_member_unzstd(package, member, MANIFEST_LIMIT, &text, error);
+    if (result == 0) {
+        result = tree_manifest_read(manifest, member, buffer_text(&text), text.size, ENTRIES_LIMIT, error);
+    }
+    buffer_free(&text);
+    return result;
+}
+
+static int read_vendor(struct looking *looking, bool *known, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    char member[PACKAGE_MEMBER_NAME_SIZE];
+    snprintf(member, sizeof member, "manifests/old-%s.mtree.zst", subject->target->installation.version);
+    *known = package_member_find(subject->hops[0], member) != NULL;
+    if (*known && read_manifest(subject->hops[0], member, &looking->assessment->vendor_before, error) != 0) {
+        return -1;
+    }
+    return read_manifest(subject->hops[subject->hop_count - 1], "manifests/new.mtree.zst",
+                         &looking->assessment->vendor_after, error);
+}
+
+/* Configuration inside the tree is the site's, as the profile's own patterns are; attachments there are not looked at. */
+static int collect_patterns(const struct assess_subject *subject, struct strings *keep, struct strings *excludes,
+                            struct error *error)
+{
+    const struct profile *profile = subject->target->profile;
+    for (size_t i = 0; i < profile->keep.count; i++) {
+        if (strings_add(keep, profile->keep.items[i], error) != 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < profile->configuration.count; i++) {
+        const char *path = inside(subject, profile->configuration.items[i]);
+        if (path != NULL && strings_add(keep, path, error) != 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < profile->attachments.count; i++) {
+        const char *path = inside(subject, profile->attachments.items[i]);
+        if (path != NULL && strings_add(excludes, path, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* --- what the look says -------------------------------------------------------------------------------------------- */
+
+/* "a, b, c and 17 more" of the items that want() picks. */
+static size_t name_items(const struct tree_merge *merge, bool (*want)(const struct tree_merge_item *),
+                         struct buffer *names)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < merge->count; i++) {
+        if (want(&merge->items[i]) && count++ < NAMED) {
+            buffer_format(names, "%s%s", count == 1 ? "" : ", ", merge->items[i].path);
+        }
+    }
+    if (count > NAMED) {
+        buffer_format(names, " and %zu more", count - NAMED);
+    }
+    return count;
+}
+
+static bool is_unknown_executable(const struct tree_merge_item *item)
+{
+    bool unknown =
+        item->content == TREE_CHANGE_FOREIGN || (item->content == TREE_CHANGE_UNKNOWN && item->after == NULL);
+    return unknown && item->is_executable;
+}
+
+static bool is_foreign(const struct tree_merge_item *item)
+{
+    return item->content == TREE_CHANGE_FOREIGN && !item->is_executable;
+}
+
+static bool is_site_changed(const struct tree_merge_item *item)
+{
+    return item->content == TREE_CHANGE_SITE_CHANGED;
+}
+
+static int report_group(struct looking *looking, bool (*want)(const struct tree_merge_item *),
+                        enum finding_severity severity, const char *check, const char *format, struct error *error)
+{
+    struct buffer names = {0};
+    const char *own = looking->check;
+    size_t count = name_items(&looking->assessment->merge, want, &names);
+    looking->check = check;
+    int result = count == 0 ? 0
+                            : look_add(looking, severity, severity == FINDING_WARNING ? CSN_ASSESS_WARNING : CSN_NONE,
+                                       error, "%zu %s: %s", count, format, buffer_text(&names));
+    looking->check = own;
+    buffer_free(&names);
+    return result;
+}
+
+static int report_conflicts(struct looking *looking, struct error *error)
+{
+    const struct tree_merge *merge = &looking->assessment->merge;
+    const struct assess_subject *subject = looking->subject;
+    for (size_t i = 0; i < merge->count; i++) {
+        if (merge->items[i].content != TREE_CHANGE_CONFLICT ||
+            (subject->answer != NULL && subject->answer(subject->context, merge->items[i].path) != NULL)) {
+            continue;
+        }
+        if (look_add(looking, FINDING_BLOCKER, CSN_ASSESS_CONFLICT, error,
+                     "%s was changed by the site and by the vendor; answer in the job: [answers] %s = site or vendor",
+                     merge->items[i].path, merge->items[i].path) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int check_program(struct looking *looking, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    struct assessment *assessment = looking->assessment;
+    struct strings keep = {0};
+    struct strings excludes = {0};
+    bool known = false;
+    int result = subject->hop_count == 0 ? 0 : collect_patterns(subject, &keep, &excludes, error);
+    if (result != 0 || subject->hop_count == 0) {
+        goto out;
+    }
+    struct tree_scan_options options = {.want_digests = true, .excludes = &excludes};
+    result = read_vendor(looking, &known, error);
+    if (result == 0) {
+        result = tree_manifest_scan(&assessment->site, subject->target->root_fd,
+                                    subject->target->installation.program_root, &options, subject->progress, error);
+    }
+    if (result == 0) {
+        result = tree_merge_look(&assessment->merge, known ? &assessment->vendor_before : NULL, &assessment->site,
+                                 &assessment->vendor_after, &keep, error);
+        assessment->merge_made = result == 0;
+    }
+    if (result != 0) {
+        goto out;
+    }
+    assessment->program_bytes = tree_manifest_size_bytes(&assessment->site) + assessment->site.count * 1024;
+    if (!known) {
+        looking->check = "vendor-manifest";
+        result = look_add(
+            looking, FINDING_WARNING, CSN_ASSESS_WARNING, error,
+            "no package knows the vendor's files of version %s: what the site has changed there cannot be told",
+            subject->target->installation.version);
+        looking->check = "program";
+    }
+    if (result == 0 &&
+        (report_conflicts(looking, error) != 0 ||
+         report_group(looking, is_unknown_executable, FINDING_WARNING, "unknown-executables",
+                      "executable files in the program tree are nobody's, perhaps an intruder's", error) != 0 ||
+         report_group(looking, is_site_changed, FINDING_REMARK, "site-changes",
+                      "files changed by the site are carried over", error) != 0 ||
+         report_group(looking, is_foreign, FINDING_REMARK, "foreign-files",
+                      "files are nobody's and stay in the old tree", error) != 0)) {
+        result = -1;
+    }
+out:
+    strings_free(&keep);
+    strings_free(&excludes);
+    return result;
+}
+
+/* --- removed interfaces -------------------------------------------------------------------------------------------- */
+
+static int look_in_file(struct looking *looking, const char *path, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    struct buffer text = {0};
+    struct stat status;
+    if (root_lstat(subject->target->root_fd, path, &status) != 0 || !S_ISREG(status.st_mode) ||
+        (uint64_t)status.st_size > TEXT_LIMIT) {
+        return 0;
+    }
+    int result = root_read(subject->target->root_fd, path, TEXT_LIMIT, &text, error);
+    for (size_t hop = 0; result == 0 && hop < subject->hop_count; hop++) {
+        const struct package *package = subject->hops[hop];
+        for (size_t i = 0; result == 0 && i < package->interfaces_count; i++) {
+            const struct package_interface *interface = &package->interfaces[i];
+            if (text.size > 0 && memmem(text.data, text.size, interface->removed, strlen(interface->removed)) != NULL) {
+                result = look_add(looking, FINDING_WARNING, CSN_ASSESS_WARNING, error,
+                                  "%s still uses \"%s\", which %s no longer has%s%s", path, interface->removed,
+                                  package->title, interface->instead == NULL ? "" : "; use instead: ",
+                                  interface->instead == NULL ? "" : interface->instead);
+            }
+        }
+    }
+    buffer_free(&text);
+    return result;
+}
+
+int check_interfaces(struct looking *looking, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    const struct tree_merge *merge = &looking->assessment->merge;
+    const struct strings *configuration = &subject->target->profile->configuration;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < configuration->count; i++) {
+        result = look_in_file(looking, configuration->items[i], error);
+    }
+    for (size_t i = 0; result == 0 && looking->assessment->merge_made && i < merge->count; i++) {
+        const struct tree_merge_item *item = &merge->items[i];
+        bool own = item->content == TREE_CHANGE_SITE_CHANGED || item->content == TREE_CHANGE_KEPT ||
+                   item->content == TREE_CHANGE_CONFLICT;
+        if (own && item->site != NULL && item->site->type == TREE_FILE) {
+            struct buffer path = {0};
+            buffer_format(&path, "%s/%s", subject->target->installation.program_root, item->path);
+            result = look_in_file(looking, buffer_text(&path), error);
+            buffer_free(&path);
+        }
+    }
+    return result;
+}

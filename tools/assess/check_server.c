@@ -1,0 +1,292 @@
+#include "assess/looking.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysinfo.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "database/clone.h"
+#include "lib/clock.h"
+#include "lib/file.h"
+#include "lib/root.h"
+#include "target/services.h"
+
+#define MEBIBYTE ((uint64_t)1 << 20)
+#define EARLIEST_SEC 1735689600 /* 2025-01-01: no package of ours is older */
+
+int check_file_systems(struct looking *looking, struct error *error)
+{
+    const struct target *target = looking->subject->target;
+    struct error dirty = {0};
+    if (target_check_clean(target, &dirty) != 0 &&
+        look_add(looking, FINDING_BLOCKER, dirty.code, error, "%s", dirty.message) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < target->mounts.findings.count; i++) {
+        if (look_add(looking, FINDING_REMARK, CSN_NONE, error, "%s", target->mounts.findings.items[i]) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int check_clock(struct looking *looking, struct error *error)
+{
+    char now[CLOCK_TEXT_SIZE];
+    clock_text(now);
+    return clock_unix_sec() >= EARLIEST_SEC
+               ? 0
+               : look_add(looking, FINDING_WARNING, CSN_ASSESS_WARNING, error,
+                          "the machine's clock says %s; times in journal and report will be wrong", now);
+}
+
+int check_fence(struct looking *looking, struct error *error)
+{
+    struct fence fence = {0};
+    struct error why = {0};
+    int result = 0;
+    if (services_fence(&fence, looking->subject->target, NULL, &why) != 0) {
+        result = why.code == CSN_MEMORY ? error_set(error, CSN_MEMORY, "%s", why.message)
+                                        : look_add(looking, FINDING_BLOCKER, why.code, error, "%s", why.message);
+    }
+    for (size_t i = 0; result == 0 && i < fence.findings.count; i++) {
+        result = look_add(looking, FINDING_WARNING, CSN_TARGET_SERVICES, error, "%s", fence.findings.items[i]);
+    }
+    fence_free(&fence);
+    return result;
+}
+
+/* --- what the packages ask ----------------------------------------------------------------------------------------- */
+
+static bool command_is_there(int root_fd, const char *command)
+{
+    static const char *const folders[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+                                          "/usr/bin",        "/sbin",          "/bin"};
+    char path[512];
+    if (command[0] == '/') {
+        return root_exists(root_fd, command);
+    }
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", folders[i], command);
+        if (root_exists(root_fd, path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "debian-12" of the server's os-release. */
+static void os_version(int root_fd, const char *id, char *text, size_t size)
+{
+    struct buffer content = {0};
+    snprintf(text, size, "%s", id);
+    if (root_read(root_fd, "/etc/os-release", 65536, &content, NULL) == 0) {
+        const char *found = strstr(buffer_text(&content), "\nVERSION_ID=");
+        if (found != NULL) {
+            found += strlen("\nVERSION_ID=");
+            found += *found == '"';
+            snprintf(text, size, "%s-%.*s", id, (int)strcspn(found, "\"\n"), found);
+        }
+    }
+    buffer_free(&content);
+}
+
+static int check_one(struct looking *looking, const struct package *package, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    const struct package_requirements *wanted = &package->requirements;
+    const enum error_code code = CSN_ASSESS_REQUIREMENT;
+    struct sysinfo machine;
+    char os[128];
+    os_version(subject->target->root_fd, subject->target->installation.os_id, os, sizeof os);
+    if (sysinfo(&machine) == 0 && wanted->memory_mb > 0) {
+        uint64_t memory_mb = (uint64_t)machine.totalram * machine.mem_unit / MEBIBYTE;
+        /* The kernel keeps some for itself: a machine sold with 4096 MB shows less. */
+        if (memory_mb + memory_mb / 10 < wanted->memory_mb &&
+            look_add(looking, FINDING_BLOCKER, code, error, "%s asks for %llu MB of memory, the machine has %llu",
+                     package->title, (unsigned long long)wanted->memory_mb, (unsigned long long)memory_mb) != 0) {
+            return -1;
+        }
+    }
+    if (wanted->postgresql > 0 && subject->cluster != NULL && subject->cluster->version < (int)wanted->postgresql &&
+        look_add(looking, FINDING_BLOCKER, code, error, "%s asks for PostgreSQL %u, the server has %d", package->title,
+                 wanted->postgresql, subject->cluster->version) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < wanted->commands.count; i++) {
+        if (!command_is_there(subject->target->root_fd, wanted->commands.items[i]) &&
+            look_add(looking, FINDING_BLOCKER, code, error, "%s asks for the program %s, which is not on the server",
+                     package->title, wanted->commands.items[i]) != 0) {
+            return -1;
+        }
+    }
+    if (wanted->os.count > 0 && !strings_has(&wanted->os, os) &&
+        look_add(looking, FINDING_BLOCKER, code, error, "%s is not made for %s", package->title, os) != 0) {
+        return -1;
+    }
+    return 0;
+}
+
+int check_requirements(struct looking *looking, struct error *error)
+{
+    for (size_t i = 0; i < looking->subject->hop_count; i++) {
+        if (check_one(looking, looking->subject->hops[i], error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* --- renames ------------------------------------------------------------------------------------------------------- */
+
+static bool exchanges_names(long type)
+{
+    switch ((unsigned long)type) {
+    case EXT4_SUPER_MAGIC:
+    case XFS_SUPER_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+    case TMPFS_MAGIC:
+    case OVERLAYFS_SUPER_MAGIC: return true;
+    default: return false;
+    }
+}
+
+/* The new one is made beside the old one: both names must be in one file system that can exchange them. */
+static int check_path(struct looking *looking, const char *path, struct error *error)
+{
+    const struct target *target = looking->subject->target;
+    struct statfs status;
+    struct stat own;
+    struct stat above;
+    char parent[4096];
+    const char *slash = strrchr(path, '/');
+    snprintf(parent, sizeof parent, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    int fd = root_open(target->root_fd, path, O_RDONLY | O_DIRECTORY, 0, error);
+    if (fd < 0) {
+        return -1;
+    }
+    int result = 0;
+    if (fstat(fd, &own) == 0 && root_lstat(target->root_fd, parent, &above) == 0 && own.st_dev != above.st_dev) {
+        result = look_add(looking, FINDING_BLOCKER, CSN_TREE_RENAME, error,
+                          "%s is a file system of its own: nothing can be exchanged with it by name", path);
+    } else if (fstatfs(fd, &status) == 0 && !exchanges_names(status.f_type)) {
+        result =
+            look_add(looking, FINDING_BLOCKER, CSN_TREE_RENAME, error,
+                     "the file system of %s (type 0x%lx) cannot exchange names", path, (unsigned long)status.f_type);
+    }
+    file_drop(&fd);
+    return result;
+}
+
+int check_renames(struct looking *looking, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    if (check_path(looking, subject->target->installation.program_root, error) != 0) {
+        return -1;
+    }
+    return subject->cluster == NULL ? 0 : check_path(looking, subject->cluster->data_path, error);
+}
+
+/* --- space --------------------------------------------------------------------------------------------------------- */
+
+static uint64_t free_bytes_at(int fd)
+{
+    struct statvfs status;
+    return fd >= 0 && fstatvfs(fd, &status) == 0 ? (uint64_t)status.f_bavail * status.f_frsize : 0;
+}
+
+static int lack(struct looking *looking, const char *where, uint64_t needed, uint64_t available,
+                enum finding_severity severity, struct error *error)
+{
+    return look_add(looking, severity, CSN_ASSESS_SPACE, error, "%s: %llu MB are needed, %llu MB are free", where,
+                    (unsigned long long)(needed / MEBIBYTE + 1), (unsigned long long)(available / MEBIBYTE));
+}
+
+static uint64_t new_tree_bytes(const struct assess_subject *subject, const struct assessment *assessment)
+{
+    uint64_t bytes = tree_manifest_size_bytes(&assessment->vendor_after);
+    /* Each name also takes a part of a block; what the site carries over is at most what it has now. */
+    bytes += assessment->vendor_after.count * 4096;
+    for (size_t i = 0; i < subject->hop_count; i++) {
+        bytes += subject->hops[i]->requirements.disk_mb * MEBIBYTE;
+    }
+    return bytes;
+}
+
+static int check_server_space(struct looking *looking, uint64_t tree_bytes, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    const char *program_root = subject->target->installation.program_root;
+    struct stat program;
+    struct clone_plan plan = {0};
+    int fd = root_open(subject->target->root_fd, program_root, O_RDONLY | O_DIRECTORY, 0, error);
+    if (fd < 0 || fstat(fd, &program) != 0) {
+        file_drop(&fd);
+        return -1;
+    }
+    uint64_t available = free_bytes_at(fd);
+    uint64_t needed = tree_bytes + 16 * MEBIBYTE;
+    file_drop(&fd);
+    int result =
+        subject->cluster == NULL ? 0 : clone_plan(subject->target->root_fd, subject->cluster, ".new", &plan, error);
+    for (size_t i = 0; result == 0 && i < plan.pair_count; i++) {
+        looking->assessment->cluster_bytes += plan.pairs[i].size_bytes;
+        if (plan.pairs[i].device == (uint64_t)program.st_dev) {
+            needed += plan.pairs[i].size_bytes;
+        } else if (plan.pairs[i].free_bytes < plan.pairs[i].size_bytes + 16 * MEBIBYTE) {
+            result = lack(looking, plan.pairs[i].original, plan.pairs[i].size_bytes, plan.pairs[i].free_bytes,
+                          FINDING_BLOCKER, error);
+        }
+    }
+    clone_plan_free(&plan);
+    if (result == 0 && needed > available) {
+        result = lack(looking, program_root, needed, available, FINDING_BLOCKER, error);
+    }
+    return result;
+}
+
+static int check_folder_space(struct looking *looking, const char *folder, const char *what, uint64_t blocked_below,
+                              uint64_t wanted, struct error *error)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    uint64_t available = free_bytes_at(fd);
+    file_drop(&fd);
+    if (available < blocked_below) {
+        return lack(looking, what, blocked_below, available, FINDING_BLOCKER, error);
+    }
+    return available < wanted ? lack(looking, what, wanted, available, FINDING_WARNING, error) : 0;
+}
+
+int check_space(struct looking *looking, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    struct assessment *assessment = looking->assessment;
+    uint64_t tree_bytes = new_tree_bytes(subject, assessment);
+    if (check_server_space(looking, tree_bytes, error) != 0) {
+        return -1;
+    }
+    uint64_t data = assessment->program_bytes + assessment->cluster_bytes + assessment->attachment_bytes;
+    /* The proof restores everything; the rehearsal needs the new tree and a clone. They follow one another. */
+    uint64_t rehearsal = tree_bytes + assessment->cluster_bytes;
+    uint64_t scratch = (data > rehearsal ? data : rehearsal) + 64 * MEBIBYTE;
+    uint64_t backup = subject->scratch_path != NULL ? scratch : 0;
+    /* How much data shrink in the repository is not known before: a quarter is the least that is ever needed in practice. */
+    if (subject->backup_path != NULL && check_folder_space(looking, subject->backup_path, "the backup disk",
+                                                           backup + data / 4, backup + data, error) != 0) {
+        return -1;
+    }
+    struct sysinfo machine;
+    if (subject->scratch_path == NULL && sysinfo(&machine) == 0) {
+        uint64_t memory = (uint64_t)machine.totalram * machine.mem_unit / 2;
+        if (memory < scratch) {
+            return lack(looking, "memory for the proof and the rehearsal (half of what there is)", scratch, memory,
+                        FINDING_BLOCKER, error);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,41 @@
+/*
+ * looking.h - what the checks share while an assessment is made. Private to tools/assess.
+ */
+#ifndef CAISSON_ASSESS_LOOKING_H
+#define CAISSON_ASSESS_LOOKING_H
+
+#include "assess/assess.h"
+
+struct looking {
+    const struct assess_subject *subject;
+    struct assessment *assessment;
+    const char *check; /* name of the one at work */
+};
+
+/* A check adds what it finds; -1 only when the machine fails (memory, a disk that cannot be read). */
+typedef int check_function(struct looking *looking, struct error *error);
+
+int look_add(struct looking *looking, enum finding_severity severity, enum error_code code, struct error *error,
+             const char *format, ...) PRINTF_LIKE(5, 6) MUST_CHECK;
+
+/* check_server.c */
+check_function check_file_systems;
+check_function check_clock;
+check_function check_requirements;
+check_function check_fence;
+check_function check_renames;
+check_function check_space;
+
+/* check_database.c */
+check_function check_database;
+check_function check_package_queries;
+
+/* check_program.c */
+check_function check_program;
+check_function check_interfaces;
+
+/* check_data.c */
+check_function check_roles;
+check_function check_attachments;
+
+#endif
