@@ -7,8 +7,6 @@
 #include "lib/file.h"
 #include "lib/root.h"
 
-#define MANIFEST_LIMIT ((size_t)512 << 20)
-#define ENTRIES_LIMIT ((size_t)20000000)
 #define NAMED 20
 #define TEXT_LIMIT ((size_t)16 << 20)
 
@@ -20,29 +18,15 @@ static const char *inside(const struct assess_subject *subject, const char *path
     return path_is_inside(path, root) && path[length] == '/' ? path + length + 1 : NULL;
 }
 
-static int read_manifest(const struct package *package, const char *member, struct tree_manifest *manifest,
-                         struct error *error)
-{
-    struct buffer text = {0};
-    int result = package_member_unzstd(package, member, MANIFEST_LIMIT, &text, error);
-    if (result == 0) {
-        result = tree_manifest_read(manifest, member, buffer_text(&text), text.size, ENTRIES_LIMIT, error);
-    }
-    buffer_free(&text);
-    return result;
-}
-
 static int read_vendor(struct looking *looking, bool *known, struct error *error)
 {
     const struct assess_subject *subject = looking->subject;
-    char member[PACKAGE_MEMBER_NAME_SIZE];
-    snprintf(member, sizeof member, "manifests/old-%s.mtree.zst", subject->target->installation.version);
-    *known = package_member_find(subject->hops[0], member) != NULL;
-    if (*known && read_manifest(subject->hops[0], member, &looking->assessment->vendor_before, error) != 0) {
+    const char *version = subject->target->installation.version;
+    *known = package_has_manifest(subject->hops[0], version);
+    if (*known && package_manifest_read(subject->hops[0], version, &looking->assessment->vendor_before, error) != 0) {
         return -1;
     }
-    return read_manifest(subject->hops[subject->hop_count - 1], "manifests/new.mtree.zst",
-                         &looking->assessment->vendor_after, error);
+    return package_manifest_read(subject->hops[subject->hop_count - 1], NULL, &looking->assessment->vendor_after, error);
 }
 
 /* Configuration inside the tree is the site's, as the profile's own patterns are; attachments there are not looked at. */
