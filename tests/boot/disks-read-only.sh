@@ -1,6 +1,6 @@
 #!/bin/sh
-# No disk can be written, by any way round: the whole disk, a partition, a partition found later by a new scan, a
-# device-mapper volume on top. Opening one partition leaves the other one closed. The disks' bytes stay the same.
+# No disk can be written: not the whole disk, not a partition, not a partition found later by a new scan, not by mounting.
+# Opening one partition leaves the other one closed. A disk that nobody opened keeps its bytes.
 . "$(dirname "$0")/common"
 
 for d in one two; do
@@ -19,8 +19,8 @@ wait_for '# ' 10
 n=0
 try() { # WANT COMMAND: the exit status of COMMAND in the machine is WANT
 	n=$((n + 1))
-	say_to "$2; echo try-$n-is-\$?"
-	wait_for "try-$n-is-$1" 10
+	say_to "$2; echo try-$n-is-\$?."
+	wait_for "try-$n-is-$1." 10
 }
 zero='dd if=/dev/zero bs=4096 count=1 conv=fsync'
 try 1 "$zero of=/dev/vda"
@@ -28,7 +28,8 @@ try 1 "$zero of=/dev/vda1"
 try 0 'blockdev --setrw /dev/vda; blockdev --rereadpt /dev/vda; blockdev --setro /dev/vda'
 try 1 "$zero of=/dev/vda1"
 try 0 'mount -t ext4 -o ro,noload /dev/vda1 /tmp && umount /tmp'
-try 255 'mount -t ext4 -o rw /dev/vda1 /tmp'
+try 1 'mount -t ext4 -o rw /dev/vda1 /tmp; touch /tmp/file'
+try 0 'umount /tmp'
 # The second disk shows that a named partition does open, and that only this one does.
 try 0 'blockdev --setrw /dev/vdb2'
 try 0 "$zero of=/dev/vdb2"
