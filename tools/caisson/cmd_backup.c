@@ -1,0 +1,248 @@
+/*
+ * cmd_backup.c - backs folders up into a repository.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "caisson/commands.h"
+#include "console/console.h"
+#include "lib/file.h"
+#include "lib/json.h"
+#include "lib/options.h"
+#include "repository/repository.h"
+
+static const struct option_rule rules[] = {
+    {"repository", OPTION_TEXT, true, "DIR", "the repository (`caisson repository init DIR` makes one)"},
+    {"root", OPTION_TEXT, false, "DIR", "the server's file system, if it is mounted at DIR; PATHs are looked up in it"},
+    {"label", OPTION_TEXT, false, "TEXT", "a few words that come with the snapshot"},
+    {"tag", OPTION_LIST, false, "KEY=VALUE", "a tag, to find the snapshot by"},
+    {"host", OPTION_TEXT, false, "NAME", "the server's name in the snapshot (default: this machine's)"},
+    {"exclude", OPTION_LIST, false, "PATTERN",
+     "leaves out what matches: a whole path (/var/cache/app) or, with **/ in front, a name at any depth; * and ? stay within a name"},
+    {"one-file-system", OPTION_FLAG, false, NULL, "does not enter other file systems mounted inside"},
+    {"reread", OPTION_FLAG, false, NULL, "reads every file, also those that look unchanged"},
+    {"json", OPTION_FLAG, false, NULL, "the summary as JSON on stdout"},
+    {.name = NULL},
+};
+
+static const struct option_usage usage = {
+    .command = "backup",
+    .operands = "PATH...",
+    .summary = "Backs the folders and files PATH up into a new snapshot. Exit code 1: the snapshot is there, but files changed "
+               "while they were read.",
+    .operands_min = 1,
+    .operands_max = 1024,
+};
+
+/* "/opt//app/" and, without --root, "app" become "/opt/app". NULL with CSN_USAGE or CSN_NOT_FOUND. */
+static char *recorded_name(const char *path, bool has_root, struct error *error)
+{
+    struct buffer joined = {0};
+    struct buffer name = {0};
+    char *folder = path[0] == '/' || has_root ? NULL : getcwd(NULL, 0);
+    if (path[0] != '/' && has_root) {
+        error_set(error, CSN_USAGE, "with --root, \"%s\" must start with /", path);
+        return NULL;
+    }
+    buffer_format(&joined, "%s/%s", folder == NULL ? "" : folder, path);
+    free(folder);
+    char *rest = joined.data;
+    for (char *part = rest == NULL ? NULL : strsep(&rest, "/"); part != NULL; part = strsep(&rest, "/")) {
+        if (strcmp(part, "..") == 0) {
+            error_set(error, CSN_USAGE, "\"%s\" has \"..\" in it", path);
+            buffer_free(&joined);
+            buffer_free(&name);
+            return NULL;
+        }
+        if (part[0] != '\0' && strcmp(part, ".") != 0) {
+            buffer_format(&name, "/%s", part);
+        }
+    }
+    if (name.size == 0) {
+        buffer_string(&name, "/");
+    }
+    bool good = !joined.failed && buffer_check(&name, error) == 0;
+    buffer_free(&joined);
+    char *taken = good ? buffer_take(&name) : NULL;
+    buffer_free(&name);
+    return taken;
+}
+
+static int parse_tags(const struct strings *list, struct repository_tag *tags, struct error *error)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        char *equals = strchr(list->items[i], '=');
+        if (equals == NULL || equals == list->items[i]) {
+            return error_set(error, CSN_USAGE, "--tag %s is not KEY=VALUE", list->items[i]);
+        }
+        *equals = '\0';
+        tags[i] = (struct repository_tag){.key = list->items[i], .value = equals + 1};
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(tags[j].key, tags[i].key) == 0) {
+                return error_set(error, CSN_USAGE, "the tag %s is given twice", tags[i].key);
+            }
+        }
+    }
+    return 0;
+}
+
+static void print_json(const struct repository_backup_summary *summary)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *object = yyjson_mut_obj(document);
+    struct buffer line = {0};
+    struct error error;
+    yyjson_mut_doc_set_root(document, object);
+    yyjson_mut_obj_add_str(document, object, "snapshot", summary->id);
+    const struct {
+        const char *key;
+        uint64_t value;
+    } numbers[] = {
+        {"entries", summary->entries},
+        {"files", summary->files},
+        {"files_unchanged", summary->files_unchanged},
+        {"vanished", summary->vanished},
+        {"bytes", summary->bytes},
+        {"bytes_read", summary->bytes_read},
+        {"bytes_stored", summary->bytes_stored},
+        {"chunks", summary->chunks},
+        {"chunks_new", summary->chunks_new},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        yyjson_mut_obj_add_uint(document, object, numbers[i].key, numbers[i].value);
+    }
+    yyjson_mut_val *changed = yyjson_mut_obj_add_arr(document, object, "changed");
+    for (size_t i = 0; i < summary->changed.count; i++) {
+        const char *path = summary->changed.items[i];
+        json_add_bytes(document, yyjson_mut_arr_add_obj(document, changed), "path", path, strlen(path));
+    }
+    if (json_append_line(&line, document, &error) == 0) {
+        puts(buffer_text(&line));
+    }
+    buffer_free(&line);
+    yyjson_mut_doc_free(document);
+}
+
+static void print_summary(const struct repository_backup_summary *summary)
+{
+    char all[CONSOLE_TEXT_SIZE];
+    char read[CONSOLE_TEXT_SIZE];
+    char stored[CONSOLE_TEXT_SIZE];
+    console_bytes(all, summary->bytes);
+    console_bytes(read, summary->bytes_read);
+    console_bytes(stored, summary->bytes_stored);
+    printf("snapshot %s\n  %" PRIu64 " entries, %" PRIu64 " files with %s; %s read, %" PRIu64
+           " files unchanged; %s stored, %" PRIu64 " of %" PRIu64 " chunks new\n",
+           summary->id, summary->entries, summary->files, all, read, summary->files_unchanged, stored, summary->chunks_new,
+           summary->chunks);
+}
+
+/* The snapshot is there; what is wrong with it has to be heard. */
+static int report_changed(const struct repository_backup_summary *summary)
+{
+    struct error error;
+    if (summary->changed.count == 0) {
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; i < summary->changed.count; i++) {
+        fprintf(stderr, "caisson: changed while it was read: %s\n", summary->changed.items[i]);
+    }
+    error_set(&error, CSN_REPOSITORY_CHANGED, "%zu of the files in snapshot %.16s changed while they were read, the first is %s",
+              summary->changed.count, summary->id, summary->changed.items[0]);
+    return command_fail(&error);
+}
+
+static int back_up(const struct options *options, const struct repository_source *sources, size_t count,
+                   const struct repository_tag *tags)
+{
+    struct error error;
+    struct console console;
+    struct repository_backup_summary summary = {0};
+    struct repository_backup_options backup = {
+        .host = options_text(options, "host"),
+        .label = options_text(options, "label"),
+        .tags = tags,
+        .tag_count = options_list(options, "tag")->count,
+        .excludes = options_list(options, "exclude"),
+        .reread = options_flag(options, "reread"),
+        .one_file_system = options_flag(options, "one-file-system"),
+    };
+    int exit_code;
+    struct repository *repository = repository_open(options_text(options, "repository"), REPOSITORY_WRITE, &error);
+    if (repository == NULL) {
+        return command_fail(&error);
+    }
+    console_open(&console, stderr);
+    int result = repository_backup(repository, sources, count, &backup, &console.progress, &summary, &error);
+    console_finish_line(&console);
+    repository_close(repository);
+    if (result != 0) {
+        exit_code = command_fail(&error);
+    } else {
+        if (options_flag(options, "json")) {
+            print_json(&summary);
+        } else {
+            print_summary(&summary);
+        }
+        fflush(stdout);
+        exit_code = report_changed(&summary);
+    }
+    repository_backup_summary_free(&summary);
+    return exit_code;
+}
+
+static int run(const struct options *options)
+{
+    struct error error = {.code = CSN_NONE};
+    const char *root = options_text(options, "root");
+    size_t count = options->operands.count;
+    const struct strings *tag_list = options_list(options, "tag");
+    struct repository_source *sources = calloc(count, sizeof *sources);
+    struct repository_tag *tags = calloc(tag_list->count + 1, sizeof *tags);
+    int root_fd = open(root == NULL ? "/" : root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int exit_code = EXIT_SYSTEM;
+    size_t named = 0;
+    if (sources == NULL || tags == NULL) {
+        error_set(&error, CSN_MEMORY, "no memory for the command line");
+        goto out;
+    }
+    if (root_fd < 0) {
+        error_system(&error, CSN_NOT_FOUND, "opening %s", root == NULL ? "/" : root);
+        goto out;
+    }
+    for (; named < count; named++) {
+        char *name = recorded_name(options->operands.items[named], root != NULL, &error);
+        if (name == NULL) {
+            goto out;
+        }
+        sources[named] = (struct repository_source){.root_fd = root_fd, .path = name, .name = name};
+    }
+    if (parse_tags(tag_list, tags, &error) == 0) {
+        exit_code = back_up(options, sources, count, tags);
+    }
+out:
+    if (error.code != CSN_NONE) {
+        exit_code = command_fail(&error);
+    }
+    for (size_t i = 0; i < named; i++) {
+        free((char *)(uintptr_t)sources[i].name);
+    }
+    free(sources);
+    free(tags);
+    file_drop(&root_fd);
+    return exit_code;
+}
+
+int cmd_backup(int argc, char **argv)
+{
+    struct options options;
+    struct error error;
+    int parsed = options_parse(&options, &usage, rules, argc, argv, &error);
+    int exit_code = parsed > 0 ? EXIT_DONE : parsed < 0 ? command_fail(&error) : run(&options);
+    options_free(&options);
+    return exit_code;
+}

@@ -1,0 +1,135 @@
+/*
+ * cmd_verify.c - checks a repository and names what damage costs.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "caisson/commands.h"
+#include "console/console.h"
+#include "lib/json.h"
+#include "lib/options.h"
+#include "repository/repository.h"
+
+static const struct option_rule rules[] = {
+    {"repository", OPTION_TEXT, true, "DIR", "the repository"},
+    {"structure", OPTION_FLAG, false, NULL, "indexes and snapshots only, and that each chunk they need is there"},
+    {"all", OPTION_FLAG, false, NULL, "every byte of every chunk as well (this is the default)"},
+    {"json", OPTION_FLAG, false, NULL, "as lines of JSON on stdout: one for each damage, the sums last"},
+    {.name = NULL},
+};
+
+static const struct option_usage usage = {
+    .command = "verify",
+    .operands = "",
+    .summary = "Checks a repository. Damage is named: which file of the repository, and which paths of which snapshots it costs.",
+    .operands_min = 0,
+    .operands_max = 0,
+};
+
+struct listener {
+    struct console *console;
+    bool json;
+};
+
+static void print_line(yyjson_mut_doc *document)
+{
+    struct buffer line = {0};
+    struct error error;
+    if (json_append_line(&line, document, &error) == 0) {
+        puts(buffer_text(&line));
+    }
+    buffer_free(&line);
+    yyjson_mut_doc_free(document);
+}
+
+static void damaged(void *context, const struct repository_damage *damage)
+{
+    const struct listener *listener = context;
+    console_finish_line(listener->console);
+    if (!listener->json) {
+        if (damage->snapshot == NULL) {
+            printf("damaged: %s: %s\n", damage->file, damage->what);
+        } else if (damage->path == NULL) {
+            printf("  costs all of snapshot %.16s: %s: %s\n", damage->snapshot, damage->file, damage->what);
+        } else {
+            printf("  costs snapshot %.16s %s: %s\n", damage->snapshot, damage->path, damage->what);
+        }
+        return;
+    }
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *object = yyjson_mut_obj(document);
+    yyjson_mut_doc_set_root(document, object);
+    yyjson_mut_obj_add_str(document, object, "file", damage->file);
+    yyjson_mut_obj_add_str(document, object, "damage", damage->what);
+    if (damage->snapshot != NULL) {
+        yyjson_mut_obj_add_str(document, object, "snapshot", damage->snapshot);
+    }
+    if (damage->path != NULL) {
+        json_add_bytes(document, object, "path", damage->path, strlen(damage->path));
+    }
+    print_line(document);
+}
+
+static void print_sums(const struct repository_verification *sums, bool json, bool all)
+{
+    if (!json) {
+        char bytes[CONSOLE_TEXT_SIZE];
+        console_bytes(bytes, sums->bytes);
+        printf("%" PRIu64 " packs, %" PRIu64 " chunks, %" PRIu64 " snapshots checked%s%s%s; damages: %" PRIu64 "\n", sums->packs,
+               sums->chunks, sums->snapshots, all ? ", " : "", all ? bytes : "", all ? " hashed" : "", sums->damages);
+        return;
+    }
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *object = yyjson_mut_obj(document);
+    yyjson_mut_doc_set_root(document, object);
+    yyjson_mut_obj_add_str(document, object, "level", all ? "all" : "structure");
+    yyjson_mut_obj_add_uint(document, object, "packs", sums->packs);
+    yyjson_mut_obj_add_uint(document, object, "chunks", sums->chunks);
+    yyjson_mut_obj_add_uint(document, object, "snapshots", sums->snapshots);
+    yyjson_mut_obj_add_uint(document, object, "bytes", sums->bytes);
+    yyjson_mut_obj_add_uint(document, object, "damages", sums->damages);
+    print_line(document);
+}
+
+static int run(const struct options *options)
+{
+    struct error error;
+    struct console console;
+    struct repository_verification sums;
+    bool all = !options_flag(options, "structure");
+    struct listener listener = {.console = &console, .json = options_flag(options, "json")};
+    const char *path = options_text(options, "repository");
+    if (!all && options_flag(options, "all")) {
+        error_set(&error, CSN_USAGE, "--structure and --all exclude one another");
+        return command_fail(&error);
+    }
+    struct repository *repository = repository_open(path, REPOSITORY_READ, &error);
+    if (repository == NULL) {
+        return command_fail(&error);
+    }
+    console_open(&console, stderr);
+    int result = repository_verify(repository, all ? REPOSITORY_VERIFY_ALL : REPOSITORY_VERIFY_STRUCTURE, damaged,
+                                   &listener, &console.progress, &sums, &error);
+    console_finish_line(&console);
+    repository_close(repository);
+    if (result != 0) {
+        return command_fail(&error);
+    }
+    print_sums(&sums, listener.json, all);
+    if (sums.damages > 0) {
+        error_set(&error, CSN_REPOSITORY_DAMAGED, "%s: damages found: %" PRIu64 ", named above", path, sums.damages);
+        return command_fail(&error);
+    }
+    return EXIT_DONE;
+}
+
+int cmd_verify(int argc, char **argv)
+{
+    struct options options;
+    struct error error;
+    int parsed = options_parse(&options, &usage, rules, argc, argv, &error);
+    int exit_code = parsed > 0 ? EXIT_DONE : parsed < 0 ? command_fail(&error) : run(&options);
+    options_free(&options);
+    return exit_code;
+}

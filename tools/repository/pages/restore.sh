@@ -1,0 +1,160 @@
+#!/bin/sh
+# restore.sh [SNAPSHOT TARGET [PATH]]: brings a snapshot of the repository in which this file lies back into the empty
+# folder TARGET, with public tools only: sh, coreutils, zstd, jq; setfattr for extended attributes. README.txt says more.
+set -eu
+umask 077
+LC_ALL=C
+export LC_ALL
+home=$(cd "$(dirname "$0")" && pwd -P)
+die() { printf 'restore.sh: %s\n' "$*" >&2; exit 1; }
+for tool in zstd jq od dd base64 sha256sum truncate mknod tac; do
+	command -v "$tool" >/dev/null || die "$tool is needed"
+done
+
+if [ $# -eq 0 ]; then
+	for file in "$home"/snapshots/*.jsonl.zst; do
+		[ -e "$file" ] || die "there are no snapshots"
+		name=${file##*/}
+		printf '%s ' "${name%.jsonl.zst}"
+		zstd -dcq "$file" | head -n 1 | jq -r '"\(.time) \(.host) \(.label) \([.sources[].name] | join(" "))"'
+	done
+	exit 0
+fi
+[ $# -eq 2 ] || [ $# -eq 3 ] || die "usage: restore.sh [SNAPSHOT TARGET [PATH]]"
+set -- "$1" "$2" "${3:-/}"
+found=
+for file in "$home/snapshots/$1"*.jsonl.zst; do
+	[ -e "$file" ] || die "there is no snapshot $1"
+	[ -z "$found" ] || die "$1 fits several snapshots"
+	found=$file
+done
+[ -d "$2" ] || die "$2 is not a folder"
+[ -z "$(find "$2" -mindepth 1 ! -path "$2/lost+found" | head -n 1)" ] || die "$2 is not empty"
+target=$(cd "$2" && pwd -P)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Where each chunk is: "ID PACK START LENGTH", from the index at the end of each pack.
+: >"$work/places"
+for pack in "$home"/packs/*/*.zst; do
+	[ -e "$pack" ] || continue
+	tail -c 64 "$pack" >"$work/trailer"
+	[ "$(head -c 8 "$work/trailer")" = caissonP ] || { echo "restore.sh: $pack has no index, left out" >&2; continue; }
+	count=$(od -An -v -tu4 -j 12 -N 4 "$work/trailer" | tr -d ' ')
+	tail -c $((count * 44 + 64)) "$pack" >"$work/index"
+	hash=$(head -c $((count * 44 + 32)) "$work/index" | sha256sum)
+	name=${pack##*/}
+	[ "${hash%% *}" = "${name%.zst}" ] || { echo "restore.sh: the index of $pack is damaged, left out" >&2; continue; }
+	head -c $((count * 44)) "$work/index" >"$work/records"
+	od -An -v -tx1 -w44 "$work/records" | tr -d ' ' | cut -c 1-64 >"$work/ids"
+	od -An -v -tu4 -w44 "$work/records" | awk '{ print $9 }' >"$work/lengths"
+	paste -d ' ' "$work/ids" "$work/lengths" |
+		awk -v pack="${pack#"$home"/}" '{ print $1, pack, 0 + at, $2; at += $2 }' >>"$work/places"
+done
+
+# The snapshot as plain words. Names are in base64, so that they may hold anything.
+zstd -dcq "$found" | jq -r --arg only "${3%/}" '
+	def name($key): if has($key) then .[$key] | @base64 else .[$key + "64"] end;
+	def nine: "000000000\(.)" | .[-9:];
+	def time: if .[0] < 0 and .[1] > 0 then "-\(-.[0] - 1).\(1000000000 - .[1] | nine)" else "\(.[0]).\(.[1] | nine)" end;
+	if has("format") or has("end") then empty
+	elif has("type") then
+		(if has("path") then .path else (.path64 | @base64d) end) as $path
+		| (if $only == "" or $path == $only or ($path | startswith($only + "/")) then "entry" else "other" end) as $word
+		| "\($word) \(if has("hardlink") or has("hardlink64") then "hardlink" else .type | gsub(" "; "-") end) \(name("path")
+			) \(.mode) \(.uid):\(.gid) \(.mtime | time) \(
+			if has("hardlink") or has("hardlink64") then name("hardlink")
+			elif .type == "link" then name("target")
+			elif has("device") then "\(.device[0]) \(.device[1])"
+			else .size // 0 end)",
+		(.xattrs // [] | .[] | "xattr \(name("name")) \(name("value"))"),
+		(.content // [] | .[] | "piece \(.[0] // "hole") \(.[1])")
+	else .content[] | "piece \(.[0] // "hole") \(.[1])" end' |
+	awk -v places="$work/places" '
+		BEGIN { while ((getline line < places) > 0) { split(line, f, " "); place[f[1]] = f[2] " " f[3] " " f[4] } }
+		$1 == "entry" || $1 == "other" { wanted = $1 == "entry" }
+		wanted && $1 == "piece" && $2 != "hole" { print $0, place[$2]; next }
+		wanted' >"$work/plan"
+[ -s "$work/plan" ] || die "there is nothing of $3 in the snapshot"
+
+decode() { printf %s "$1" | base64 -d; echo x; }
+attributes() { # PATH TYPE MODE OWNER TIME: owner, extended attributes from $work/xattrs, mode, time, in this order
+	if [ "$(id -u)" = 0 ]; then chown -h "$4" "$1"; fi
+	if [ -s "$work/xattrs" ] && command -v setfattr >/dev/null; then
+		while read -r _ key value; do
+			key=$(decode "$key")
+			setfattr -h -n "${key%x}" -v "0s$value" "$1" || echo "restore.sh: an attribute of $1 could not be set" >&2
+		done <"$work/xattrs"
+	elif [ -s "$work/xattrs" ]; then
+		echo "restore.sh: $1 has extended attributes; setfattr is needed to set them" >&2
+	fi
+	[ "$2" = link ] || chmod "$3" "$1"
+	touch -h -d "@$5" "$1"
+}
+finish() { # the entry at hand has all its pieces and attributes
+	case $type in
+	'' | hardlink) ;;
+	folder) # when everything below is there
+		mkdir -p "$work/folders"
+		cp "$work/xattrs" "$work/folders/$entries"
+		echo "$entries $coded $mode $owner $time" >>"$work/later" ;;
+	*)
+		[ "$type" != file ] || truncate -s "$extra" "$path"
+		attributes "$path" "$type" "$mode" "$owner" "$time" ;;
+	esac
+	: >"$work/xattrs"
+}
+begin() {
+	path=$(decode "$coded")
+	path=$target${path%x}
+	parent=${path%/*}
+	[ -d "$parent" ] || { mkdir -p "$parent" && chmod 755 "$parent"; }
+	case $type in
+	file) : >"$path" ;;
+	folder) [ -d "$path" ] || mkdir "$path" ;;
+	link) link=$(decode "$extra"); ln -s -- "${link%x}" "$path" ;;
+	hardlink)
+		link=$(decode "$extra")
+		link=$target${link%x}
+		[ -e "$link" ] || [ -h "$link" ] || die "$path is another name of $link, which was not chosen: choose both"
+		ln -- "$link" "$path" ;;
+	fifo) mkfifo "$path" ;;
+	socket) echo "restore.sh: $path was a socket, left out" >&2; type= ;;
+	character-device) mknod "$path" c "${extra% *}" "${extra#* }" ;;
+	block-device) mknod "$path" b "${extra% *}" "${extra#* }" ;;
+	*) die "$path is of a kind that is not known: $type" ;;
+	esac
+}
+
+: >"$work/xattrs"
+: >"$work/later"
+type='' entries=0 written=0
+while read -r word one two three four five six; do
+	case $word in
+	entry)
+		finish
+		type=$one coded=$two mode=$three owner=$four time=$five extra=$six
+		entries=$((entries + 1)) written=0
+		begin ;;
+	xattr) echo "x $one $two" >>"$work/xattrs" ;;
+	piece)
+		if [ "$one" = hole ]; then
+			written=$((written + two))
+			truncate -s "$written" "$path"
+			continue
+		fi
+		[ -n "$three" ] || die "a chunk of $path is in no pack"
+		dd if="$home/$three" iflag=skip_bytes,count_bytes skip="$four" count="$five" bs=1M status=none | zstd -dcq >"$work/chunk"
+		hash=$(sha256sum <"$work/chunk")
+		[ "${hash%% *}" = "$one" ] || die "a chunk of $path is damaged"
+		cat "$work/chunk" >>"$path"
+		written=$((written + two)) ;;
+	esac
+done <"$work/plan"
+finish
+tac "$work/later" | while read -r number coded mode owner time; do
+	path=$(decode "$coded")
+	cp "$work/folders/$number" "$work/xattrs"
+	attributes "$target${path%x}" folder "$mode" "$owner" "$time"
+done
+echo "restore.sh: $entries entries are back in $target"
