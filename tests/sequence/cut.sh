@@ -1,0 +1,25 @@
+#!/bin/sh
+# The run is cut at every moment of switch and at a sample of the others (tests/long/cut-everywhere.sh takes all): the next
+# boot resumes or undoes, and the server is exactly the new one or exactly the old one.
+# shellcheck source=common
+. "$(dirname "$0")/common"
+# shellcheck source=cutting
+. "$(dirname "$0")/cutting"
+
+prepare
+mkdir "$tmp/pristine"
+server "$tmp/pristine/root"
+picture "$tmp/pristine/root" "$tmp/before"
+job "$tmp/stick/up.job" "$tmp/root" tiny-2.0.cpkg
+fresh
+cut_at run 0 && die "the counting run was cut"
+[ "$status" -eq 0 ] || die "the counting run failed: $(cat "$tmp/out")"
+count=$(cat "$tmp/count")
+echo "the run has $count moments"
+n=1
+while [ "$n" -le "$count" ]; do
+	fresh
+	if cut_at run "$n"; then recover "$n"; else not_ok "cut $n: was not cut ($status)"; fi
+	n=$((n + (count + 11) / 12))
+done
+finish

@@ -1,0 +1,42 @@
+#!/bin/sh
+# A tiny server goes from 1.0 to 2.0 by all eleven steps; then a rollback brings back exactly what was there.
+# shellcheck source=common
+. "$(dirname "$0")/common"
+
+prepare
+server "$tmp/root"
+picture "$tmp/root" "$tmp/before"
+job "$tmp/stick/up.job" "$tmp/root" tiny-2.0.cpkg
+caisson run "$tmp/stick/up.job" "$tmp/root"
+if [ "$status" -ne 0 ]; then cat "$tmp/out"; fi
+check "run ends with 0" [ "$status" -eq 0 ]
+check "the server has 2.0" [ "$(version "$tmp/root")" = 2.0 ]
+check "all eleven steps were done" [ "$(grep -cE '^\[[0-9]+/11\] .*: done in' "$tmp/out")" -eq 11 ]
+check "the fence is down" [ ! -e "$tmp/root/etc/caisson" ]
+check "the site's file was carried over" cmp -s "$tmp/root/opt/tiny/templates/footer.html" "$tmp"/root/opt/tiny.caisson-*/templates/footer.html
+check "what the site keeps was carried over" [ -e "$tmp/root/opt/tiny/theme.css" ]
+check "nobody's file stayed in the old tree" [ ! -e "$tmp/root/opt/tiny/notes.txt" ]
+check "the journal's chain holds on the stick" chain_holds "$(journal)"
+check "the server has the same journal" cmp -s "$(journal)" "$tmp"/root/var/lib/caisson/runs/*/journal.jsonl
+check "there is a report" [ -s "$(dirname "$(journal)")/report.html" ]
+check "the rehearsed rollback is in the journal" [ "$(jq -r 'select(.kind == "rehearsal") | .equal_after_rollback' "$(journal)")" = true ]
+check "the proof counted rows" [ "$(jq -r 'select(.kind == "proof") | .rows > 0' "$(journal)")" = true ]
+check "no scratch is left" [ -z "$(find "$tmp/backup" -maxdepth 1 -name 'caisson-*')" ]
+
+# A second run has nothing to do.
+caisson run "$tmp/stick/up.job" "$tmp/root"
+check "the same job again: nothing to upgrade (1, CSN-K006)" [ "$status" -eq 1 ]
+check "and it says so" grep -q 'CSN-K006' "$tmp/out"
+
+caisson rollback "$tmp/stick/up.job" "$tmp/root"
+if [ "$status" -ne 0 ]; then cat "$tmp/out"; fi
+check "rollback ends with 0" [ "$status" -eq 0 ]
+picture "$tmp/root" "$tmp/after"
+check "every tree is as it was" diff "$tmp/before" "$tmp/after"
+check "what people did is in the backup" [ "$(jq -r 'select(.kind == "work-kept") | .snapshot | length' "$(find "$tmp/stick/caisson-runs" -name journal.jsonl | sort | head -n 1)")" = 64 ]
+caisson rollback "$tmp/stick/up.job" "$tmp/root"
+check "a second rollback has nothing to do (CSN-L004)" grep -q CSN-L004 "$tmp/out"
+
+caisson run "$tmp/stick/up.job" "$tmp/root"
+check "and it can be upgraded again" [ "$status/$(version "$tmp/root")" = 0/2.0 ]
+finish
