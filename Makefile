@@ -46,9 +46,9 @@ demo: image ## a real server goes from one release to the next, start to end
 	tests/demo/run-demo
 demo-rollback: image ## the same with an upgrade that fails: the server comes back as it was
 	tests/demo/run-demo-rollback
-test: tools unit ## every test that fits an hour (ONLY=pattern: those whose name matches)
+test: tools unit out/test-cut ## every test that fits an hour (ONLY=pattern: those whose name matches)
 	tests/run
-test-long: tools unit ## the tests that do not
+test-long: tools unit out/test-cut ## the tests that do not
 	tests/run --long
 unit: $(UNITS) out/host/caisson ## builds the unit tests and out/host/caisson, with ASan and UBSan
 check: unit ## formatting, lint and layout, one line each
