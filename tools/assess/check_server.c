@@ -144,9 +144,9 @@ int check_requirements(struct looking *looking, struct error *error)
 
 /* --- renames ------------------------------------------------------------------------------------------------------- */
 
-static bool exchanges_names(long type)
+static bool exchanges_names(unsigned long type)
 {
-    switch ((unsigned long)type) {
+    switch (type) {
     case EXT4_SUPER_MAGIC:
     case XFS_SUPER_MAGIC:
     case BTRFS_SUPER_MAGIC:
@@ -174,7 +174,7 @@ static int check_path(struct looking *looking, const char *path, struct error *e
     if (fstat(fd, &own) == 0 && root_lstat(target->root_fd, parent, &above) == 0 && own.st_dev != above.st_dev) {
         result = look_add(looking, FINDING_BLOCKER, CSN_TREE_RENAME, error,
                           "%s is a file system of its own: nothing can be exchanged with it by name", path);
-    } else if (fstatfs(fd, &status) == 0 && !exchanges_names(status.f_type)) {
+    } else if (fstatfs(fd, &status) == 0 && !exchanges_names((unsigned long)status.f_type)) {
         result =
             look_add(looking, FINDING_BLOCKER, CSN_TREE_RENAME, error,
                      "the file system of %s (type 0x%lx) cannot exchange names", path, (unsigned long)status.f_type);
