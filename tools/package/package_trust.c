@@ -219,6 +219,19 @@ static const char *wrong_structure(const mbedtls_pkcs7_signed_data *signed_data)
     return NULL;
 }
 
+/* mbedTLS looks at the key only; what the signature calls itself has to agree with it. */
+static bool names_its_algorithm(const mbedtls_pkcs7_signed_data *signed_data, const mbedtls_x509_crt *certificate)
+{
+    const mbedtls_pkcs7_buf *named = &signed_data->MBEDTLS_PRIVATE(signers).MBEDTLS_PRIVATE(sig_alg_identifier);
+    switch (mbedtls_pk_get_type(&certificate->pk)) {
+    case MBEDTLS_PK_ECKEY: return MBEDTLS_OID_CMP(MBEDTLS_OID_ECDSA_SHA256, named) == 0;
+    case MBEDTLS_PK_RSA:
+        return MBEDTLS_OID_CMP(MBEDTLS_OID_PKCS1_RSA, named) == 0 ||
+               MBEDTLS_OID_CMP(MBEDTLS_OID_PKCS1_SHA256, named) == 0;
+    default: return false;
+    }
+}
+
 static const char *wrong_usage(const mbedtls_x509_crt *certificate)
 {
     if (!mbedtls_x509_crt_has_ext_type(certificate, MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE) ||
@@ -293,6 +306,10 @@ static int check_signature(const struct package_trust *trust, const char *name, 
         goto out;
     }
     describe_signer(signer, &certificates);
+    if (!names_its_algorithm(signed_data, &certificates)) {
+        refuse(error, name, "it is not ECDSA or RSA (PKCS #1 v1.5) with SHA-256, or not of the signer's kind of key");
+        goto out;
+    }
     /* Not mbedtls_pkcs7_signed_data_verify: it would refuse by the machine's clock. */
     uint8_t digest[SHA256_SIZE];
     sha256_of(data, size_bytes, digest);
