@@ -50,7 +50,9 @@ static int judge(struct comparer *comparer, const struct tree_entry *a, const st
         return 0;
     }
     const struct tree_difference difference = {
-        .path = a != NULL ? a->path : b->path,
+        .path = a != NULL   ? a->path
+                : b != NULL ? b->path
+                            : "",
         .aspects = aspects,
         .a = a,
         .b = b,

@@ -102,6 +102,20 @@ static int copy_other(struct copier *copier, const struct tree_entry *entry, con
     return tree_entry_apply(tree_ladder_fd(&copier->ladder), name, entry, copier->tolerated, error);
 }
 
+/* A default ACL of the folder above would be handed down to everything, and may keep even us out of what we made. */
+static int drop_inherited(int dir_fd, const char *name, struct error *error)
+{
+    struct tree_place place;
+    tree_place_name(&place, dir_fd, name);
+    if (tree_xattrs_remove_acls(&place, name, error) != 0) {
+        return -1;
+    }
+    if (fchmodat(dir_fd, name, 0700, AT_SYMLINK_NOFOLLOW) != 0) {
+        return error_system(error, CSN_TREE_ATTRIBUTE, "setting the mode of %s", name);
+    }
+    return 0;
+}
+
 static int enter_folder(struct copier *copier, const struct tree_entry *entry, const char *name, bool is_mount,
                         struct error *error)
 {
@@ -110,18 +124,15 @@ static int enter_folder(struct copier *copier, const struct tree_entry *entry, c
     if (!(is_start && copier->options->into_existing) && tree_entry_make(dir_fd, name, entry, error) != 0) {
         return -1;
     }
+    if (is_start && drop_inherited(dir_fd, name, error) != 0) {
+        return -1;
+    }
     if (is_mount) {
         return tree_entry_apply(dir_fd, name, entry, copier->tolerated, error);
     }
     int entered = tree_ladder_enter(&copier->ladder, name, entry->path, NULL, error);
     if (entered > 0) {
         return error_set(error, CSN_TREE_WRITE, "the copy of the folder %s is not a folder", entry->path);
-    }
-    if (entered == 0 && is_start) {
-        /* A default ACL of the folder above would be handed down to everything. */
-        struct tree_place place;
-        tree_place_fd(&place, tree_ladder_fd(&copier->ladder));
-        return tree_xattrs_remove_acls(&place, name, error);
     }
     return entered;
 }

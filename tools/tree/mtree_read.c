@@ -186,7 +186,6 @@ static int take_attributes(struct tree_entry *entry, struct archive_entry *from)
         entry->device_minor = (uint32_t)archive_entry_rdevminor(from);
     }
     if (entry->type == TREE_FILE) {
-        /* libarchive says size 0 where the manifest says nothing; an empty file has its digest beside. */
         const unsigned char *digest = archive_entry_digest(from, ARCHIVE_ENTRY_DIGEST_SHA256);
         entry->has_digest = digest != NULL && memcmp(digest, no_digest, sizeof no_digest) != 0;
         if (entry->has_digest) {
@@ -196,8 +195,11 @@ static int take_attributes(struct tree_entry *entry, struct archive_entry *from)
             return -1;
         }
         entry->size_bytes = (uint64_t)archive_entry_size(from);
+        /* libarchive says size 0 where the manifest says nothing; the digest tells the two apart. */
         uint8_t empty[SHA256_SIZE];
-        sha256_of("", 0, empty);
+        if (entry->size_bytes == 0 && entry->has_digest) {
+            sha256_of("", 0, empty);
+        }
         if (entry->size_bytes > 0 || !entry->has_digest || memcmp(entry->digest, empty, sizeof empty) == 0) {
             entry->known |= TREE_ASPECT_CONTENT;
         }

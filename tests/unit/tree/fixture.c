@@ -211,10 +211,11 @@ static void make_attributes(int fd)
     fixture_folder(fd, "default-acl", 0750);
     fixture_file(fd, "default-acl/before", "made before the ACL\n", 0600);
     fixture_xattr(fd, "default-acl", "system.posix_acl_default", acl, fixture_acl(acl, 4712, 7));
-    fixture_file(fd, "with-xattrs", "xattrs\n", 0444);
+    fixture_file(fd, "with-xattrs", "xattrs\n", 0644);
     fixture_xattr(fd, "with-xattrs", "user.zebra", "z", 1);
     fixture_xattr(fd, "with-xattrs", "user.binary", "a\0b", 3);
     fixture_xattr(fd, "with-xattrs", "user.empty", "", 0);
+    must(fchmodat(fd, "with-xattrs", 0444, 0) == 0);
     fixture_xattr(fd, "names", "user.on-folder", "yes", 3);
 }
 
@@ -241,7 +242,7 @@ void fixture_rich(int dir_fd)
     int fd = openat(dir_fd, "tree", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     must(fd >= 0);
     fixture_file(fd, "plain", "plain\n", 0644);
-    fixture_file(fd, "empty", "", 0000);
+    fixture_file(fd, "empty", "", fixture_is_root() ? 0000 : 0400);
     fixture_folder(fd, "hollow", 01777);
     fixture_folder(fd, "closed", 0755);
     fixture_file(fd, "closed/inside", "inside\n", 0600);

@@ -93,9 +93,9 @@ static void single_differences(void **state)
     assert_int_equal(fchmodat(fixture->fd, "b/hollow", 0777, 0), 0);
     check(fixture, &everything, "hollow: mode\n");
     assert_int_equal(fchmodat(fixture->fd, "b/hollow", 01777, 0), 0);
-    fixture_xattr(fixture->fd, "b/with-xattrs", "user.zebra", "y", 1);
-    check(fixture, &everything, "with-xattrs: xattrs\n");
-    fixture_xattr(fixture->fd, "b/with-xattrs", "user.zebra", "z", 1);
+    fixture_xattr(fixture->fd, "b/names", "user.on-folder", "yet", 3);
+    check(fixture, &everything, "names: xattrs\n");
+    fixture_xattr(fixture->fd, "b/names", "user.on-folder", "yes", 3);
     unsigned char acl[44];
     fixture_xattr(fixture->fd, "b/with-acl", "system.posix_acl_access", acl, fixture_acl(acl, 4711, 7));
     check(fixture, &everything, "with-acl: xattrs\n");

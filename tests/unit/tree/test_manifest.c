@@ -13,6 +13,7 @@
 #include "tree/compare.h"
 #include "tree/fixture.h"
 #include "tree/manifest.h"
+#include "tree/path.h"
 
 #define LIMIT 1000
 
@@ -216,6 +217,124 @@ static void bad_text_is_refused(void **state)
     }
 }
 
+/* The same sequence on every machine. */
+static unsigned draw(unsigned *seed, unsigned below)
+{
+    *seed = *seed * 1103515245U + 12345U;
+    return (*seed >> 16) % below;
+}
+
+static void make_random_text(struct buffer *text, unsigned *seed)
+{
+    static const char *const words[] = {"./",
+                                        "a",
+                                        "/",
+                                        "..",
+                                        ".",
+                                        "\\",
+                                        "\n",
+                                        "\\\n",
+                                        " ",
+                                        "type=file",
+                                        "type=dir",
+                                        "type=link",
+                                        "link=",
+                                        "size=",
+                                        "mode=",
+                                        "uid=",
+                                        "gid=",
+                                        "time=",
+                                        "sha256digest=",
+                                        "/set",
+                                        "/unset",
+                                        "all",
+                                        "#",
+                                        "\\000",
+                                        "\\056",
+                                        "=",
+                                        "\t",
+                                        "\r",
+                                        "device=native,",
+                                        "999999999999999999999",
+                                        "-1",
+                                        "0x",
+                                        "optional",
+                                        "nochange",
+                                        "contents=/etc/passwd",
+                                        "\\0",
+                                        "\\1",
+                                        "\\141",
+                                        "flags=uchg",
+                                        "nlink=3",
+                                        "tags=|"};
+    buffer_string(text, "#mtree\n");
+    for (unsigned left = draw(seed, 60); left > 0; left--) {
+        buffer_string(text, words[draw(seed, sizeof words / sizeof words[0])]);
+        if (draw(seed, 4) == 0) {
+            buffer_string(text, " ");
+        }
+        if (draw(seed, 6) == 0) {
+            buffer_format(text, " type=file\n./x%u", draw(seed, 30));
+        }
+    }
+    buffer_string(text, draw(seed, 20) == 0 ? "" : "\n");
+    if (draw(seed, 10) == 0) {
+        text->data[draw(seed, (unsigned)text->size)] = (char)draw(seed, 256);
+    }
+}
+
+/* Whatever is accepted is sound and sorted, and what is written of it is accepted again and means the same. */
+static void random_text_is_refused_or_sound(void **state)
+{
+    unsigned seed = 20261123;
+    unsigned accepted = 0;
+    struct buffer text = {0};
+    struct buffer first = {0};
+    struct buffer second = {0};
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        struct tree_manifest manifest;
+        struct error error = {0};
+        buffer_clear(&text);
+        make_random_text(&text, &seed);
+        if (tree_manifest_read(&manifest, "random", text.data, text.size, 50, &error) != 0) {
+            assert_int_equal(error.code, CSN_TREE_MANIFEST);
+            continue;
+        }
+        accepted++;
+        for (size_t j = 0; j < manifest.count; j++) {
+            assert_true(tree_path_is_sound(manifest.entries[j].path));
+            assert_true(j == 0 || tree_path_compare(manifest.entries[j - 1].path, manifest.entries[j].path) < 0);
+        }
+        buffer_clear(&first);
+        buffer_clear(&second);
+        assert_int_equal(tree_manifest_write(&manifest, TREE_MANIFEST_ALL, &first, &error), 0);
+        tree_manifest_free(&manifest);
+        assert_int_equal(tree_manifest_read(&manifest, "again", first.data, first.size, 50, &error), 0);
+        assert_int_equal(tree_manifest_write(&manifest, TREE_MANIFEST_ALL, &second, &error), 0);
+        assert_string_equal(first.data, second.data);
+        tree_manifest_free(&manifest);
+    }
+    assert_true(accepted > 100); /* or this test tests nothing */
+    buffer_free(&text);
+    buffer_free(&first);
+    buffer_free(&second);
+}
+
+static void an_empty_file_has_its_content(void **state)
+{
+    (void)state;
+    struct tree_manifest manifest =
+        parse("#mtree\n./a type=file sha256digest=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n"
+              "./b type=file " GOOD "\n./c type=file size=3 " GOOD "\n");
+    assert_true((manifest.entries[0].known & TREE_ASPECT_CONTENT) != 0);
+    assert_true((manifest.entries[1].known & TREE_ASPECT_CONTENT) == 0); /* the size is not said */
+    assert_true((manifest.entries[2].known & TREE_ASPECT_CONTENT) != 0);
+    assert_int_equal(tree_entry_compare(&manifest.entries[1], &manifest.entries[2]), 0);
+    assert_int_equal(tree_entry_compare(&manifest.entries[0], &manifest.entries[1]), TREE_ASPECT_CONTENT);
+    tree_manifest_free(&manifest);
+}
+
 static void bounds(void **state)
 {
     struct tree_manifest manifest;
@@ -327,6 +446,8 @@ int main(void)
         cmocka_unit_test(order_does_not_matter),
         cmocka_unit_test(nested_form_is_read),
         cmocka_unit_test(bad_text_is_refused),
+        cmocka_unit_test(random_text_is_refused_or_sound),
+        cmocka_unit_test(an_empty_file_has_its_content),
         cmocka_unit_test(bounds),
         cmocka_unit_test_setup_teardown(hard_links_are_hashed_once, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(digests_of_open_files, fixture_setup, fixture_teardown),
