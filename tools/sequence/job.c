@@ -11,7 +11,7 @@
 
 const struct ini_rule job_rules[] = {
     {"job", "name", INI_TEXT, true, "what this job is called in reports"},
-    {"job", "command", INI_TEXT, false, "run (all steps), assess, or identify; default run"},
+    {"job", "command", INI_TEXT, false, "run (all steps), assess, identify, or rollback; default run"},
     {"job", "approved-by", INI_TEXT, false, "who approved it; stands in the report"},
     {"job", "language", INI_TEXT, false, "en or zh; default en"},
     {"job", "after", INI_TEXT, false, "power-off, reboot or console; default power-off"},
@@ -71,7 +71,7 @@ static int check_complete(const struct job *job, struct error *error)
     const char *missing = NULL;
     if (job->server_disks.count == 0 && job->root_folder == NULL) {
         missing = "[server] disks";
-    } else if (job->package_files.count == 0) {
+    } else if (job->package_files.count == 0 && strcmp(job->command, "rollback") != 0) {
         missing = "[package] files";
     } else if (strcmp(job->command, "run") == 0 && job->backup_disk == NULL && job->backup_folder[0] != '/') {
         missing = "[backup] disk";
@@ -110,7 +110,7 @@ static int fill(struct job *job, struct error *error)
         ini_list(ini, "accept", "warnings", &job->accepted, error) != 0) {
         return -1;
     }
-    if (check_word(job, "job", "command", job->command, "run assess identify", error) != 0 ||
+    if (check_word(job, "job", "command", job->command, "run assess identify rollback", error) != 0 ||
         check_word(job, "job", "language", job->language, "en zh", error) != 0 ||
         check_word(job, "job", "after", job->after, "power-off reboot console", error) != 0 ||
         check_word(job, "rehearsal", "scratch", scratch, "memory backup", error) != 0 ||

@@ -444,14 +444,10 @@ static int resume_all(const struct run_options *options, const char *job_path, b
 
 /* --- the three ways in --------------------------------------------------------------------------------------------- */
 
-static int run_new(const struct run_options *options, const char *job_path, enum sequence_kind kind,
-                   struct error *error)
+static int run_new(const struct run_options *options, const char *job_path, enum sequence_kind kind, struct error *error)
 {
     struct run run;
     int result = run_prepare(&run, options, job_path, error);
-    if (result == 0 && kind == SEQUENCE_ALL && strcmp(run.job.command, "run") != 0) {
-        kind = strcmp(run.job.command, "identify") == 0 ? SEQUENCE_IDENTIFY : SEQUENCE_ASSESS;
-    }
     if (result == 0) {
         result = run_create(&run, error);
     }
@@ -462,7 +458,8 @@ static int run_new(const struct run_options *options, const char *job_path, enum
     return finish(&run, result, error);
 }
 
-int sequence_run(const struct run_options *options, const char *job_path, enum sequence_kind kind, struct error *error)
+/* The whole sequence, after what an earlier run left undone. */
+static int run_all(const struct run_options *options, const char *job_path, enum sequence_kind kind, struct error *error)
 {
     bool any = false;
     bool upgraded = false;
@@ -480,10 +477,45 @@ int sequence_run(const struct run_options *options, const char *job_path, enum s
     char name[EVIDENCE_RUN_SIZE];
     bool found = false;
     switch (resume_one(options, job_path, NULL, true, &found, name, error)) {
-    case OUTCOME_UNDONE: return run_new(options, job_path, kind, error);
-    case OUTCOME_ENDED: return EXIT_DONE;
-    default: return error_entry(error->code)->exit_code;
+    case OUTCOME_UNDONE:
+        return run_new(options, job_path, kind, error);
+    case OUTCOME_ENDED:
+        return EXIT_DONE;
+    default:
+        return error_entry(error->code)->exit_code;
     }
+}
+
+/* What the job itself asks for counts only where the command leaves it open. */
+static int job_kind(const char *job_path, enum sequence_kind *kind, bool *rollback, struct error *error)
+{
+    struct job job;
+    if (job_read(&job, job_path, error) != 0) {
+        return -1;
+    }
+    *rollback = *kind == SEQUENCE_ALL && strcmp(job.command, "rollback") == 0;
+    if (*kind == SEQUENCE_ALL && strcmp(job.command, "identify") == 0) {
+        *kind = SEQUENCE_IDENTIFY;
+    } else if (*kind == SEQUENCE_ALL && strcmp(job.command, "assess") == 0) {
+        *kind = SEQUENCE_ASSESS;
+    }
+    job_free(&job);
+    return 0;
+}
+
+int sequence_run(const struct run_options *options, const char *job_path, enum sequence_kind kind, struct error *error)
+{
+    bool rollback = false;
+    if (job_kind(job_path, &kind, &rollback, error) != 0) {
+        return error_entry(error->code)->exit_code;
+    }
+    if (rollback) {
+        return sequence_rollback(options, job_path, error);
+    }
+    if (kind == SEQUENCE_ALL || kind == SEQUENCE_INSTALL) {
+        return run_all(options, job_path, kind, error);
+    }
+    return run_new(options, job_path, kind, error);
 }
 
 int sequence_resume(const struct run_options *options, const char *job_path, struct error *error)
