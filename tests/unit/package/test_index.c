@@ -112,7 +112,7 @@ static void refusals(void **state)
         {HEAD "[requirements]\ncommands = a/b\n", CSN_PACKAGE_INPUT, "commands"},
         {HEAD "[migration schema]\nkind = sql\nfile = migrations/schema.sql\n", CSN_PACKAGE_INPUT, "two digits"},
         {HEAD "[migration 10-A]\nkind = sql\nfile = migrations/10-A.sql\n", CSN_PACKAGE_INPUT, "10-A"},
-        {HEAD "[migration 10-a]\nkind = shell\n", CSN_PACKAGE_INPUT, "sql, program"},
+        {HEAD "[migration 10-a]\nkind = shell\n", CSN_PACKAGE_INPUT, "sql or program"},
         {HEAD "[migration 10-a]\nkind = sql\n", CSN_PACKAGE_INPUT, "file"},
         {HEAD "[migration 10-a]\nkind = sql\ncommand = x\n", CSN_PACKAGE_INPUT, "does not go with kind = sql"},
         {HEAD "[migration 10-a]\nkind = program\ncommand = x\nfile = migrations/10-a\n", CSN_PACKAGE_INPUT, "not both"},

@@ -305,7 +305,7 @@ static void evil_manifests(void **state)
          "\"nowhere/x\" lies in a folder that is not there"},
         {"./../evil type=dir mode=0755 time=0.0\n", CSN_PACKAGE_CONTENT, "evil"},
         {"/evil type=dir mode=0755 time=0.0\n", CSN_PACKAGE_CONTENT, "absolute"},
-        {"./bin type=dir mode=0755 time=0.0\n", CSN_PACKAGE_CONTENT, "bin"},
+        {"./bin type=dir mode=0755 time=0.0\n", CSN_PACKAGE_CONTENT, "twice"},
         {"./plain type=file mode=0644 size=5 time=0.0\n", CSN_PACKAGE_CONTENT, "no SHA-256"},
         {"./plain type=dir time=0.0\n", CSN_PACKAGE_CONTENT, "no mode"},
         {"./plain type=dir mode=0755\n", CSN_PACKAGE_CONTENT, "no time"},
