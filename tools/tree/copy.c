@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -116,12 +117,34 @@ static int drop_inherited(int dir_fd, const char *name, struct error *error)
     return 0;
 }
 
+/* mkfs leaves lost+found; anything else is somebody's. */
+static int check_empty(int dir_fd, const char *name, struct error *error)
+{
+    struct tree_names names = {0};
+    int fd = tree_open_quietly(dir_fd, name, O_RDONLY | O_DIRECTORY);
+    if (fd < 0) {
+        return error_system(error, errno == ENOENT ? CSN_NOT_FOUND : CSN_TREE_WRITE, "opening %s", name);
+    }
+    int result = tree_names_list(&names, fd, name, error);
+    const char *found = NULL;
+    do {
+        found = tree_names_next(&names);
+    } while (found != NULL && strcmp(found, "lost+found") == 0);
+    if (result == 0 && found != NULL) {
+        result = error_set(error, CSN_TREE_WRITE, "copying into %s: it is not empty, there is %s", name, found);
+    }
+    tree_names_free(&names);
+    file_drop(&fd);
+    return result;
+}
+
 static int enter_folder(struct copier *copier, const struct tree_entry *entry, const char *name, bool is_mount,
                         struct error *error)
 {
     bool is_start = entry->path[0] == '\0';
     int dir_fd = tree_ladder_fd(&copier->ladder);
-    if (!(is_start && copier->options->into_existing) && tree_entry_make(dir_fd, name, entry, error) != 0) {
+    bool is_there = is_start && copier->options->into_existing;
+    if ((is_there ? check_empty(dir_fd, name, error) : tree_entry_make(dir_fd, name, entry, error)) != 0) {
         return -1;
     }
     if (is_start && drop_inherited(dir_fd, name, error) != 0) {

@@ -19,7 +19,7 @@
 
 struct tree_copy_options {
     bool one_file_system;   /* mount points inside become empty folders */
-    bool into_existing;     /* the destination is an empty folder that is there (a mount point) */
+    bool into_existing;     /* the destination is an empty folder (but for lost+found), such as a mount point */
     bool tolerate_refusals; /* for use without root: count what may not be kept instead of failing */
     bool leave_unsynced;    /* the caller syncs; else all is durable when 0 is returned */
     uint64_t total_bytes;   /* for the progress; 0: not known */

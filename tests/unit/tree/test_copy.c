@@ -105,6 +105,8 @@ static void the_destination_may_be_an_empty_root(void **state)
     /* A second time everything is there already. */
     assert_int_equal(tree_copy(fixture->fd, "tree", scratch, "", &options, NULL, NULL, &error), -1);
     assert_int_equal(error.code, CSN_TREE_WRITE);
+    assert_non_null(strstr(error.message, "it is not empty"));
+    assert_same(fixture, "tree", "scratch");
     close(scratch);
     options.into_existing = false;
     assert_int_equal(tree_copy(fixture->fd, "tree", fixture->fd, "scratch", &options, NULL, NULL, &error), -1);
