@@ -96,4 +96,7 @@ char *disk_describe(const struct disk *disk);
  * Write-protected in the kernel at once unless writable: then protection can be lifted later. Other names: *fd = -1. */
 int disk_attach_image(const char *name, bool writable, int *fd, struct error *error) MUST_CHECK;
 
+/* Gives the loop device back without its protection, which the kernel would hand on to the device's next user. */
+void disk_detach_image(int *fd);
+
 #endif

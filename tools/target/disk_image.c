@@ -126,7 +126,16 @@ int disk_attach_image(const char *name, bool writable, int *fd, struct error *er
 out:
     file_drop(&image_fd);
     if (result != 0) {
-        file_drop(fd);
+        disk_detach_image(fd);
     }
     return result;
+}
+
+void disk_detach_image(int *fd)
+{
+    int writable = 0;
+    if (*fd >= 0) {
+        (void)!ioctl(*fd, BLKROSET, &writable);
+    }
+    file_drop(fd);
 }

@@ -225,7 +225,7 @@ void survey_free(struct survey *survey)
     disks_free(&survey->disks);
     strings_free(&survey->findings);
     strings_free(&survey->looked);
-    file_drop(&survey->image_fd);
+    disk_detach_image(&survey->image_fd);
     *survey = (struct survey){.image_fd = -1};
 }
 

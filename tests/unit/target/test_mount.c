@@ -12,7 +12,6 @@
 
 #include <cmocka.h>
 
-#include "lib/file.h"
 #include "target/mount.h"
 #include "target/place.h"
 #include "target/protect.h"
@@ -43,7 +42,7 @@ static void detach(void)
 {
     disks_free(&disks);
     disk = NULL;
-    file_drop(&image_fd);
+    disk_detach_image(&image_fd);
 }
 
 static void protect_all(bool read_only)
