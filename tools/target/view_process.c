@@ -56,11 +56,12 @@ int view_send(int socket, const void *data, size_t size_bytes, const int *fds, s
     if (fd_count > 0) {
         memset(&control, 0, sizeof control);
         message.msg_control = control.bytes;
-        message.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
+        /* The C libraries do not agree on the type of these two lengths. */
+        message.msg_controllen = (__typeof__(message.msg_controllen))CMSG_SPACE(sizeof(int) * fd_count);
         struct cmsghdr *header = CMSG_FIRSTHDR(&message);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
+        header->cmsg_len = (__typeof__(header->cmsg_len))CMSG_LEN(sizeof(int) * fd_count);
         memcpy(CMSG_DATA(header), fds, sizeof(int) * fd_count);
     }
     ssize_t sent;
