@@ -173,7 +173,9 @@ static int read_links(int root_fd, struct cluster *cluster, struct error *error)
         error_system(error, CSN_IO, "reading %s", path);
         goto out;
     }
-    qsort(names.items, names.count, sizeof *names.items, compare_names);
+    if (names.count > 1) {
+        qsort(names.items, names.count, sizeof *names.items, compare_names);
+    }
     for (size_t i = 0; i < names.count; i++) {
         char link[512];
         snprintf(link, sizeof link, "pg_tblspc/%s", names.items[i]);

@@ -2,8 +2,9 @@
  * server.h - the server's own PostgreSQL, started in a view as the cluster's owner, on a socket that only we reach.
  *
  * Private: no network, our socket and our hba file only; for looking, proving and SQL migrations. Application: the
- * server's own configuration, plus our socket and one line in front of its hba file; for the application itself and for
- * migrations that are programs. Neither archives WAL, waits for a standby or writes a log file.
+ * server's own configuration, plus our socket and a line in front of its hba file; for the application itself and for
+ * migrations that are programs. Neither archives WAL, waits for a standby or writes a log file. PostgreSQL opens every file
+ * it touches for writing: on an overlay each table read is copied to the scratch place, which needs the room.
  */
 #ifndef CAISSON_DATABASE_SERVER_H
 #define CAISSON_DATABASE_SERVER_H
@@ -22,7 +23,9 @@ enum database_mode {
 struct database_settings {
     const struct cluster *cluster; /* examined; its paths are taken as paths inside the view */
     enum database_mode mode;
-    const char *superuser; /* a role that may do all; NULL: postgres */
+    const char *superuser; /* a role that may do all; tried first, then postgres, then the owner's name; or NULL */
+    const char *config_file; /* postgresql.conf inside; NULL: the cluster's */
+    const char *hba_file;    /* application: the server's own, inside; NULL: as the server is configured */
     int start_timeout_sec; /* until it answers, recovery included; 0: 300 */
 };
 

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -154,6 +155,39 @@ int room_count_processes(const char *text)
 int room_count_named(const char *name)
 {
     return count("comm", name, true);
+}
+
+static bool is_descendant(long pid)
+{
+    while (pid > 1 && pid != getpid()) {
+        char path[64];
+        struct buffer status = {0};
+        snprintf(path, sizeof path, "/proc/%ld/status", pid);
+        const char *line = file_read(AT_FDCWD, path, 65536, &status, NULL) == 0 ? strstr(status.data, "\nPPid:") : NULL;
+        pid = line == NULL ? 0 : strtol(line + 6, NULL, 10);
+        buffer_free(&status);
+    }
+    return pid == getpid();
+}
+
+int room_kill(const char *text)
+{
+    int killed = 0;
+    DIR *proc = opendir("/proc");
+    assert_non_null(proc);
+    for (struct dirent *entry = readdir(proc); entry != NULL; entry = readdir(proc)) {
+        char path[300];
+        struct buffer content = {0};
+        long pid = strtol(entry->d_name, NULL, 10);
+        snprintf(path, sizeof path, "/proc/%s/cmdline", entry->d_name);
+        if (pid > 0 && pid != getpid() && file_read(AT_FDCWD, path, 1 << 20, &content, NULL) == 0 &&
+            memmem(content.data, content.size, text, strlen(text)) != NULL && is_descendant(pid)) {
+            killed += kill((pid_t)pid, SIGKILL) == 0;
+        }
+        buffer_free(&content);
+    }
+    closedir(proc);
+    return killed;
 }
 
 bool room_gone(const char *text)

@@ -35,6 +35,9 @@ char *room_read(const char *folder, const char *name);
 int room_count_processes(const char *text);
 int room_count_named(const char *name);
 
+/* SIGKILL to those of our own descendants that have text in their command line; how many there were. */
+int room_kill(const char *text);
+
 /* Waits until room_count_processes(text) is 0; false after five seconds. */
 bool room_gone(const char *text);
 
