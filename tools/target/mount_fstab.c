@@ -88,7 +88,9 @@ int fstab_read(struct fstab *fstab, int root_fd, struct error *error)
             result = add_line(fstab, words, error);
         }
     }
-    qsort(fstab->items, fstab->count, sizeof fstab->items[0], by_place);
+    if (fstab->count > 1) {
+        qsort(fstab->items, fstab->count, sizeof fstab->items[0], by_place);
+    }
 out:
     buffer_free(&text);
     if (result != 0) {
