@@ -77,7 +77,8 @@ static char *read_all(const char *script, int *status)
     setenv("PLACE", folder, 1);
     setenv("LC_ALL", "C", 1);
     char *command = NULL;
-    assert_true(asprintf(&command, "cd '%s' && PATH=$PATH:/usr/sbin:/sbin && exec 2>&1 && set -e && %s", folder, script) > 0);
+    assert_true(
+        asprintf(&command, "cd '%s' && PATH=$PATH:/usr/sbin:/sbin && exec 2>&1 && set -e && %s", folder, script) > 0);
     FILE *pipe = popen(command, "r");
     assert_non_null(pipe);
     FILE *memory = open_memstream(&text, &size);

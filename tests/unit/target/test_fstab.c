@@ -68,13 +68,20 @@ static void real_ones(void **state)
         const char *line;
         bool real;
     } cases[] = {
-        {"UUID=1 / ext4 defaults", true},         {"PARTLABEL=x /var auto defaults", true},
-        {"/dev/sda1 /boot ext2 ro", true},        {"UUID=1 none swap sw", false},
-        {"UUID=1 swap swap sw", false},           {"tmpfs /tmp tmpfs defaults", false},
-        {"proc /proc proc defaults", false},      {"nas:/x /mnt nfs defaults", false},
-        {"//nas/x /mnt cifs credentials=/y", false}, {"UUID=1 /mnt ext4 noauto,user", false},
-        {"/srv/a /srv/b none bind", false},       {"/srv/a.img /mnt ext4 loop", false},
-        {"/dev/sdb1 /mnt ext4 nofail", true},     {"UUID=1 /x ext4 _netdev", false},
+        {"UUID=1 / ext4 defaults", true},
+        {"PARTLABEL=x /var auto defaults", true},
+        {"/dev/sda1 /boot ext2 ro", true},
+        {"UUID=1 none swap sw", false},
+        {"UUID=1 swap swap sw", false},
+        {"tmpfs /tmp tmpfs defaults", false},
+        {"proc /proc proc defaults", false},
+        {"nas:/x /mnt nfs defaults", false},
+        {"//nas/x /mnt cifs credentials=/y", false},
+        {"UUID=1 /mnt ext4 noauto,user", false},
+        {"/srv/a /srv/b none bind", false},
+        {"/srv/a.img /mnt ext4 loop", false},
+        {"/dev/sdb1 /mnt ext4 nofail", true},
+        {"UUID=1 /x ext4 _netdev", false},
         {"LABEL=nobinding /y ext4 x-binding=1", true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -108,7 +108,8 @@ static void refused(const struct target_options *options, enum error_code code, 
     struct error error = {0};
     assert_int_equal(target_open(&target, options, &error), -1);
     if (error.code != code || strstr(error.message, words) == NULL) {
-        fail_msg("%s: %s (wanted %s: %s)", error_entry(error.code)->code, error.message, error_entry(code)->code, words);
+        fail_msg("%s: %s (wanted %s: %s)", error_entry(error.code)->code, error.message, error_entry(code)->code,
+                 words);
     }
     assert_int_equal(target.root_fd, -1);
     assert_null(target.root_path);

@@ -203,10 +203,11 @@ static void xfs_log_around(void **state)
     good(mount_root_only(&mounts, disk, &disk->volumes[0], "", &error), &error);
     good(mount_make_writable(&mounts, &error), &error);
     write_below(&mounts, "before", "1");
-    snprintf(script, sizeof script,
-             "cd %s && i=0; while [ $i -lt 12 ]; do mkdir d && (cd d && seq 1500 | xargs touch) && sync -f d && rm -r d;"
-             " sync -f .; i=$((i+1)); done",
-             mounts.path);
+    snprintf(
+        script, sizeof script,
+        "cd %s && i=0; while [ $i -lt 12 ]; do mkdir d && (cd d && seq 1500 | xargs touch) && sync -f d && rm -r d;"
+        " sync -f .; i=$((i+1)); done",
+        mounts.path);
     place_run(script);
     write_below(&mounts, "after", "2");
     place_run("cp --sparse=always clean.img dirty.img");
@@ -218,15 +219,14 @@ static void xfs_log_around(void **state)
     place_remove();
 }
 
-static const char three_parts[] =
-    "truncate -s 320M disk.img && sfdisk -q disk.img <<'END'\n"
-    "label: gpt\n"
-    "start=1MiB, size=32MiB, name=root\n"
-    "size=64MiB, name=var\n"
-    "size=128MiB, name=srv\n"
-    "size=32MiB, name=swap\n"
-    "size=32MiB, name=efi\n"
-    "END\n";
+static const char three_parts[] = "truncate -s 320M disk.img && sfdisk -q disk.img <<'END'\n"
+                                  "label: gpt\n"
+                                  "start=1MiB, size=32MiB, name=root\n"
+                                  "size=64MiB, name=var\n"
+                                  "size=128MiB, name=srv\n"
+                                  "size=32MiB, name=swap\n"
+                                  "size=32MiB, name=efi\n"
+                                  "END\n";
 
 static void make_server(const char *fstab)
 {
@@ -320,8 +320,10 @@ static void subvolumes(void **state)
     good(mount_root_only(&mounts, disk, &disk->volumes[0], "", &error), &error);
     good(mount_make_writable(&mounts, &error), &error);
     snprintf(script, sizeof script,
-             "cd %s && btrfs -q subvolume create @ && btrfs -q subvolume create @home && mkdir -p @/etc @/home && touch @home/me &&"
-             " echo \"UUID=%s / btrfs subvol=@ 0 0\" >@/etc/fstab && echo \"UUID=%s /home btrfs subvol=/@home 0 0\" >>@/etc/fstab",
+             "cd %s && btrfs -q subvolume create @ && btrfs -q subvolume create @home && mkdir -p @/etc @/home && "
+             "touch @home/me &&"
+             " echo \"UUID=%s / btrfs subvol=@ 0 0\" >@/etc/fstab && echo \"UUID=%s /home btrfs subvol=/@home 0 0\" "
+             ">>@/etc/fstab",
              mounts.path, disk->volumes[0].uuid, disk->volumes[0].uuid);
     place_run(script);
     good(mount_close(&mounts, &error), &error);
@@ -422,9 +424,9 @@ static void bad_devices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ext4),         cmocka_unit_test(xfs),        cmocka_unit_test(btrfs),
+        cmocka_unit_test(ext4),           cmocka_unit_test(xfs),          cmocka_unit_test(btrfs),
         cmocka_unit_test(xfs_log_around), cmocka_unit_test(whole_server), cmocka_unit_test(subvolumes),
-        cmocka_unit_test(refusals),     cmocka_unit_test(no_way_out), cmocka_unit_test(bad_devices),
+        cmocka_unit_test(refusals),       cmocka_unit_test(no_way_out),   cmocka_unit_test(bad_devices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,21 +60,22 @@ static void every_key(void **state)
     (void)state;
     struct profile profile;
     struct error error = {0};
-    const char *text = "\xEF\xBB\xBF[profile]\r\nname = my-app.2\r\ntitle = My; App\r\n"
-                       "[program]\nsearch = /opt/a*, /srv/[ab]/c\nversion-file = lib/v.php\nversion-pattern = V = '(.*)'\n"
-                       "[configuration]\npaths = /etc/a.conf, /etc/a.d\n"
-                       "[attachments]\npaths = /srv/files, /srv/more\n"
-                       "[keep]\npaths = plugins/*, theme.css\n"
-                       "[database]\nengine = postgresql-cluster\ncluster = /var/lib/postgresql/*/main\nconfig = /etc/c\n"
-                       "hba = /etc/h\nbinaries = /opt/pg/bin\nname = db\nuser = boss\nschema = app\n"
-                       "[services]\nunits = a.service, a.timer\ndatabase-units = postgresql.service\n"
-                       "[start web]\ncommand = /usr/bin/web --title \"two words\" -p 80\nuser = www\nfolder = /opt\n"
-                       "environment = A=1 B=\"x y\"\nready-url = http://127.0.0.1/\nready-timeout-sec = 7\n"
-                       "[start worker]\ncommand = /usr/bin/worker\nready-delay-sec = 3\n"
-                       "[health]\nurl = http://127.0.0.1/a\nstatus = 204\nmatch = a|b\ntimeout-sec = 9\n"
-                       "[health login]\nurl = http://127.0.0.1/b\n"
-                       "[queries]\nroles = SELECT 1; -- x\nuser-roles = SELECT 2\nattachments = SELECT 3\n"
-                       "[metrics]\npages = SELECT 4\nold pages = SELECT 5\n";
+    const char *text =
+        "\xEF\xBB\xBF[profile]\r\nname = my-app.2\r\ntitle = My; App\r\n"
+        "[program]\nsearch = /opt/a*, /srv/[ab]/c\nversion-file = lib/v.php\nversion-pattern = V = '(.*)'\n"
+        "[configuration]\npaths = /etc/a.conf, /etc/a.d\n"
+        "[attachments]\npaths = /srv/files, /srv/more\n"
+        "[keep]\npaths = plugins/*, theme.css\n"
+        "[database]\nengine = postgresql-cluster\ncluster = /var/lib/postgresql/*/main\nconfig = /etc/c\n"
+        "hba = /etc/h\nbinaries = /opt/pg/bin\nname = db\nuser = boss\nschema = app\n"
+        "[services]\nunits = a.service, a.timer\ndatabase-units = postgresql.service\n"
+        "[start web]\ncommand = /usr/bin/web --title \"two words\" -p 80\nuser = www\nfolder = /opt\n"
+        "environment = A=1 B=\"x y\"\nready-url = http://127.0.0.1/\nready-timeout-sec = 7\n"
+        "[start worker]\ncommand = /usr/bin/worker\nready-delay-sec = 3\n"
+        "[health]\nurl = http://127.0.0.1/a\nstatus = 204\nmatch = a|b\ntimeout-sec = 9\n"
+        "[health login]\nurl = http://127.0.0.1/b\n"
+        "[queries]\nroles = SELECT 1; -- x\nuser-roles = SELECT 2\nattachments = SELECT 3\n"
+        "[metrics]\npages = SELECT 4\nold pages = SELECT 5\n";
     assert_int_equal(profile_parse(&profile, "x", text, strlen(text), &error), 0);
     assert_string_equal(profile.name, "my-app.2");
     assert_string_equal(profile.title, "My; App");
@@ -155,7 +156,8 @@ static void bad_program(void **state)
         char text[1024];
         struct profile profile;
         struct error error = {0};
-        snprintf(text, sizeof text, "[profile]\nname = x\n[program]\n%s\n[database]\nengine = none\n[health]\nurl = http://x/\n",
+        snprintf(text, sizeof text,
+                 "[profile]\nname = x\n[program]\n%s\n[database]\nengine = none\n[health]\nurl = http://x/\n",
                  cases[i].program);
         assert_int_equal(profile_parse(&profile, "p", text, strlen(text), &error), -1);
         assert_int_equal(error.code, cases[i].code);
