@@ -90,15 +90,29 @@ out:
     return result;
 }
 
-/* Whether volume, mounted with volume_options, is a system's root. */
+/* An unclean file system that shows nothing may hold all: without its journal it is read as it was some time ago. */
+static int note_unclean(struct survey *survey, const struct disk_volume *volume, struct error *error)
+{
+    struct error unclean;
+    (void)error_set(&unclean, CSN_TARGET_DIRTY,
+                    "%s (%s) was not unmounted cleanly, and read without its journal it shows no system", volume->path,
+                    volume->type);
+    if (survey->mount_error.code == CSN_NONE) {
+        survey->mount_error = unclean;
+    }
+    return add_finding(survey, error, "%s", unclean.message);
+}
+
+/* Whether volume, mounted with volume_options, is a system's root, and whether its journal waits. */
 static int is_root(const struct disk *disk, const struct disk_volume *volume, const char *volume_options, bool *root,
-                   struct error *error)
+                   bool *unclean, struct error *error)
 {
     struct target_mounts mounts;
     *root = false;
     if (mount_root_only(&mounts, disk, volume, volume_options, error) != 0) {
         return -1;
     }
+    *unclean = mounts.items[0].needs_recovery;
     int root_fd = open(mounts.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     *root = root_fd >= 0 && installation_is_root(root_fd);
     file_drop(&root_fd);
@@ -111,10 +125,11 @@ static int survey_volume(struct survey *survey, const struct disk *disk, const s
     /* A btrfs root is often a subvolume; these names are those of the usual installers. */
     static const char *const subvolumes[] = {"", "subvol=@", "subvol=@rootfs", "subvol=root"};
     size_t attempts = strcmp(volume->type, "btrfs") == 0 ? sizeof subvolumes / sizeof subvolumes[0] : 1;
+    bool unclean = false;
     struct error mounting;
     for (size_t i = 0; i < attempts; i++) {
         bool root = false;
-        if (is_root(disk, volume, subvolumes[i], &root, &mounting) != 0) {
+        if (is_root(disk, volume, subvolumes[i], &root, &unclean, &mounting) != 0) {
             if (i > 0) {
                 continue; /* no such subvolume */
             }
@@ -127,7 +142,7 @@ static int survey_volume(struct survey *survey, const struct disk *disk, const s
             return 0;
         }
     }
-    return 0;
+    return unclean ? note_unclean(survey, volume, error) : 0;
 failed:
     /* One broken file system must not hide the others; but it is said, and is the error if nothing is found. */
     if (mounting.code == CSN_MEMORY || mounting.code == CSN_PRIVILEGE || mounting.code == CSN_TARGET_NAMESPACE) {
