@@ -42,7 +42,7 @@ static void fill_parameters(struct parameters *list, const struct query_target *
         {"user", target->user},       {"password", target->password},
         {"dbname", target->database}, {"connect_timeout", list->timeout},
         {"client_encoding", "UTF8"},  {"application_name", "caisson"},
-        {"passfile", "/nonexistent"},    {"options", session_options},
+        {"passfile", "/nonexistent"}, {"options", session_options},
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (all[i][1] != NULL) {

@@ -23,10 +23,10 @@ enum database_mode {
 struct database_settings {
     const struct cluster *cluster; /* examined; its paths are taken as paths inside the view */
     enum database_mode mode;
-    const char *superuser; /* a role that may do all; tried first, then postgres, then the owner's name; or NULL */
+    const char *superuser;   /* a role that may do all; tried first, then postgres, then the owner's name; or NULL */
     const char *config_file; /* postgresql.conf inside; NULL: the cluster's */
     const char *hba_file;    /* application: the server's own, inside; NULL: as the server is configured */
-    int start_timeout_sec; /* until it answers, recovery included; 0: 300 */
+    int start_timeout_sec;   /* until it answers, recovery included; 0: 300 */
 };
 
 struct database_server;
