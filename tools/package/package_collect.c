@@ -15,7 +15,7 @@
 #include "package/package_refuse.h"
 #include "package/package_version.h"
 
-#define MANIFEST_LEVEL 19
+#define MANIFEST_LEVEL 12
 #define MANIFEST_FILE_LIMIT ((size_t)1 << 30)
 #define MANIFEST_ENTRIES_LIMIT ((size_t)8 << 20)
 /* Times of the vendor's old tree say nothing about a server's, so only the new one has them. */
