@@ -328,7 +328,7 @@ static int take_end(struct payload *payload, struct error *error)
         }
     }
     size_t got = 0;
-    char more;
+    char more = '\0';
     if (get_some(payload, &more, 1, &got, error) != 0) {
         return -1;
     }

@@ -169,7 +169,8 @@ static void unescape_name(char *text)
 static void time_text(char *text, size_t room, const mbedtls_x509_time *time)
 {
     snprintf(text, room, "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)time->year % 10000, (unsigned)time->mon % 100,
-             (unsigned)time->day % 100, (unsigned)time->hour % 100, (unsigned)time->min % 100, (unsigned)time->sec % 100);
+             (unsigned)time->day % 100, (unsigned)time->hour % 100, (unsigned)time->min % 100,
+             (unsigned)time->sec % 100);
 }
 
 static void describe_signer(struct package_signer *signer, const mbedtls_x509_crt *certificate)

@@ -47,9 +47,9 @@ static int check_frame(const struct package *package, const struct package_membe
     size_t padding_bytes = tar_padding(member->size_bytes);
     tar_member_header(&header, member->name, member->size_bytes);
     char *room = buffer_reserve(&found, header.size);
-    int result = buffer_check(&header, error);
-    if (result == 0 && room == NULL) {
-        result = buffer_check(&found, error);
+    int result = 0;
+    if (header.failed || header.data == NULL || room == NULL) {
+        result = error_set(error, CSN_MEMORY, "no memory to check the header of %s", member->name);
     }
     if (result == 0) {
         result = package_pread(package, room, header.size, member->offset - header.size, error);
