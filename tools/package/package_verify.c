@@ -49,7 +49,8 @@ static int check_frame(const struct package *package, const struct package_membe
     char *room = buffer_reserve(&found, header.size);
     int result = 0;
     if (header.failed || header.data == NULL || room == NULL) {
-        result = error_set(error, CSN_MEMORY, "no memory to check the header of %s", member->name);
+        error_set(error, CSN_MEMORY, "no memory to check the header of %s", member->name);
+        result = -1;
     }
     if (result == 0) {
         result = package_pread(package, room, header.size, member->offset - header.size, error);
