@@ -77,7 +77,7 @@ ERROR_ENUM(CSN_PACKAGE_UNSAFE, "CSN-K007", EXIT_BAD, "the package holds a member
 ERROR_ENUM(CSN_PACKAGE_CONTENT, "CSN-K008", EXIT_BAD, "the package's own files contradict each other",
     "Tell the vendor the message; `caisson pack` checks this when the package is built.")
 ERROR_ENUM(CSN_PACKAGE_INPUT, "CSN-K009", EXIT_USAGE, "the folder to pack is not complete",
-    "Add or correct what the message names; docs/package.md says what belongs in the folder.")
+    "Add or correct what the message names; tools/package/README.md says what belongs in the folder.")
 ERROR_ENUM(CSN_PACKAGE_SIGNING, "CSN-K010", EXIT_BAD, "the package cannot be signed",
     "Check the certificate and the key given to `caisson pack`.")
 ERROR_ENUM(CSN_TRUST_NONE, "CSN-K011", EXIT_BAD, "there is no trust anchor",
