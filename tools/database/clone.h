@@ -16,7 +16,7 @@
 struct clone_pair {
     char *original;      /* absolute, on the server */
     char *copy;          /* beside it: original + suffix */
-    uint64_t size_bytes; /* allocated by the original now */
+    uint64_t size_bytes; /* of the original now, in whole blocks */
     uint64_t free_bytes; /* available to root on its file system */
     uint64_t device;     /* st_dev: pairs of one device share its free bytes */
 };
@@ -26,7 +26,8 @@ struct clone_plan {
     size_t pair_count;
 };
 
-/* Reads sizes; suffix e.g. ".caisson-new". Writes nothing. */
+/* Reads sizes; suffix e.g. ".caisson-new". Writes nothing. CSN_TARGET_PROFILE where a folder is itself a mount point or has
+ * one inside: such a folder cannot be exchanged. */
 int clone_plan(int root_fd, const struct cluster *cluster, const char *suffix, struct clone_plan *plan,
                struct error *error) MUST_CHECK;
 void clone_plan_free(struct clone_plan *plan);
