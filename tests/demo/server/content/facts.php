@@ -44,6 +44,13 @@ foreach ( rows( 'SELECT img_name, img_size FROM image ORDER BY img_name' ) as $r
 	$uploads[] = [ 'name' => $row['img_name'], 'path' => $path, 'bytes' => strlen( $content ), 'sha1' => sha1( $content ) ];
 }
 
+$replaced = [];
+foreach ( rows( 'SELECT oi_name, oi_archive_name FROM oldimage ORDER BY oi_archive_name' ) as $row ) {
+	$hash = md5( $row['oi_name'] );
+	$path = "archive/{$hash[0]}/{$hash[0]}{$hash[1]}/{$row['oi_archive_name']}";
+	$replaced[] = [ 'path' => $path, 'sha1' => sha1_file( "/srv/mediawiki/images/$path" ) ];
+}
+
 preg_match( "/MW_VERSION', '([^']+)'/", file_get_contents( '/opt/mediawiki/includes/Defines.php' ), $version );
 echo json_encode( [
 	'application' => 'mediawiki',
@@ -53,5 +60,5 @@ echo json_encode( [
 	'host' => 'wiki.harbour-works.example',
 	'mark' => 'Harbour Works: internal use only',
 	'login' => [ 'user' => 'Dora Diver', 'password' => 'Caisson-demo-2024' ],
-	'pages' => $pages, 'users' => $users, 'uploads' => $uploads,
+	'pages' => $pages, 'users' => $users, 'uploads' => $uploads, 'replaced-uploads' => $replaced,
 ], JSON_PRETTY_PRINT | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE ), "\n";
