@@ -198,7 +198,7 @@ static int tear_down(void **state)
 {
     (void)state;
     cold_remove(&cold);
-    return room_count_named("caisson-room");
+    return room_count_named("caisson-room", NULL);
 }
 
 int main(int argc, char **argv)

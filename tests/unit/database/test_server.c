@@ -138,7 +138,7 @@ static void test_private(void **state)
     assert_value(server, "SELECT count(*) FROM mediawiki.page", "1000");
     cold_stop(server);
     cold_close(&cold);
-    assert_int_equal(room_count_processes(COLD_DATA), 0);
+    assert_int_equal(room_count_mine(COLD_DATA), 0);
 }
 
 /* The server's own configuration holds: its port, socket folder and hba file; we come in beside. */
@@ -214,7 +214,7 @@ static void test_says_why_it_does_not_start(void **state)
     broken.binaries = NULL;
     assert_int_equal(database_server_start(other.view, &settings, &server, &error), -1);
     assert_int_equal(error.code, CSN_DATABASE_VERSION);
-    assert_int_equal(room_count_processes(COLD_DATA), 0);
+    assert_int_equal(room_count_mine(COLD_DATA), 0);
     cold_close(&other);
     cold_remove(&other);
 }
@@ -262,7 +262,7 @@ static void test_unclean(void **state)
     ASSERT_DONE(cluster_read_control(fd, COLD_DATA, &control, &error));
     assert_int_equal(control.state, CLUSTER_IN_PRODUCTION);
     close(fd);
-    assert_int_equal(room_count_processes(COLD_DATA), 0);
+    assert_int_equal(room_count_mine(COLD_DATA), 0);
     cold_remove(&other);
 }
 
@@ -380,7 +380,7 @@ static int tear_down(void **state)
 {
     (void)state;
     cold_remove(&cold);
-    return room_count_named("caisson-room");
+    return room_count_named("caisson-room", NULL);
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,5 @@
 #include "target/room.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -124,39 +123,6 @@ char *room_read(const char *folder, const char *name)
     return buffer_take(&content);
 }
 
-static int count(const char *file, const char *text, bool whole)
-{
-    int found = 0;
-    DIR *proc = opendir("/proc");
-    assert_non_null(proc);
-    for (struct dirent *entry = readdir(proc); entry != NULL; entry = readdir(proc)) {
-        char path[300];
-        struct buffer content = {0};
-        if (!isdigit((unsigned char)entry->d_name[0]) || strtol(entry->d_name, NULL, 10) == getpid()) {
-            continue;
-        }
-        snprintf(path, sizeof path, "/proc/%s/%s", entry->d_name, file);
-        if (file_read(AT_FDCWD, path, 1 << 20, &content, NULL) == 0) {
-            size_t length = strlen(text);
-            found += whole ? content.size == length + 1 && memcmp(content.data, text, length) == 0
-                           : memmem(content.data, content.size, text, length) != NULL;
-        }
-        buffer_free(&content);
-    }
-    closedir(proc);
-    return found;
-}
-
-int room_count_processes(const char *text)
-{
-    return count("cmdline", text, false);
-}
-
-int room_count_named(const char *name)
-{
-    return count("comm", name, true);
-}
-
 static bool is_descendant(long pid)
 {
     while (pid > 1 && pid != getpid()) {
@@ -170,24 +136,60 @@ static bool is_descendant(long pid)
     return pid == getpid();
 }
 
-int room_kill(const char *text)
+enum whose { ANYBODYS, OURS };
+
+/* Those processes with text in (or, whole, as) a file of theirs in /proc; signal_number 0 only counts. */
+static int count(const char *file, const char *text, bool whole, enum whose whose, int signal_number, int *one)
 {
-    int killed = 0;
+    int found = 0;
     DIR *proc = opendir("/proc");
     assert_non_null(proc);
     for (struct dirent *entry = readdir(proc); entry != NULL; entry = readdir(proc)) {
         char path[300];
         struct buffer content = {0};
         long pid = strtol(entry->d_name, NULL, 10);
-        snprintf(path, sizeof path, "/proc/%s/cmdline", entry->d_name);
+        size_t length = strlen(text);
+        snprintf(path, sizeof path, "/proc/%s/%s", entry->d_name, file);
         if (pid > 0 && pid != getpid() && file_read(AT_FDCWD, path, 1 << 20, &content, NULL) == 0 &&
-            memmem(content.data, content.size, text, strlen(text)) != NULL && is_descendant(pid)) {
-            killed += kill((pid_t)pid, SIGKILL) == 0;
+            (whole ? content.size == length + 1 && memcmp(content.data, text, length) == 0
+                   : memmem(content.data, content.size, text, length) != NULL) &&
+            (whose == ANYBODYS || is_descendant(pid)) && kill((pid_t)pid, signal_number) == 0) {
+            found++;
+            if (one != NULL) {
+                *one = (int)pid;
+            }
         }
         buffer_free(&content);
     }
     closedir(proc);
-    return killed;
+    return found;
+}
+
+const char *room_marker(void)
+{
+    static char marker[32];
+    snprintf(marker, sizeof marker, "9%08ld", (long)getpid());
+    return marker;
+}
+
+int room_count_processes(const char *text)
+{
+    return count("cmdline", text, false, ANYBODYS, 0, NULL);
+}
+
+int room_count_mine(const char *text)
+{
+    return count("cmdline", text, false, OURS, 0, NULL);
+}
+
+int room_count_named(const char *name, int *pid)
+{
+    return count("comm", name, true, OURS, 0, pid);
+}
+
+int room_kill(const char *text)
+{
+    return count("cmdline", text, false, OURS, SIGKILL, NULL);
 }
 
 bool room_gone(const char *text)

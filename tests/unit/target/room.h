@@ -31,9 +31,17 @@ void room_make(const char *folder, const char *name);
 /* The file's text (free it), or NULL. */
 char *room_read(const char *folder, const char *name);
 
-/* How many processes of the machine have text in their command line, or in their name where they are caisson's. */
+/* Digits for a sleep(1) that is only this test's: its number of seconds. */
+const char *room_marker(void);
+
+/* How many processes of the machine have text in their command line. */
 int room_count_processes(const char *text);
-int room_count_named(const char *name);
+
+/* The same among our own descendants. */
+int room_count_mine(const char *text);
+
+/* How many of our descendants have this name; *pid (may be NULL) is one of them. */
+int room_count_named(const char *name, int *pid);
 
 /* SIGKILL to those of our own descendants that have text in their command line; how many there were. */
 int room_kill(const char *text);

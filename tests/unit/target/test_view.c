@@ -35,6 +35,23 @@ static struct error error;
         }                                                                                                              \
     } while (0)
 
+/* So that a program of this test is known from every other. */
+static char mark_variable[40];
+static const char *const mark_environment[] = {mark_variable, NULL};
+
+static bool is_alive(int pid, const char *name)
+{
+    char path[64];
+    struct buffer text = {0};
+    snprintf(path, sizeof path, "/proc/%d/comm", pid);
+    bool alive = file_read(AT_FDCWD, path, 100, &text, NULL) == 0 && strncmp(text.data, name, strlen(name)) == 0;
+    buffer_free(&text);
+    /* One that only waits for the machine's init to collect it is gone. */
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    char target[16];
+    return alive && readlink(path, target, sizeof target) > 0;
+}
+
 static struct view *open_plain(void)
 {
     struct view *view = NULL;
@@ -51,7 +68,7 @@ static void close_view(struct view *view)
 static char *shell(struct view *view, const char *user, const char *script, int expected)
 {
     const char *const argv[] = {"sh", "-c", script, NULL};
-    struct view_command command = {.argv = argv, .user = user, .timeout_sec = 60};
+    struct view_command command = {.argv = argv, .user = user, .environment = mark_environment, .timeout_sec = 60};
     struct buffer output = {0};
     int status = -1;
     ASSERT_DONE(view_run(view, &command, &output, &status, &error));
@@ -251,8 +268,8 @@ static void test_timeout_kills_all(void **state)
     (void)state;
     struct view *view = open_plain();
     const char *const argv[] = {"sh", "-c",
-                                "echo begun; setsid sleep 31417 & (trap '' TERM HUP; sleep 31417) & sleep 31417", NULL};
-    struct view_command command = {.argv = argv, .timeout_sec = 1};
+                                "echo begun; setsid sleep $MARK & (trap '' TERM HUP; sleep $MARK) & sleep $MARK", NULL};
+    struct view_command command = {.argv = argv, .environment = mark_environment, .timeout_sec = 1};
     struct buffer output = {0};
     int status = -1;
     int64_t begin_ms = clock_monotonic_ms();
@@ -260,11 +277,11 @@ static void test_timeout_kills_all(void **state)
     assert_int_equal(error.code, CSN_TIMEOUT);
     assert_true(clock_monotonic_ms() - begin_ms < 10000);
     assert_string_equal(buffer_text(&output), "begun\n");
-    assert_int_equal(room_count_processes("31417"), 0);
+    assert_int_equal(room_count_processes(room_marker()), 0);
     buffer_free(&output);
     /* What a program leaves behind goes with it. */
-    free(shell(view, NULL, "setsid sleep 31417 >/dev/null 2>&1 & exit 0", 0));
-    assert_int_equal(room_count_processes("31417"), 0);
+    free(shell(view, NULL, "setsid sleep $MARK >/dev/null 2>&1 & exit 0", 0));
+    assert_int_equal(room_count_processes(room_marker()), 0);
     assert_shell(view, NULL, "echo still here", "still here");
     close_view(view);
 }
@@ -301,14 +318,14 @@ static void test_background(void **state)
     buffer_free(&log);
 
     /* One that goes to the background by itself, and does not listen. */
-    const char *const daemon[] = {"sh", "-c", "(trap '' TERM; exec sleep 31418) & exit 0", NULL};
-    command = (struct view_command){.argv = daemon};
+    const char *const daemon[] = {"sh", "-c", "(trap '' TERM; exec sleep $MARK) & exit 0", NULL};
+    command = (struct view_command){.argv = daemon, .environment = mark_environment};
     ASSERT_DONE(view_start(view, &command, 0, &program, &error));
     usleep(300000);
     assert_true(view_program_runs(program));
-    assert_int_equal(room_count_processes("31418"), 1);
+    assert_int_equal(room_count_processes(room_marker()), 1);
     ASSERT_DONE(view_stop(program, 1, &error));
-    assert_int_equal(room_count_processes("31418"), 0);
+    assert_int_equal(room_count_processes(room_marker()), 0);
     close_view(view);
 }
 
@@ -336,15 +353,15 @@ static void test_close_kills_all(void **state)
 {
     (void)state;
     struct view *view = open_plain();
-    const char *const argv[] = {"sh", "-c", "trap '' TERM; sleep 31419", NULL};
-    struct view_command command = {.argv = argv};
+    const char *const argv[] = {"sh", "-c", "trap '' TERM; sleep $MARK", NULL};
+    struct view_command command = {.argv = argv, .environment = mark_environment};
     struct view_program *program = NULL;
     ASSERT_DONE(view_start(view, &command, 0, &program, &error));
     usleep(200000);
-    assert_int_not_equal(room_count_processes("31419"), 0);
+    assert_int_not_equal(room_count_processes(room_marker()), 0);
     close_view(view);
-    assert_int_equal(room_count_processes("31419"), 0);
-    assert_int_equal(room_count_named("caisson-room"), 0);
+    assert_int_equal(room_count_processes(room_marker()), 0);
+    assert_int_equal(room_count_named("caisson-room", NULL), 0);
     assert_false(view_program_runs(program));
     ASSERT_DONE(view_stop(program, 0, &error));
 }
@@ -353,17 +370,20 @@ static void test_close_kills_all(void **state)
 static void test_killed_caller(void **state)
 {
     (void)state;
+    static const char *const names[] = {"caisson-room", "caisson-minder", "caisson-first", "caisson-relay"};
+    const char *mark = room_marker();
+    int pids[4] = {0};
     int ready[2];
     char byte;
     assert_int_equal(pipe(ready), 0);
     pid_t pid = fork();
     if (pid == 0) {
-        const char *const argv[] = {"sh", "-c", "(setsid sleep 31420) & sleep 31420", NULL};
-        struct view_command command = {.argv = argv};
+        const char *const argv[] = {"sh", "-c", "(setsid sleep $MARK) & sleep $MARK", NULL};
+        struct view_command command = {.argv = argv, .environment = mark_environment};
         struct view_program *program = NULL;
         struct view *view = NULL;
         if (view_open(&layout_plain, &view, &error) == 0 && view_start(view, &command, 0, &program, &error) == 0) {
-            usleep(200000);
+            usleep(300000);
             _exit(write(ready[1], "", 1) != 1 || pause());
         }
         _exit(1);
@@ -371,17 +391,20 @@ static void test_killed_caller(void **state)
     close(ready[1]);
     assert_int_equal(read(ready[0], &byte, 1), 1);
     close(ready[0]);
-    assert_true(room_count_processes("31420") >= 2);
-    assert_int_equal(room_count_named("caisson-room"), 1);
+    assert_true(room_count_processes(mark) >= 2);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(room_count_named(names[i], &pids[i]), 1);
+    }
     assert_int_equal(kill(pid, SIGKILL), 0);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
-    assert_true(room_gone("31420"));
-    for (int i = 0; i < 100 && room_count_named("caisson-room") + room_count_named("caisson-minder") > 0; i++) {
-        usleep(50000);
+    assert_true(room_gone(mark));
+    for (size_t i = 0; i < 4; i++) {
+        int rounds = 0;
+        while (is_alive(pids[i], names[i]) && rounds++ < 100) {
+            usleep(50000);
+        }
+        assert_false(is_alive(pids[i], names[i]));
     }
-    assert_int_equal(room_count_named("caisson-room"), 0);
-    assert_int_equal(room_count_named("caisson-first"), 0);
-    assert_int_equal(room_count_named("caisson-minder"), 0);
 }
 
 static void test_addresses(void **state)
@@ -533,6 +556,7 @@ static int make_server(void **state)
 {
     (void)state;
     server = room_server();
+    snprintf(mark_variable, sizeof mark_variable, "MARK=%s", room_marker());
     layout_plain = (struct view_layout){.root_path = server, .binds = &room_usr, .bind_count = 1};
     return 0;
 }
@@ -540,13 +564,13 @@ static int make_server(void **state)
 static int nothing_left(void **state)
 {
     (void)state;
-    room_remove(server);
     struct buffer mounts = {0};
     if (file_read(AT_FDCWD, "/proc/self/mounts", 16 << 20, &mounts, NULL) != 0) {
         return -1;
     }
-    int left = room_count_named("caisson-room") + (strstr(buffer_text(&mounts), "caisson") != NULL);
+    int left = room_count_named("caisson-room", NULL) + (strstr(buffer_text(&mounts), server) != NULL);
     buffer_free(&mounts);
+    room_remove(server);
     return left;
 }
 
