@@ -22,7 +22,8 @@ static const struct option_rule rules[] = {
     {"tag", OPTION_LIST, false, "KEY=VALUE", "a tag, to find the snapshot by"},
     {"host", OPTION_TEXT, false, "NAME", "the server's name in the snapshot (default: this machine's)"},
     {"exclude", OPTION_LIST, false, "PATTERN",
-     "leaves out what matches: a whole path (/var/cache/app) or, with **/ in front, a name at any depth; * and ? stay within a name"},
+     "leaves out what matches: a whole path (/var/cache/app) or, with **/ in front, a name at any depth; * and ? stay "
+     "within a name"},
     {"one-file-system", OPTION_FLAG, false, NULL, "does not enter other file systems mounted inside"},
     {"reread", OPTION_FLAG, false, NULL, "reads every file, also those that look unchanged"},
     {"json", OPTION_FLAG, false, NULL, "the summary as JSON on stdout"},
@@ -32,7 +33,8 @@ static const struct option_rule rules[] = {
 static const struct option_usage usage = {
     .command = "backup",
     .operands = "PATH...",
-    .summary = "Backs the folders and files PATH up into a new snapshot. Exit code 1: the snapshot is there, but files changed "
+    .summary = "Backs the folders and files PATH up into a new snapshot. Exit code 1: the snapshot is there, but files "
+               "changed "
                "while they were read.",
     .operands_min = 1,
     .operands_max = 1024,
@@ -137,8 +139,8 @@ static void print_summary(const struct repository_backup_summary *summary)
     console_bytes(stored, summary->bytes_stored);
     printf("snapshot %s\n  %" PRIu64 " entries, %" PRIu64 " files with %s; %s read, %" PRIu64
            " files unchanged; %s stored, %" PRIu64 " of %" PRIu64 " chunks new\n",
-           summary->id, summary->entries, summary->files, all, read, summary->files_unchanged, stored, summary->chunks_new,
-           summary->chunks);
+           summary->id, summary->entries, summary->files, all, read, summary->files_unchanged, stored,
+           summary->chunks_new, summary->chunks);
 }
 
 /* The snapshot is there; what is wrong with it has to be heard. */
@@ -151,7 +153,8 @@ static int report_changed(const struct repository_backup_summary *summary)
     for (size_t i = 0; i < summary->changed.count; i++) {
         fprintf(stderr, "caisson: changed while it was read: %s\n", summary->changed.items[i]);
     }
-    error_set(&error, CSN_REPOSITORY_CHANGED, "%zu of the files in snapshot %.16s changed while they were read, the first is %s",
+    error_set(&error, CSN_REPOSITORY_CHANGED,
+              "%zu of the files in snapshot %.16s changed while they were read, the first is %s",
               summary->changed.count, summary->id, summary->changed.items[0]);
     return command_fail(&error);
 }

@@ -21,7 +21,8 @@ static const struct option_rule rules[] = {
     {"target", OPTION_TEXT, true, "DIR", "the empty folder to restore into; /opt/app becomes DIR/opt/app"},
     {"path", OPTION_LIST, false, "PATH", "restores this only, and all below it, as it is named in the snapshot"},
     {"strip", OPTION_TEXT, false, "PATH", "leaves this much out of the names: with /opt/app, /opt/app/x becomes DIR/x"},
-    {"without-root", OPTION_FLAG, false, NULL, "goes on where an owner, an attribute or a device may not be kept, and counts them"},
+    {"without-root", OPTION_FLAG, false, NULL,
+     "goes on where an owner, an attribute or a device may not be kept, and counts them"},
     {"json", OPTION_FLAG, false, NULL, "the summary as JSON on stdout"},
     {.name = NULL},
 };
@@ -29,7 +30,8 @@ static const struct option_rule rules[] = {
 static const struct option_usage usage = {
     .command = "restore",
     .operands = "SNAPSHOT|latest",
-    .summary = "Restores a snapshot with everything it has: owners, modes, ACLs, attributes, hard links, holes, devices, times.",
+    .summary = "Restores a snapshot with everything it has: owners, modes, ACLs, attributes, hard links, holes, "
+               "devices, times.",
     .operands_min = 1,
     .operands_max = 1,
 };
@@ -49,7 +51,8 @@ static int open_target(const char *path, struct error *error)
     }
     struct dirent *entry;
     while ((entry = readdir(directory)) != NULL && fd >= 0) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && strcmp(entry->d_name, "lost+found") != 0) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            strcmp(entry->d_name, "lost+found") != 0) {
             error_set(error, CSN_REPOSITORY_TARGET, "%s holds %s", path, entry->d_name);
             file_drop(&fd);
         }
@@ -87,10 +90,11 @@ static void print_summary(const char *id, const char *target, const struct repos
     const struct tree_tolerated *tolerated = &summary->tolerated;
     char bytes[CONSOLE_TEXT_SIZE];
     console_bytes(bytes, summary->bytes);
-    printf("snapshot %.16s: %" PRIu64 " entries, %" PRIu64 " files with %s are back in %s\n", id, summary->entries, summary->files,
-           bytes, target);
+    printf("snapshot %.16s: %" PRIu64 " entries, %" PRIu64 " files with %s are back in %s\n", id, summary->entries,
+           summary->files, bytes, target);
     if (refusals(tolerated) > 0) {
-        printf("  not kept: %" PRIu64 " owners, %" PRIu64 " modes, %" PRIu64 " attributes; not made: %" PRIu64 " devices\n",
+        printf("  not kept: %" PRIu64 " owners, %" PRIu64 " modes, %" PRIu64 " attributes; not made: %" PRIu64
+               " devices\n",
                tolerated->owners, tolerated->modes, tolerated->xattrs, tolerated->devices);
     }
 }

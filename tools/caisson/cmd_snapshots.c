@@ -74,14 +74,16 @@ static void print_snapshot(const struct repository_snapshot *snapshot)
 {
     char size[CONSOLE_TEXT_SIZE];
     console_bytes(size, snapshot->bytes);
-    printf("%.16s  %.19sZ  %-16s %8" PRIu64 " files %10s ", snapshot->id, snapshot->time, snapshot->host, snapshot->files, size);
+    printf("%.16s  %.19sZ  %-16s %8" PRIu64 " files %10s ", snapshot->id, snapshot->time, snapshot->host,
+           snapshot->files, size);
     for (size_t i = 0; i < snapshot->sources.count; i++) {
         printf(" %s", snapshot->sources.items[i]);
     }
     for (size_t i = 0; i < snapshot->tag_keys.count; i++) {
         printf(" %s=%s", snapshot->tag_keys.items[i], snapshot->tag_values.items[i]);
     }
-    printf("%s%s%s%s\n", snapshot->label[0] == '\0' ? "" : " \"", snapshot->label, snapshot->label[0] == '\0' ? "" : "\"",
+    printf("%s%s%s%s\n", snapshot->label[0] == '\0' ? "" : " \"", snapshot->label,
+           snapshot->label[0] == '\0' ? "" : "\"",
            snapshot->changed > 0 ? " (files changed while they were read)" : "");
 }
 

@@ -22,7 +22,8 @@ static const struct option_rule rules[] = {
 static const struct option_usage usage = {
     .command = "verify",
     .operands = "",
-    .summary = "Checks a repository. Damage is named: which file of the repository, and which paths of which snapshots it costs.",
+    .summary = "Checks a repository. Damage is named: which file of the repository, and which paths of which snapshots "
+               "it costs.",
     .operands_min = 0,
     .operands_max = 0,
 };
@@ -76,8 +77,9 @@ static void print_sums(const struct repository_verification *sums, bool json, bo
     if (!json) {
         char bytes[CONSOLE_TEXT_SIZE];
         console_bytes(bytes, sums->bytes);
-        printf("%" PRIu64 " packs, %" PRIu64 " chunks, %" PRIu64 " snapshots checked%s%s%s; damages: %" PRIu64 "\n", sums->packs,
-               sums->chunks, sums->snapshots, all ? ", " : "", all ? bytes : "", all ? " hashed" : "", sums->damages);
+        printf("%" PRIu64 " packs, %" PRIu64 " chunks, %" PRIu64 " snapshots checked%s%s%s; damages: %" PRIu64 "\n",
+               sums->packs, sums->chunks, sums->snapshots, all ? ", " : "", all ? bytes : "", all ? " hashed" : "",
+               sums->damages);
         return;
     }
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);

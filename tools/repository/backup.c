@@ -146,7 +146,8 @@ static int add_file(struct backup *backup, const struct tree_visit *visit, struc
 {
     struct snapshot_entry *entry = &backup->entry;
     struct tree_entry fresh = {0};
-    const struct snapshot_entry *then = backup->parent == NULL ? NULL : backup_parent_match(backup->parent, &entry->tree);
+    const struct snapshot_entry *then =
+        backup->parent == NULL ? NULL : backup_parent_match(backup->parent, &entry->tree);
     int got = then != NULL ? (take_over(entry, then, error) == 0 ? 1 : -1) : read_file(backup, visit, &fresh, error);
     int result = got < 0 ? -1 : 0;
     if (got == 0) {
@@ -260,14 +261,15 @@ static int sort_sources(const struct repository_source **sorted, const struct re
         const char *name = sources[i].name;
         sorted[i] = &sources[i];
         if (name[0] != '/' || !tree_path_is_sound(name + 1)) {
-            return error_set(error, CSN_USAGE, "%s is not an absolute path without \".\" and \"..\" in it", name);
+            error_set(error, CSN_USAGE, "%s is not an absolute path without \".\" and \"..\" in it", name);
+            return -1;
         }
     }
     qsort(sorted, count, sizeof *sorted, compare_sources);
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && path_is_inside(sorted[i]->name, sorted[i - 1]->name)) {
-            return error_set(error, CSN_USAGE, "%s lies in %s: name only the outer one", sorted[i]->name,
-                             sorted[i - 1]->name);
+            error_set(error, CSN_USAGE, "%s lies in %s: name only the outer one", sorted[i]->name, sorted[i - 1]->name);
+            return -1;
         }
         if (strings_add(names, sorted[i]->name, error) != 0) {
             return -1;
@@ -287,7 +289,8 @@ static int check_options(const struct repository_backup_options *options, struct
         return -1;
     }
     for (size_t i = 0; i < options->tag_count; i++) {
-        if (check_text("tag", options->tags[i].key, error) != 0 || check_text("tag", options->tags[i].value, error) != 0) {
+        if (check_text("tag", options->tags[i].key, error) != 0 ||
+            check_text("tag", options->tags[i].value, error) != 0) {
             return -1;
         }
     }
@@ -355,8 +358,7 @@ int repository_backup(struct repository *repository, const struct repository_sou
                       const struct repository_backup_options *options, const struct progress *progress,
                       struct repository_backup_summary *summary, struct error *error)
 {
-    struct backup backup = {
-        .repository = repository, .options = options, .progress = progress, .summary = summary};
+    struct backup backup = {.repository = repository, .options = options, .progress = progress, .summary = summary};
     const struct repository_source **sorted = calloc(source_count == 0 ? 1 : source_count, sizeof *sorted);
     struct strings names = {0};
     int result = -1;
@@ -366,7 +368,8 @@ int repository_backup(struct repository *repository, const struct repository_sou
         goto out;
     }
     if (source_count == 0 || repository->mode != REPOSITORY_WRITE || repository->spent) {
-        error_set(error, CSN_INTERNAL, source_count == 0 ? "a backup of nothing" : "the repository is not open for writing");
+        error_set(error, CSN_INTERNAL,
+                  source_count == 0 ? "a backup of nothing" : "the repository is not open for writing");
         goto out;
     }
     if (sort_sources(sorted, sources, source_count, &names, error) != 0 || begin(&backup, &names, error) != 0) {

@@ -10,7 +10,7 @@
 
 struct backup_file {
     struct chunker chunker;
-    uint8_t *buffer; /* room for two chunks of the largest size */
+    uint8_t *buffer;     /* room for two chunks of the largest size */
     uint64_t read_bytes; /* sum over all files */
 };
 

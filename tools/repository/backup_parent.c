@@ -68,9 +68,8 @@ int backup_parent_open(struct backup_parent **parent, struct repository *reposit
     if (options->reread) {
         return 0;
     }
-    int found = options->parent != NULL
-                    ? (repository_find(repository, options->parent, NULL, id, error) == 0 ? 1 : -1)
-                    : choose(repository, host, sources, id, error);
+    int found = options->parent != NULL ? (repository_find(repository, options->parent, NULL, id, error) == 0 ? 1 : -1)
+                                        : choose(repository, host, sources, id, error);
     if (found <= 0) {
         return found;
     }

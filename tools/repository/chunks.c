@@ -97,7 +97,8 @@ const struct chunk_place *chunks_find(const struct chunks *chunks, const uint8_t
 const struct chunk_place *chunks_next(const struct chunks *chunks, const struct chunk_place *after)
 {
     bool passed = false;
-    for (uint32_t slot = slot_of(chunks, after->id); chunks->table[slot] != 0; slot = (slot + 1) & (chunks->table_size - 1)) {
+    for (uint32_t slot = slot_of(chunks, after->id); chunks->table[slot] != 0;
+         slot = (slot + 1) & (chunks->table_size - 1)) {
         const struct chunk_place *chunk = chunk_at(chunks, chunks->table[slot] - 1);
         if (passed && memcmp(chunk->id, after->id, SHA256_SIZE) == 0) {
             return chunk;

@@ -28,7 +28,7 @@ struct chunks {
     size_t blocks_count;
     size_t blocks_allocated;
     uint32_t count;
-    uint32_t *table;      /* number of a chunk + 1; 0: free */
+    uint32_t *table;     /* number of a chunk + 1; 0: free */
     uint32_t table_size; /* a power of two, or 0 */
 };
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/file.h"
+#include "lib/root.h"
 #include "repository/internal.h"
 #include "repository/selected.h"
 #include "tree/links.h"
@@ -112,7 +113,8 @@ static int judge(struct comparison *comparison, const struct tree_entry *a, cons
         counts->only_a += a != NULL ? 1 : 0;
         counts->only_b += a == NULL ? 1 : 0;
     }
-    const struct tree_difference difference = {.path = a != NULL ? a->path : b->path, .aspects = aspects, .a = a, .b = b};
+    const struct tree_difference difference = {
+        .path = a != NULL ? a->path : b->path, .aspects = aspects, .a = a, .b = b};
     return aspects == 0 || comparison->differ == NULL ? 0 : comparison->differ(comparison->context, &difference, error);
 }
 
@@ -156,7 +158,8 @@ static int compare_both(struct comparison *comparison, struct error *error)
         return -1;
     }
     if (entry->tree.type == TREE_FILE && entry->hardlink == NULL &&
-        (aspects & (TREE_ASPECT_TYPE | TREE_ASPECT_CONTENT)) == 0 && compare_content(comparison, &aspects, error) != 0) {
+        (aspects & (TREE_ASPECT_TYPE | TREE_ASPECT_CONTENT)) == 0 &&
+        compare_content(comparison, &aspects, error) != 0) {
         return -1;
     }
     return judge(comparison, &recorded, &comparison->disk, aspects, error);
@@ -255,14 +258,15 @@ static int compare_root(struct comparison *comparison, const char *root, struct 
         .want_xattrs = true,
         .one_file_system = comparison->options->one_file_system,
     };
-    struct error trouble = {.code = CSN_NONE};
     int result = -1;
     if (place == NULL) {
         return error_set(error, CSN_NOT_FOUND, "/%s does not lie in /%s", root, comparison->selected.strip);
     }
-    comparison->walker = tree_walker_open(comparison->selected.start_fd, place, &options, &trouble);
-    if (comparison->walker == NULL && trouble.code != CSN_NOT_FOUND) {
-        return error_set(error, trouble.code, "%s", trouble.message);
+    if (root_exists(comparison->selected.start_fd, place)) {
+        comparison->walker = tree_walker_open(comparison->selected.start_fd, place, &options, error);
+        if (comparison->walker == NULL) {
+            return -1;
+        }
     }
     buffer_clear(&comparison->path);
     buffer_string(&comparison->path, root);
@@ -286,9 +290,12 @@ int repository_compare(struct repository *repository, const char *id, const stru
                        void *context, const struct progress *progress, struct tree_compare_counts *counts,
                        struct error *error)
 {
-    struct comparison comparison = {
-        .repository = repository, .options = options, .differ = differ, .context = context, .progress = progress,
-        .counts = counts};
+    struct comparison comparison = {.repository = repository,
+                                    .options = options,
+                                    .differ = differ,
+                                    .context = context,
+                                    .progress = progress,
+                                    .counts = counts};
     int result = -1;
     *counts = (struct tree_compare_counts){0};
     if (selected_open(&comparison.selected, repository, id, selection, error) != 0) {

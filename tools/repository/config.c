@@ -41,8 +41,7 @@ static bool add_pages(yyjson_mut_doc *document, yyjson_mut_val *object)
 static bool add_sizes(yyjson_mut_doc *document, yyjson_mut_val *object)
 {
     yyjson_mut_val *sizes = yyjson_mut_obj_add_obj(document, object, "chunks");
-    return sizes != NULL &&
-           yyjson_mut_obj_add_uint(document, sizes, "minimum", chunker_default_sizes.minimum_bytes) &&
+    return sizes != NULL && yyjson_mut_obj_add_uint(document, sizes, "minimum", chunker_default_sizes.minimum_bytes) &&
            yyjson_mut_obj_add_uint(document, sizes, "average", chunker_default_sizes.average_bytes) &&
            yyjson_mut_obj_add_uint(document, sizes, "maximum", chunker_default_sizes.maximum_bytes) &&
            yyjson_mut_obj_add_uint(document, sizes, "seed", 0);
@@ -69,8 +68,8 @@ static int make_text(struct buffer *text, struct error *error)
                 yyjson_mut_obj_add_str(document, object, "id", id) &&
                 yyjson_mut_obj_add_str(document, object, "created", now) && add_sizes(document, object) &&
                 add_pages(document, object);
-    int result = good ? json_append_line(text, document, error)
-                      : error_set(error, CSN_MEMORY, "no memory for " CONFIG_FILE);
+    int result =
+        good ? json_append_line(text, document, error) : error_set(error, CSN_MEMORY, "no memory for " CONFIG_FILE);
     yyjson_mut_doc_free(document);
     if (result != 0) {
         return -1;
@@ -102,19 +101,17 @@ static bool hash_holds(const struct buffer *text, size_t *line_size)
     static const char before[] = "\n{\"sha256\":\"";
     static const char after[] = "\"}\n";
     size_t tail = strlen(before) + SHA256_HEX_SIZE - 1 + strlen(after);
-    uint8_t said[SHA256_SIZE];
     uint8_t digest[SHA256_SIZE];
     char hex[SHA256_HEX_SIZE];
     if (text->size <= tail) {
         return false;
     }
     const char *at = text->data + text->size - tail;
-    memcpy(hex, at + strlen(before), SHA256_HEX_SIZE - 1);
-    hex[SHA256_HEX_SIZE - 1] = '\0';
     *line_size = text->size - tail;
     sha256_of(text->data, *line_size, digest);
-    return memcmp(at, before, strlen(before)) == 0 && memcmp(text->data + text->size - strlen(after), after, strlen(after)) == 0 &&
-           hex_decode(hex, said, SHA256_SIZE) && memcmp(said, digest, SHA256_SIZE) == 0;
+    hex_encode(digest, SHA256_SIZE, hex);
+    return memcmp(at, before, strlen(before)) == 0 && memcmp(at + strlen(before), hex, strlen(hex)) == 0 &&
+           memcmp(at + strlen(before) + strlen(hex), after, strlen(after)) == 0;
 }
 
 static bool get32(yyjson_val *object, const char *key, uint32_t *number)
@@ -167,8 +164,8 @@ int config_read(struct repository_config *config, int folder_fd, const char *pat
     if (holds && (format == NULL || strcmp(format, "caisson-repository") != 0)) {
         error_set(error, CSN_REPOSITORY_NOT, "%s/" CONFIG_FILE " is not that of a repository", path);
     } else if (holds && version > CONFIG_VERSION) {
-        error_set(error, CSN_REPOSITORY_VERSION, "%s has format %" PRIu64 ", this release knows up to %d", path, version,
-                  CONFIG_VERSION);
+        error_set(error, CSN_REPOSITORY_VERSION, "%s has format %" PRIu64 ", this release knows up to %d", path,
+                  version, CONFIG_VERSION);
     } else if (!holds || version != CONFIG_VERSION || !get_config(config, line)) {
         error_set(error, CSN_REPOSITORY_DAMAGED, "%s/" CONFIG_FILE ": its hash does not hold", path);
     } else {

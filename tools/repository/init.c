@@ -13,7 +13,8 @@
 static bool is_no_hindrance(const char *name)
 {
     static const char *const names[] = {
-        ".", "..", "lost+found", "System Volume Information", "$RECYCLE.BIN", REPOSITORY_LOCK, "README.txt", "restore.sh",
+        ".",          "..",         "lost+found", "System Volume Information", "$RECYCLE.BIN", REPOSITORY_LOCK,
+        "README.txt", "restore.sh",
     };
     size_t length = strlen(name);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -38,7 +39,8 @@ static int is_empty(int folder_fd, const char *path, bool inside, struct error *
     int empty = 1;
     struct dirent *entry;
     while (empty == 1 && (entry = readdir(directory)) != NULL) {
-        bool ours = !inside && (strcmp(entry->d_name, REPOSITORY_PACKS) == 0 || strcmp(entry->d_name, REPOSITORY_SNAPSHOTS) == 0);
+        bool ours = !inside &&
+                    (strcmp(entry->d_name, REPOSITORY_PACKS) == 0 || strcmp(entry->d_name, REPOSITORY_SNAPSHOTS) == 0);
         if (ours) {
             empty = is_empty(fd, entry->d_name, true, error);
         } else if (!is_no_hindrance(entry->d_name)) {
@@ -82,7 +84,8 @@ int repository_init(const char *path, struct error *error)
         error_set(error, CSN_REPOSITORY_EXISTS, "%s is not empty", path);
         goto out;
     }
-    if (make_folder(folder_fd, REPOSITORY_PACKS, error) != 0 || make_folder(folder_fd, REPOSITORY_SNAPSHOTS, error) != 0) {
+    if (make_folder(folder_fd, REPOSITORY_PACKS, error) != 0 ||
+        make_folder(folder_fd, REPOSITORY_SNAPSHOTS, error) != 0) {
         goto out;
     }
     lock_fd = openat(folder_fd, REPOSITORY_LOCK, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);

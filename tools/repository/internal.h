@@ -25,8 +25,8 @@ struct repository {
     int folder_fd;
     int packs_fd;
     int snapshots_fd;
-    int lock_fd;       /* -1: none could be taken (a read-only or a simple network file system) */
-    dev_t folder_dev;  /* so that a backup does not enter its own repository */
+    int lock_fd;      /* -1: none could be taken (a read-only or a simple network file system) */
+    dev_t folder_dev; /* so that a backup does not enter its own repository */
     ino_t folder_ino;
     struct repository_config config;
     bool config_damaged; /* only readers go on */

@@ -82,7 +82,8 @@ void repository_snapshots_free(struct repository_snapshots *snapshots)
 static bool has_tag(const struct repository_snapshot *snapshot, const struct repository_tag *tag)
 {
     for (size_t i = 0; tag != NULL && i < snapshot->tag_keys.count; i++) {
-        if (strcmp(snapshot->tag_keys.items[i], tag->key) == 0 && strcmp(snapshot->tag_values.items[i], tag->value) == 0) {
+        if (strcmp(snapshot->tag_keys.items[i], tag->key) == 0 &&
+            strcmp(snapshot->tag_values.items[i], tag->value) == 0) {
             return true;
         }
     }

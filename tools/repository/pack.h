@@ -16,10 +16,10 @@
 #include "lib/sha256.h"
 #include "repository/stored.h"
 
-#define CHUNK_LIMIT_BYTES (4u * 1024 * 1024)        /* content of one frame */
+#define CHUNK_LIMIT_BYTES (4u * 1024 * 1024)                      /* content of one frame */
 #define CHUNK_STORED_LIMIT_BYTES (CHUNK_LIMIT_BYTES + 32u * 1024) /* not less than ZSTD_COMPRESSBOUND of it */
-#define PACK_CHUNKS_LIMIT 262144u                   /* frames in one pack */
-#define PACK_TARGET_BYTES (64u * 1024 * 1024)       /* a pack is ended by the chunk that reaches this */
+#define PACK_CHUNKS_LIMIT 262144u                                 /* frames in one pack */
+#define PACK_TARGET_BYTES (64u * 1024 * 1024)                     /* a pack is ended by the chunk that reaches this */
 #define PACK_RECORD_BYTES 44u
 #define PACK_TRAILER_BYTES 64u
 #define PACK_SKIPPABLE_BYTES 8u
@@ -56,8 +56,8 @@ bool pack_writer_is_empty(const struct pack_writer *writer);
 
 /* Ends the pack: index, fsync, and its name. id becomes the pack's. The writer is empty again. stored_bytes (NULL
  * allowed) is added to. */
-int pack_writer_commit(struct pack_writer *writer, uint8_t id[SHA256_SIZE], uint64_t *stored_bytes,
-                       struct error *error) MUST_CHECK;
+int pack_writer_commit(struct pack_writer *writer, uint8_t id[SHA256_SIZE], uint64_t *stored_bytes, struct error *error)
+    MUST_CHECK;
 
 /* --- reading --- */
 

@@ -48,21 +48,29 @@ static int damaged(struct error *error, const char *name, const char *what)
     return error_set(error, CSN_REPOSITORY_DAMAGED, "%s in the repository: %s", name, what);
 }
 
+/* What has to be known to read the records at all. */
 static int check_trailer(const uint8_t *trailer, enum pack_kind kind, const char *name, struct error *error)
 {
+    uint32_t count = bytes_get32(trailer + TRAILER_COUNT);
     if (memcmp(trailer, TRAILER_MAGIC, TRAILER_MAGIC_BYTES) != 0 || trailer[TRAILER_KIND] != (uint8_t)kind) {
         return damaged(error, name, "the end of the file is not that of an index");
     }
-    uint32_t version = bytes_get32(trailer + TRAILER_VERSION);
-    if (version > PACK_VERSION) {
-        return error_set(error, CSN_REPOSITORY_VERSION, "%s in the repository has format %u, this release reads up to %u",
-                         name, version, PACK_VERSION);
-    }
-    uint32_t count = bytes_get32(trailer + TRAILER_COUNT);
-    if (version != PACK_VERSION || count == 0 || count > PACK_CHUNKS_LIMIT) {
+    if (count == 0 || count > PACK_CHUNKS_LIMIT) {
         return damaged(error, name, "the index has numbers that cannot be");
     }
     return 0;
+}
+
+/* After the hash held: a flipped bit must not look like a newer release. */
+static int check_version(const uint8_t *trailer, const char *name, struct error *error)
+{
+    uint32_t version = bytes_get32(trailer + TRAILER_VERSION);
+    if (version > PACK_VERSION) {
+        return error_set(error, CSN_REPOSITORY_VERSION,
+                         "%s in the repository has format %u, this release reads up to %u", name, version,
+                         PACK_VERSION);
+    }
+    return version == PACK_VERSION ? 0 : damaged(error, name, "the index has numbers that cannot be");
 }
 
 /* Numbers are believed only here, after the hash over them held. */
@@ -126,6 +134,9 @@ int pack_index_read(struct pack_index *index, const struct stored_reader *file, 
     }
     if (memcmp(digest, id, SHA256_SIZE) != 0) {
         return damaged(error, name, "the file has the name of another one");
+    }
+    if (check_version(trailer, name, error) != 0) {
+        return -1;
     }
     if (bytes_get32(index->bytes) != PACK_SKIPPABLE_MAGIC ||
         bytes_get32(index->bytes + 4) != wanted - PACK_SKIPPABLE_BYTES + PACK_TRAILER_BYTES) {
@@ -201,7 +212,8 @@ const uint8_t *pack_decode(struct pack_decoder *decoder, const struct pack_recor
         error_set(error, CSN_REPOSITORY_DAMAGED, "the sum of a stored frame does not hold");
         return NULL;
     }
-    size_t got = ZSTD_decompressDCtx(decoder->context, decoder->content, record->size_bytes, frame, record->stored_bytes);
+    size_t got =
+        ZSTD_decompressDCtx(decoder->context, decoder->content, record->size_bytes, frame, record->stored_bytes);
     if (ZSTD_isError(got) || got != record->size_bytes) {
         error_set(error, CSN_REPOSITORY_DAMAGED, "a stored frame cannot be decompressed");
         return NULL;

@@ -15,7 +15,8 @@
 /* --- files in it --- */
 
 static int each_in(int folder_fd, const char *part, bool deep,
-                   int (*file)(void *context, const char *name, struct error *error), void *context, struct error *error)
+                   int (*file)(void *context, const char *name, struct error *error), void *context,
+                   struct error *error)
 {
     int fd = openat(folder_fd, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
@@ -82,7 +83,8 @@ static int take_lock(struct repository *repository, struct error *error)
     }
     if (writes && flock(repository->lock_fd, LOCK_EX | LOCK_NB) == 0) {
         if (repository_each_file(repository->packs_fd, false, remove_leftover, &repository->packs_fd, error) != 0 ||
-            repository_each_file(repository->snapshots_fd, false, remove_leftover, &repository->snapshots_fd, error) != 0 ||
+            repository_each_file(repository->snapshots_fd, false, remove_leftover, &repository->snapshots_fd, error) !=
+                0 ||
             repository_each_file(repository->folder_fd, false, remove_leftover, &repository->folder_fd, error) != 0) {
             return -1;
         }
@@ -150,8 +152,9 @@ static int add_index(struct repository *repository, const struct pack_index *ind
 
 static int note_damage(struct repository *repository, const char *file, const char *what, struct error *error)
 {
-    return strings_add(&repository->damaged_files, file, error) != 0 ? -1
-                                                                     : strings_add(&repository->damaged_whats, what, error);
+    return strings_add(&repository->damaged_files, file, error) != 0
+               ? -1
+               : strings_add(&repository->damaged_whats, what, error);
 }
 
 static int load_pack(void *context, const char *name, struct error *error)
@@ -166,8 +169,8 @@ static int load_pack(void *context, const char *name, struct error *error)
         return 0; /* no pack: a leftover, or somebody's file */
     }
     pack_name(PACK_CHUNKS, id, expected);
-    if (strcmp(expected, name) != 0 ||
-        (loading->known_count > 0 && bsearch(id, loading->known, loading->known_count, SHA256_SIZE, compare_ids) != NULL)) {
+    if (strcmp(expected, name) != 0 || (loading->known_count > 0 && bsearch(id, loading->known, loading->known_count,
+                                                                            SHA256_SIZE, compare_ids) != NULL)) {
         return 0;
     }
     if (stored_open(&file, loading->repository->packs_fd, name, &trouble) != 0 ||
@@ -178,8 +181,8 @@ static int load_pack(void *context, const char *name, struct error *error)
         }
         struct buffer path = {0};
         buffer_format(&path, REPOSITORY_PACKS "/%s", name);
-        int result = buffer_check(&path, error) != 0 ? -1
-                                                     : note_damage(loading->repository, path.data, trouble.message, error);
+        int result =
+            buffer_check(&path, error) != 0 ? -1 : note_damage(loading->repository, path.data, trouble.message, error);
         buffer_free(&path);
         return result;
     }
@@ -233,11 +236,13 @@ static int open_folders(struct repository *repository, struct error *error)
         }
         repository->config_damaged = true;
     }
-    repository->packs_fd = openat(repository->folder_fd, REPOSITORY_PACKS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    repository->packs_fd =
+        openat(repository->folder_fd, REPOSITORY_PACKS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     repository->snapshots_fd =
         openat(repository->folder_fd, REPOSITORY_SNAPSHOTS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (repository->packs_fd < 0 || repository->snapshots_fd < 0) {
-        return error_system(error, CSN_REPOSITORY_DAMAGED, "opening the folders " REPOSITORY_PACKS " and " REPOSITORY_SNAPSHOTS " of %s", path);
+        return error_system(error, CSN_REPOSITORY_DAMAGED,
+                            "opening the folders " REPOSITORY_PACKS " and " REPOSITORY_SNAPSHOTS " of %s", path);
     }
     return 0;
 }

@@ -58,7 +58,7 @@ struct repository_backup_options {
     const struct repository_tag *tags;
     size_t tag_count;
     const struct strings *excludes; /* absolute recorded names and all below them, or patterns (fnmatch); NULL: none */
-    const char *parent; /* snapshot whose unchanged files are not read again (same device, inode, size, mtime, ctime);
+    const char *parent;   /* snapshot whose unchanged files are not read again (same device, inode, size, mtime, ctime);
                            NULL: the newest of the same host and sources */
     bool reread;          /* no parent: read every file */
     bool one_file_system; /* mount points are recorded, not entered */
@@ -75,7 +75,8 @@ struct repository_backup_summary {
     uint64_t bytes_stored;    /* written to the repository by this backup */
     uint64_t chunks;          /* that the snapshot refers to */
     uint64_t chunks_new;      /* of these, stored by this backup */
-    struct strings changed;   /* files that changed while they were read, by recorded name; recorded in the snapshot too */
+    struct strings
+        changed; /* files that changed while they were read, by recorded name; recorded in the snapshot too */
 };
 
 /* Backs the sources up into a new snapshot. 0 with *summary filled in (also when files changed while they were read: the
@@ -92,10 +93,10 @@ struct repository_snapshot {
     char id[REPOSITORY_ID_SIZE];
     char *time; /* "2026-11-23T03:06:26.123Z", when the backup began */
     char *host;
-    char *label; /* "" where none */
-    char *tool;  /* "caisson 0.1.0" */
-    struct strings sources;    /* recorded names */
-    struct strings tag_keys;   /* and, by the same index, */
+    char *label;             /* "" where none */
+    char *tool;              /* "caisson 0.1.0" */
+    struct strings sources;  /* recorded names */
+    struct strings tag_keys; /* and, by the same index, */
     struct strings tag_values;
     uint64_t entries;
     uint64_t files;
@@ -109,8 +110,8 @@ struct repository_snapshots {
     struct strings damaged; /* ids (file names) of those that cannot be read */
 };
 
-int repository_list(struct repository *repository, struct repository_snapshots *snapshots,
-                    struct error *error) MUST_CHECK;
+int repository_list(struct repository *repository, struct repository_snapshots *snapshots, struct error *error)
+    MUST_CHECK;
 void repository_snapshots_free(struct repository_snapshots *snapshots);
 
 /* The snapshot meant by `what`: an id, the first 4 or more digits of one, or "latest"; of those that have tag (NULL: of
@@ -132,8 +133,8 @@ int repository_iterate(struct repository *repository, const char *id,
 struct repository_selection {
     const struct strings *paths; /* recorded names; each means all below it too; NULL: everything */
     int root_fd;
-    const char *strip; /* NULL: nothing */
-    const char *place; /* NULL: nothing; a folder that exists on the root */
+    const char *strip;      /* NULL: nothing */
+    const char *place;      /* NULL: nothing; a folder that exists on the root */
     bool tolerate_refusals; /* restore without root: what may not be kept is counted, not an error */
 };
 
@@ -149,8 +150,8 @@ struct repository_restore_summary {
  * is CSN_REPOSITORY_TARGET. A path in the selection that is not in the snapshot is CSN_NOT_FOUND before anything is
  * written. On any other failure what has been restored so far stays. */
 int repository_restore(struct repository *repository, const char *id, const struct repository_selection *selection,
-                       const struct progress *progress, struct repository_restore_summary *summary,
-                       struct error *error) MUST_CHECK;
+                       const struct progress *progress, struct repository_restore_summary *summary, struct error *error)
+    MUST_CHECK;
 
 /* Compares the snapshot (a), content included, with what lies on the root (b); for the rest it is tree_compare. Paths are
  * recorded names without the leading '/'. What the backup excluded is not looked at; nor is the repository itself. Times,

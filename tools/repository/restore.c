@@ -23,9 +23,10 @@ struct restore {
     struct repository_restore_summary *summary;
     uint64_t total_bytes;
     uint64_t total_items;
-    struct snapshot_reader *firsts; /* a second reader: content of files whose first name is not selected; NULL until needed */
-    struct strings first_paths;     /* such first names, and by the same index, */
-    struct strings first_places;    /* where the file was restored instead */
+    struct snapshot_reader
+        *firsts; /* a second reader: content of files whose first name is not selected; NULL until needed */
+    struct strings first_paths;  /* such first names, and by the same index, */
+    struct strings first_places; /* where the file was restored instead */
 };
 
 static int write_error(struct error *error, const char *doing, const char *path)
@@ -185,7 +186,8 @@ static int find_first(struct restore *restore, const char *path, const struct sn
     if (restore->firsts == NULL) {
         uint8_t id[SHA256_SIZE];
         if (!hex_decode(snapshot_reader_about(restore->selected.reader)->id, id, SHA256_SIZE)) {
-            return error_set(error, CSN_INTERNAL, "the id of a snapshot is none");
+            error_set(error, CSN_INTERNAL, "the id of a snapshot is none");
+            return -1;
         }
         restore->firsts = snapshot_reader_open(restore->repository->snapshots_fd, id, error);
         if (restore->firsts == NULL) {
@@ -200,7 +202,8 @@ static int find_first(struct restore *restore, const char *path, const struct sn
         return -1;
     }
     if (got == 0 || strcmp((*first)->tree.path, path) != 0 || (*first)->hardlink != NULL) {
-        return error_set(error, CSN_REPOSITORY_DAMAGED, "the snapshot has a link to /%s, but not that", path);
+        error_set(error, CSN_REPOSITORY_DAMAGED, "the snapshot has a link to /%s, but not that", path);
+        return -1;
     }
     return 0;
 }

@@ -25,8 +25,8 @@ struct restore_folders {
 
 /* Goes to the folder that holds path (relative to the start), making those on the way that are not there. *name is the last
  * part. Its descriptor, or -1 with CSN_REPOSITORY_TARGET, CSN_TREE_WRITE, CSN_NO_SPACE, ... */
-int restore_folders_hold(struct restore_folders *folders, const char *path, const char **name,
-                         struct error *error) MUST_CHECK;
+int restore_folders_hold(struct restore_folders *folders, const char *path, const char **name, struct error *error)
+    MUST_CHECK;
 
 /* Makes or takes the folder of this entry, which lies at path, and goes into it. */
 int restore_folders_enter(struct restore_folders *folders, const char *path, const struct tree_entry *entry,

@@ -10,11 +10,12 @@
 
 struct selected {
     struct snapshot_reader *reader;
-    struct strings paths; /* of the selection, without the leading '/', sorted, none inside another; empty: everything */
-    size_t path;          /* the one at hand */
-    bool inside;          /* the reader stands at or behind it */
-    char *strip;          /* without slashes at its ends; "" for none */
-    int start_fd;         /* where "" lies: the place on the root */
+    struct strings
+        paths;    /* of the selection, without the leading '/', sorted, none inside another; empty: everything */
+    size_t path;  /* the one at hand */
+    bool inside;  /* the reader stands at or behind it */
+    char *strip;  /* without slashes at its ends; "" for none */
+    int start_fd; /* where "" lies: the place on the root */
 };
 
 /* Opens the snapshot. Every path of the selection is looked up at once: CSN_NOT_FOUND for one that is not in the snapshot or

@@ -41,8 +41,8 @@ struct snapshot_entry {
 };
 
 /* Adds a piece (id NULL: a hole). CSN_MEMORY. */
-int snapshot_entry_add(struct snapshot_entry *entry, const uint8_t *id, uint64_t size_bytes,
-                       struct error *error) MUST_CHECK;
+int snapshot_entry_add(struct snapshot_entry *entry, const uint8_t *id, uint64_t size_bytes, struct error *error)
+    MUST_CHECK;
 void snapshot_entry_free(struct snapshot_entry *entry);
 
 /* The first line. */
@@ -70,13 +70,13 @@ struct snapshot_totals {
 
 struct snapshot_writer;
 
-struct snapshot_writer *snapshot_writer_new(int snapshots_fd, const struct snapshot_header *header,
-                                            struct error *error) MUST_CHECK;
+struct snapshot_writer *snapshot_writer_new(int snapshots_fd, const struct snapshot_header *header, struct error *error)
+    MUST_CHECK;
 void snapshot_writer_free(struct snapshot_writer *writer); /* what was not committed is gone */
 
 /* The entries must come in order. CSN_REPOSITORY_FULL, CSN_IO, CSN_TREE_READ (one that is too large for a line). */
-int snapshot_writer_add(struct snapshot_writer *writer, const struct snapshot_entry *entry,
-                        struct error *error) MUST_CHECK;
+int snapshot_writer_add(struct snapshot_writer *writer, const struct snapshot_entry *entry, struct error *error)
+    MUST_CHECK;
 void snapshot_writer_totals(const struct snapshot_writer *writer, struct snapshot_totals *totals);
 
 /* Writes the last line and makes the snapshot real. stored_bytes is added to. */
@@ -88,13 +88,13 @@ int snapshot_writer_commit(struct snapshot_writer *writer, uint8_t id[SHA256_SIZ
 struct snapshot_reader;
 
 /* Opens the snapshot and reads its first and last line. CSN_REPOSITORY_NO_SNAPSHOT, _DAMAGED, _VERSION, CSN_IO. */
-struct snapshot_reader *snapshot_reader_open(int snapshots_fd, const uint8_t id[SHA256_SIZE],
-                                             struct error *error) MUST_CHECK;
+struct snapshot_reader *snapshot_reader_open(int snapshots_fd, const uint8_t id[SHA256_SIZE], struct error *error)
+    MUST_CHECK;
 void snapshot_reader_close(struct snapshot_reader *reader);
 
 /* 1 and *entry (owned by the reader, valid until the next call); 0 at the end, when the sums hold; -1. */
-int snapshot_reader_next(struct snapshot_reader *reader, const struct snapshot_entry **entry,
-                         struct error *error) MUST_CHECK;
+int snapshot_reader_next(struct snapshot_reader *reader, const struct snapshot_entry **entry, struct error *error)
+    MUST_CHECK;
 
 /* The next entry will be that of path, or the first after it. Sums over all lines are not checked from then on. */
 int snapshot_reader_seek(struct snapshot_reader *reader, const char *path, struct error *error) MUST_CHECK;
@@ -119,7 +119,7 @@ int snapshot_line_write(struct buffer *lines, const struct snapshot_entry *entry
 
 /* Reads one line into *entry (emptied first), or, if continued, adds its pieces to it. *more: the next line has further
  * pieces. CSN_REPOSITORY_DAMAGED. */
-int snapshot_line_read(struct snapshot_entry *entry, yyjson_val *line, bool continued, bool *more,
-                       struct error *error) MUST_CHECK;
+int snapshot_line_read(struct snapshot_entry *entry, yyjson_val *line, bool continued, bool *more, struct error *error)
+    MUST_CHECK;
 
 #endif

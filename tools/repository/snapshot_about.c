@@ -28,7 +28,8 @@ static int read_list(yyjson_val *object, const char *key, const char *part, stru
     if (!yyjson_is_arr(array)) {
         return damaged(error, "first");
     }
-    yyjson_arr_foreach(array, at, max, one) {
+    yyjson_arr_foreach(array, at, max, one)
+    {
         struct buffer bytes = {0};
         int result = -1;
         if (!json_get_bytes(one, part, &bytes) || strlen(buffer_text(&bytes)) != bytes.size) {
@@ -52,7 +53,8 @@ static int read_tags(yyjson_val *object, struct repository_snapshot *snapshot, s
     if (!yyjson_is_obj(tags)) {
         return damaged(error, "first");
     }
-    yyjson_obj_foreach(tags, at, max, key, value) {
+    yyjson_obj_foreach(tags, at, max, key, value)
+    {
         if (!yyjson_is_str(value)) {
             return damaged(error, "first");
         }
@@ -117,7 +119,8 @@ int snapshot_about_read_end(struct snapshot_about *about, yyjson_val *line, stru
         numbers[i] = yyjson_get_uint(value);
     }
     const char *hash = yyjson_get_str(yyjson_obj_get(line, "sha256"));
-    if (!yyjson_is_true(yyjson_obj_get(line, "end")) || hash == NULL || !hex_decode(hash, about->lines_hash, SHA256_SIZE)) {
+    if (!yyjson_is_true(yyjson_obj_get(line, "end")) || hash == NULL ||
+        !hex_decode(hash, about->lines_hash, SHA256_SIZE)) {
         return damaged(error, "last");
     }
     about->totals = (struct snapshot_totals){numbers[0], numbers[1], numbers[2], numbers[3]};

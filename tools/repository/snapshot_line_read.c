@@ -87,7 +87,8 @@ static bool get_xattrs(yyjson_val *object, struct tree_entry *tree)
     }
     size_t at, max;
     yyjson_val *one;
-    yyjson_arr_foreach(list, at, max, one) {
+    yyjson_arr_foreach(list, at, max, one)
+    {
         struct tree_xattr *xattr = &tree->xattrs[tree->xattr_count++];
         struct buffer value = {0};
         bool good = json_get_bytes(one, "value", &value);
@@ -130,7 +131,8 @@ static bool get_content(yyjson_val *object, struct snapshot_entry *entry, bool *
     if (!yyjson_is_arr(list)) {
         return false;
     }
-    yyjson_arr_foreach(list, at, max, one) {
+    yyjson_arr_foreach(list, at, max, one)
+    {
         struct snapshot_piece piece;
         if (!get_piece(one, &piece) || snapshot_entry_add(entry, piece.id, piece.size_bytes, error) != 0) {
             return false;
@@ -158,7 +160,8 @@ static bool get_kind(yyjson_val *object, struct snapshot_entry *entry, bool *mor
     int64_t major;
     if (yyjson_obj_get(object, "hardlink") != NULL || yyjson_obj_get(object, "hardlink64") != NULL) {
         entry->hardlink = take_path(object, "hardlink");
-        return entry->hardlink != NULL && tree->type != TREE_FOLDER && tree_path_compare(entry->hardlink, tree->path) < 0;
+        return entry->hardlink != NULL && tree->type != TREE_FOLDER &&
+               tree_path_compare(entry->hardlink, tree->path) < 0;
     }
     switch (tree->type) {
     case TREE_FILE:
@@ -180,8 +183,7 @@ static bool get_kind(yyjson_val *object, struct snapshot_entry *entry, bool *mor
         return true;
     case TREE_FOLDER:
     case TREE_FIFO:
-    case TREE_SOCKET:
-        break;
+    case TREE_SOCKET: break;
     }
     return true;
 }

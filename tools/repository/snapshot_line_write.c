@@ -29,14 +29,17 @@ static bool add_xattrs(yyjson_mut_doc *document, yyjson_mut_val *object, const s
         const struct tree_xattr *xattr = &entry->xattrs[i];
         yyjson_mut_val *one = yyjson_mut_obj(document);
         good = one != NULL && json_add_bytes(document, one, "name", xattr->name, strlen(xattr->name)) &&
-               json_add_bytes(document, one, "value", xattr->value, xattr->size_bytes) && yyjson_mut_arr_append(list, one);
+               json_add_bytes(document, one, "value", xattr->value, xattr->size_bytes) &&
+               yyjson_mut_arr_append(list, one);
     }
     return good && yyjson_mut_obj_add_val(document, object, "xattrs", list);
 }
 
-static bool add_content(yyjson_mut_doc *document, yyjson_mut_val *object, const struct snapshot_entry *entry, size_t from)
+static bool add_content(yyjson_mut_doc *document, yyjson_mut_val *object, const struct snapshot_entry *entry,
+                        size_t from)
 {
-    size_t end = entry->piece_count - from > SNAPSHOT_PIECES_A_LINE ? from + SNAPSHOT_PIECES_A_LINE : entry->piece_count;
+    size_t end =
+        entry->piece_count - from > SNAPSHOT_PIECES_A_LINE ? from + SNAPSHOT_PIECES_A_LINE : entry->piece_count;
     yyjson_mut_val *list = yyjson_mut_arr(document);
     bool good = list != NULL;
     for (size_t i = from; good && i < end; i++) {
@@ -66,15 +69,12 @@ static bool add_kind(yyjson_mut_doc *document, yyjson_mut_val *object, const str
                (!entry->sparse || yyjson_mut_obj_add_true(document, object, "sparse")) &&
                (!entry->changed || yyjson_mut_obj_add_true(document, object, "changed")) &&
                add_content(document, object, entry, 0);
-    case TREE_LINK:
-        return json_add_bytes(document, object, "target", tree->link_target, strlen(tree->link_target));
+    case TREE_LINK: return json_add_bytes(document, object, "target", tree->link_target, strlen(tree->link_target));
     case TREE_CHARACTER:
-    case TREE_BLOCK:
-        return add_pair(document, object, "device", tree->device_major, tree->device_minor);
+    case TREE_BLOCK: return add_pair(document, object, "device", tree->device_major, tree->device_minor);
     case TREE_FOLDER:
     case TREE_FIFO:
-    case TREE_SOCKET:
-        break;
+    case TREE_SOCKET: break;
     }
     return true;
 }

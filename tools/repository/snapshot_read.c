@@ -16,16 +16,16 @@ struct snapshot_reader {
     yyjson_alc *memory;
     struct snapshot_about about;
 
-    uint32_t block; /* the next one to load */
+    uint32_t block;      /* the next one to load */
     const uint8_t *text; /* rest of the block at hand */
     size_t text_size;
     yyjson_doc *document;
     struct snapshot_entry entry;
     bool has_entry;
 
-    bool skips_pieces; /* after a seek: of the file before */
+    bool skips_pieces;    /* after a seek: of the file before */
     struct buffer wanted; /* after a seek: entries before this path are passed over */
-    bool whole; /* read from the start without a seek: the sums can be checked */
+    bool whole;           /* read from the start without a seek: the sums can be checked */
     struct sha256 hash;
     struct snapshot_totals seen;
     struct buffer last_path;
@@ -76,7 +76,8 @@ static yyjson_val *next_line(struct snapshot_reader *reader, bool hashed, struct
     size_t length = (size_t)(end - reader->text);
     yyjson_doc_free(reader->document);
     /* The reader does not write into the text: the flag that lets it is not set. */
-    reader->document = yyjson_read_opts((char *)(uintptr_t)reader->text, length, YYJSON_READ_NOFLAG, reader->memory, NULL);
+    reader->document =
+        yyjson_read_opts((char *)(uintptr_t)reader->text, length, YYJSON_READ_NOFLAG, reader->memory, NULL);
     if (hashed) {
         sha256_add(&reader->hash, reader->text, length + 1);
     }
@@ -95,7 +96,7 @@ static yyjson_val *next_line(struct snapshot_reader *reader, bool hashed, struct
 static int set_offsets(struct snapshot_reader *reader, struct error *error)
 {
     struct pack_record record = {0};
-    uint32_t largest = 0;
+    uint32_t largest = 1;
     uint32_t position = 0;
     reader->offsets = calloc(reader->index.count, sizeof *reader->offsets);
     if (reader->offsets == NULL) {
@@ -230,8 +231,8 @@ static int check_sums(struct snapshot_reader *reader, struct error *error)
     if (memcmp(digest, reader->about.lines_hash, SHA256_SIZE) != 0) {
         return damaged(reader, error, "the hash over its lines does not hold");
     }
-    if (said->entries != reader->seen.entries || said->files != reader->seen.files || said->bytes != reader->seen.bytes ||
-        said->changed != reader->seen.changed) {
+    if (said->entries != reader->seen.entries || said->files != reader->seen.files ||
+        said->bytes != reader->seen.bytes || said->changed != reader->seen.changed) {
         return damaged(reader, error, "its sums do not fit its lines");
     }
     return 0;

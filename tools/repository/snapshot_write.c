@@ -48,8 +48,7 @@ static int take_lines(struct snapshot_writer *writer, struct error *error)
         const char *end = memchr(line, '\n', writer->line.size - from);
         size_t length = end == NULL ? writer->line.size - from : (size_t)(end - line) + 1;
         if (length > CHUNK_LIMIT_BYTES) {
-            return error_set(error, CSN_TREE_READ, "an entry with more than %u bytes of attributes",
-                             CHUNK_LIMIT_BYTES);
+            return error_set(error, CSN_TREE_READ, "an entry with more than %u bytes of attributes", CHUNK_LIMIT_BYTES);
         }
         if (writer->block.size + length > CHUNK_LIMIT_BYTES && end_block(writer, error) != 0) {
             return -1;

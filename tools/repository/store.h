@@ -16,8 +16,8 @@ struct store *store_new(struct repository *repository, struct error *error) MUST
 void store_free(struct store *store);
 
 /* Puts one chunk in; id becomes its hash. CSN_REPOSITORY_FULL, CSN_IO, CSN_MEMORY. */
-int store_put(struct store *store, const void *data, size_t size_bytes, uint8_t id[SHA256_SIZE],
-              struct error *error) MUST_CHECK;
+int store_put(struct store *store, const void *data, size_t size_bytes, uint8_t id[SHA256_SIZE], struct error *error)
+    MUST_CHECK;
 
 /* Finishes the last pack: all that was put in is durable. */
 int store_finish(struct store *store, struct error *error) MUST_CHECK;

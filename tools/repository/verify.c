@@ -189,7 +189,8 @@ static int check_pack(struct verify *verify, uint32_t number, struct error *erro
     int result = 0;
     pack_name(PACK_CHUNKS, repository->packs[number], check.name);
     if (stored_open(&check.file, repository->packs_fd, check.name, &trouble) != 0 ||
-        pack_index_read(&verify->index, &check.file, PACK_CHUNKS, repository->packs[number], check.name, &trouble) != 0) {
+        pack_index_read(&verify->index, &check.file, PACK_CHUNKS, repository->packs[number], check.name, &trouble) !=
+            0) {
         report(verify, REPOSITORY_PACKS "/", check.name, trouble.message, NULL, NULL);
         result = add_bad_pack(verify, number, error);
     } else {
@@ -236,8 +237,8 @@ static const char *check_piece(const struct verify *verify, const struct snapsho
         *pack = place->pack;
         if (place->size_bytes != piece->size_bytes) {
             what = "a chunk of it has another size";
-        } else if (verify->bad_count > 0 && bsearch(&place, verify->bad, verify->bad_count, sizeof *verify->bad,
-                                                    by_address) != NULL) {
+        } else if (verify->bad_count > 0 &&
+                   bsearch(&place, verify->bad, verify->bad_count, sizeof *verify->bad, by_address) != NULL) {
             what = "a chunk of it is damaged";
         } else {
             return NULL;
@@ -250,8 +251,8 @@ static void check_content(struct verify *verify, const char *id, const struct sn
 {
     for (size_t i = 0; i < entry->piece_count; i++) {
         uint32_t pack = UINT32_MAX;
-        const char *what = snapshot_piece_is_hole(&entry->pieces[i]) ? NULL
-                                                                      : check_piece(verify, &entry->pieces[i], &pack);
+        const char *what =
+            snapshot_piece_is_hole(&entry->pieces[i]) ? NULL : check_piece(verify, &entry->pieces[i], &pack);
         if (what != NULL) {
             char name[PACK_NAME_SIZE] = "";
             if (pack != UINT32_MAX) {
@@ -276,7 +277,8 @@ static int check_link(struct verify *verify, const char *id, struct tree_links *
         return -1;
     }
     if (entry->hardlink != NULL && (first == NULL || strcmp(first, entry->hardlink) != 0)) {
-        report(verify, REPOSITORY_SNAPSHOTS "/", file_name, "it is a link to what is not in the snapshot", id, tree->path);
+        report(verify, REPOSITORY_SNAPSHOTS "/", file_name, "it is a link to what is not in the snapshot", id,
+               tree->path);
     }
     return 0;
 }

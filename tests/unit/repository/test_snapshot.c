@@ -15,8 +15,7 @@
 #define HEADER                                                                                                         \
     "{\"format\":\"caisson-snapshot\",\"version\":1,\"time\":\"2026-11-23T03:06:26.123Z\",\"began\":1795000000,"       \
     "\"host\":\"h\",\"label\":\"\",\"tool\":\"t\",\"sources\":[{\"name\":\"/a\"}],\"excludes\":[],\"tags\":{}}"
-#define COMMON                                                                                                         \
-    "\"mode\":\"0644\",\"uid\":0,\"gid\":0,\"mtime\":[1,2],\"ctime\":[3,4],\"dev\":5,\"ino\":6,\"nlink\":1"
+#define COMMON "\"mode\":\"0644\",\"uid\":0,\"gid\":0,\"mtime\":[1,2],\"ctime\":[3,4],\"dev\":5,\"ino\":6,\"nlink\":1"
 #define FILE_LINE(path, rest) "{\"path\":\"" path "\",\"type\":\"file\"," COMMON rest "}"
 #define FOLDER_LINE(path) "{\"path\":\"" path "\",\"type\":\"folder\"," COMMON "}"
 #define END(entries, files, bytes)                                                                                     \
@@ -229,10 +228,11 @@ static void refuses_sources_that_are_not_sound(void **state)
     char header[512];
     vault_init(fixture);
     for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
-        snprintf(header, sizeof header,
-                 "{\"format\":\"caisson-snapshot\",\"version\":1,\"time\":\"t\",\"began\":1,\"host\":\"h\",\"label\":\"\","
-                 "\"tool\":\"t\",\"sources\":%s,\"excludes\":[],\"tags\":{}}",
-                 sources[i]);
+        snprintf(
+            header, sizeof header,
+            "{\"format\":\"caisson-snapshot\",\"version\":1,\"time\":\"t\",\"began\":1,\"host\":\"h\",\"label\":\"\","
+            "\"tool\":\"t\",\"sources\":%s,\"excludes\":[],\"tags\":{}}",
+            sources[i]);
         const char *const lines[] = {header, END("0", "0", "0")};
         assert_int_equal(read_lines(fixture, lines, 2, &error), CSN_REPOSITORY_DAMAGED);
     }
@@ -320,7 +320,7 @@ static void seeks_to_any_path(void **state)
     assert_int_equal(snapshot_reader_totals(reader)->entries, FILES);
     assert_string_equal(snapshot_reader_about(reader)->label, "a label");
     assert_string_equal(snapshot_reader_about(reader)->tag_values.items[0], "7");
-    for (size_t i = 0; i < FILES + 300; i += i > LARGE - 40 && i < LARGE + 40 ? 1 : 113) {
+    for (size_t i = 0; i<FILES + 300; i += i> LARGE - 40 && i < LARGE + 40 ? 1 : 113) {
         size_t number = i % FILES;
         name_of(number, path);
         assert_int_equal(snapshot_reader_seek(reader, path, &error), 0);

@@ -98,14 +98,15 @@ void vault_assert_back(const struct fixture *fixture)
     struct error error;
     struct tree_compare_options options = {0};
     struct tree_compare_counts counts;
-    good(tree_compare(fixture->fd, "tree", fixture->fd, "back", &options, print_difference, NULL, NULL, &counts, &error));
+    good(tree_compare(fixture->fd, "tree", fixture->fd, "back", &options, print_difference, NULL, NULL, &counts,
+                      &error));
     assert_true(tree_compare_is_equal(&counts));
 }
 
 static void add_damage(void *context, const struct repository_damage *damage)
 {
-    buffer_format(context, "%s|%s|%s|%s\n", damage->file, damage->what, damage->snapshot == NULL ? "" : damage->snapshot,
-                  damage->path == NULL ? "" : damage->path);
+    buffer_format(context, "%s|%s|%s|%s\n", damage->file, damage->what,
+                  damage->snapshot == NULL ? "" : damage->snapshot, damage->path == NULL ? "" : damage->path);
 }
 
 char *vault_verify(const struct fixture *fixture, enum repository_verify_level level, uint64_t *damages)
@@ -159,7 +160,8 @@ size_t vault_files(const struct fixture *fixture, const char *folder, const char
         char name[512];
         struct stat status;
         size_t length = strlen(entry->d_name);
-        if (entry->d_name[0] == '.' || snprintf(name, sizeof name, "%s/%s", folder, entry->d_name) >= (int)sizeof name) {
+        if (entry->d_name[0] == '.' ||
+            snprintf(name, sizeof name, "%s/%s", folder, entry->d_name) >= (int)sizeof name) {
             continue;
         }
         must(fstatat(fixture->fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0);

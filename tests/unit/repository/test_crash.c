@@ -1,0 +1,340 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "repository/pack.h"
+#include "repository/vault.h"
+
+#define FILES 80
+#define FILE_BYTES ((size_t)1 << 20)
+
+/* Noise for more than one pack. */
+static void make_noise(const struct fixture *fixture, unsigned files)
+{
+    uint8_t *noise = malloc(FILE_BYTES);
+    char name[32];
+    assert_non_null(noise);
+    fixture_folder(fixture->fd, "tree", 0755);
+    for (unsigned i = 0; i < files; i++) {
+        snprintf(name, sizeof name, "tree/%03u", i);
+        vault_noise(noise, FILE_BYTES, i);
+        fixture_bytes(fixture->fd, name, noise, FILE_BYTES, 0644);
+    }
+    free(noise);
+}
+
+static void assert_sound(const struct fixture *fixture, enum repository_verify_level level)
+{
+    uint64_t damages = 0;
+    char *said = vault_verify(fixture, level, &damages);
+    if (damages != 0) {
+        fail_msg("%s", said);
+    }
+    free(said);
+}
+
+static void kill_at(void *context, const struct progress_state *state)
+{
+    const uint64_t *items = context;
+    if (state->done_items >= *items) {
+        raise(SIGKILL);
+    }
+}
+
+/* A backup in a process of its own. Returns its pid. */
+static pid_t start_backup(const struct fixture *fixture, uint64_t kill_after_items)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child > 0) {
+        return child;
+    }
+    char path[512];
+    struct error error;
+    struct repository_backup_summary summary;
+    const struct progress progress = {.tell = kill_at, .context = &kill_after_items};
+    const struct repository_source source = {.root_fd = fixture->fd, .path = "tree", .name = "/opt/tree"};
+    const struct repository_backup_options options = {.host = "server"};
+    snprintf(path, sizeof path, "%s/vault", fixture->path);
+    struct repository *repository = repository_open(path, REPOSITORY_WRITE, &error);
+    if (repository == NULL || repository_backup(repository, &source, 1, &options, &progress, &summary, &error) != 0) {
+        print_message("%s\n", error.message);
+        _exit(1);
+    }
+    _exit(0);
+}
+
+static int end_of(pid_t child)
+{
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void a_killed_backup_leaves_whole_packs_and_no_harm(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct repository_backup_summary summary;
+    vault_init(fixture);
+    make_noise(fixture, FILES);
+    int status = end_of(start_backup(fixture, FILES - 5));
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert_int_equal(vault_files(fixture, "vault/packs", ".zst", NULL), 1);
+    assert_true(vault_files(fixture, "vault/packs", STORED_TEMPORARY_SUFFIX, NULL) +
+                    vault_files(fixture, "vault/snapshots", STORED_TEMPORARY_SUFFIX, NULL) >
+                0);
+    assert_int_equal(vault_files(fixture, "vault/snapshots", ".zst", NULL), 0);
+    assert_sound(fixture, REPOSITORY_VERIFY_ALL);
+    vault_backup(fixture, &summary);
+    assert_int_equal(vault_files(fixture, "vault", STORED_TEMPORARY_SUFFIX, NULL), 0);
+    /* What was in the whole pack is not stored again. */
+    assert_true(summary.chunks_new < summary.chunks / 3);
+    assert_sound(fixture, REPOSITORY_VERIFY_ALL);
+    repository_backup_summary_free(&summary);
+}
+
+static void killed_at_any_moment_it_opens_again(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct repository_backup_summary summary;
+    struct error error;
+    vault_init(fixture);
+    make_noise(fixture, 3);
+    vault_backup(fixture, &summary);
+    assert_int_equal(renameat(fixture->fd, "tree", fixture->fd, "small"), 0);
+    make_noise(fixture, FILES);
+    unsigned seed = 12345;
+    unsigned killed = 0;
+    for (unsigned round = 0; round < 12; round++) {
+        seed = seed * 1103515245 + 12345;
+        pid_t child = start_backup(fixture, UINT64_MAX);
+        usleep(seed / 65536 % 16 * 60000);
+        kill(child, SIGKILL);
+        killed += WIFSIGNALED(end_of(child)) ? 1 : 0;
+        assert_sound(fixture, REPOSITORY_VERIFY_STRUCTURE);
+    }
+    assert_true(killed > 0);
+    assert_sound(fixture, REPOSITORY_VERIFY_ALL);
+    assert_int_equal(renameat(fixture->fd, "tree", fixture->fd, "large"), 0);
+    assert_int_equal(renameat(fixture->fd, "small", fixture->fd, "tree"), 0);
+    assert_int_equal(vault_restore(fixture, summary.id, &error), CSN_NONE);
+    vault_assert_back(fixture);
+    repository_backup_summary_free(&summary);
+}
+
+static void a_full_disk_ends_well(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct error error;
+    char path[512];
+    struct repository_backup_summary summary;
+    if (!fixture_tmpfs(fixture, "vault", 3 << 20)) {
+        skip();
+    }
+    vault_init(fixture);
+    make_noise(fixture, 1);
+    vault_backup(fixture, &summary);
+    assert_int_equal(renameat(fixture->fd, "tree", fixture->fd, "small"), 0);
+    make_noise(fixture, 8);
+    const struct repository_source source = {.root_fd = fixture->fd, .path = "tree", .name = "/opt/tree"};
+    const struct repository_backup_options options = {.host = "server"};
+    struct repository_backup_summary none;
+    snprintf(path, sizeof path, "%s/vault", fixture->path);
+    struct repository *repository = repository_open(path, REPOSITORY_WRITE, &error);
+    assert_non_null(repository);
+    assert_int_equal(repository_backup(repository, &source, 1, &options, NULL, &none, &error), -1);
+    assert_int_equal(error.code, CSN_REPOSITORY_FULL);
+    repository_backup_summary_free(&none);
+    /* The index in memory names chunks that were never written: this handle writes no more. */
+    assert_int_equal(repository_backup(repository, &source, 1, &options, NULL, &none, &error), -1);
+    repository_backup_summary_free(&none);
+    repository_close(repository);
+    assert_int_equal(vault_files(fixture, "vault", STORED_TEMPORARY_SUFFIX, NULL), 0);
+    assert_int_equal(vault_files(fixture, "vault/snapshots", "", NULL), 1);
+    assert_sound(fixture, REPOSITORY_VERIFY_ALL);
+    assert_int_equal(renameat(fixture->fd, "tree", fixture->fd, "large"), 0);
+    assert_int_equal(renameat(fixture->fd, "small", fixture->fd, "tree"), 0);
+    assert_int_equal(vault_restore(fixture, summary.id, &error), CSN_NONE);
+    vault_assert_back(fixture);
+    repository_backup_summary_free(&summary);
+    fixture_unmount(fixture, "vault");
+}
+
+static void a_full_disk_stops_a_restore(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct error error;
+    struct repository_backup_summary summary;
+    vault_init(fixture);
+    make_noise(fixture, 4);
+    vault_backup(fixture, &summary);
+    if (!fixture_tmpfs(fixture, "back", 2 << 20)) {
+        skip();
+    }
+    assert_int_equal(vault_restore(fixture, summary.id, &error), CSN_NO_SPACE);
+    repository_backup_summary_free(&summary);
+    fixture_unmount(fixture, "back");
+}
+
+static void two_writers_do_not_disturb_one_another(void **state)
+{
+    const struct fixture *fixture = *state;
+    vault_init(fixture);
+    make_noise(fixture, 30);
+    pid_t one = start_backup(fixture, UINT64_MAX);
+    pid_t two = start_backup(fixture, UINT64_MAX);
+    assert_int_equal(end_of(one), 0);
+    assert_int_equal(end_of(two), 0);
+    assert_int_equal(vault_files(fixture, "vault/snapshots", ".zst", NULL), 2);
+    assert_int_equal(vault_files(fixture, "vault", STORED_TEMPORARY_SUFFIX, NULL), 0);
+    assert_sound(fixture, REPOSITORY_VERIFY_ALL);
+}
+
+static void a_writer_does_not_sweep_up_after_one_at_work(void **state)
+{
+    const struct fixture *fixture = *state;
+    vault_init(fixture);
+    struct repository *first = vault_open(fixture, REPOSITORY_WRITE);
+    fixture_file(fixture->fd, "vault/packs/1234.tmp", "of the first", 0600);
+    struct repository *second = vault_open(fixture, REPOSITORY_WRITE);
+    assert_true(fixture_exists(fixture->fd, "vault/packs/1234.tmp"));
+    repository_close(second);
+    repository_close(first);
+    struct repository *reader = vault_open(fixture, REPOSITORY_READ);
+    assert_true(fixture_exists(fixture->fd, "vault/packs/1234.tmp"));
+    repository_close(reader);
+    repository_close(vault_open(fixture, REPOSITORY_WRITE));
+    assert_false(fixture_exists(fixture->fd, "vault/packs/1234.tmp"));
+}
+
+/* A reader that opened before a writer finished finds the new packs. */
+static void a_reader_sees_what_was_added_since(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct error error;
+    struct repository_backup_summary summary;
+    struct repository_restore_summary restored;
+    struct repository_verification sums;
+    vault_init(fixture);
+    make_noise(fixture, 2);
+    struct repository *reader = vault_open(fixture, REPOSITORY_READ);
+    vault_backup(fixture, &summary);
+    fixture_folder(fixture->fd, "back", 0755);
+    const struct repository_selection selection = {.root_fd = fixture->fd, .strip = "/opt/tree", .place = "back"};
+    assert_int_equal(repository_restore(reader, summary.id, &selection, NULL, &restored, &error), 0);
+    vault_assert_back(fixture);
+    assert_int_equal(repository_verify(reader, REPOSITORY_VERIFY_ALL, NULL, NULL, NULL, &sums, &error), 0);
+    assert_int_equal(sums.damages, 0);
+    assert_int_equal(sums.snapshots, 1);
+    repository_close(reader);
+    repository_backup_summary_free(&summary);
+}
+
+/* --- a server that is running --- */
+
+static void a_file_that_changes_is_named(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct error error;
+    struct repository_backup_summary summary;
+    vault_init(fixture);
+    make_noise(fixture, 5);
+    fflush(NULL);
+    pid_t writer = fork();
+    if (writer == 0) {
+        int fd = openat(fixture->fd, "tree/002", O_WRONLY | O_CLOEXEC);
+        for (;;) {
+            if (pwrite(fd, "x", 1, 1000) != 1) {
+                _exit(1);
+            }
+        }
+    }
+    assert_true(writer > 0);
+    usleep(50000);
+    vault_backup(fixture, &summary);
+    kill(writer, SIGKILL);
+    end_of(writer);
+    assert_int_equal(summary.changed.count, 1);
+    assert_string_equal(summary.changed.items[0], "/opt/tree/002");
+    struct repository_snapshots snapshots;
+    struct repository *repository = vault_open(fixture, REPOSITORY_READ);
+    assert_int_equal(repository_list(repository, &snapshots, &error), 0);
+    assert_int_equal(snapshots.items[0].changed, 1);
+    repository_snapshots_free(&snapshots);
+    repository_close(repository);
+    assert_sound(fixture, REPOSITORY_VERIFY_ALL);
+    repository_backup_summary_free(&summary);
+}
+
+struct meddler {
+    const struct fixture *fixture;
+    unsigned done;
+};
+
+static void meddle(void *context, const struct progress_state *state)
+{
+    struct meddler *meddler = context;
+    int fd = meddler->fixture->fd;
+    if (strcmp(state->item, "opt/tree/000") == 0 && meddler->done == 0) {
+        fixture_unlink(fd, "tree/001");
+        meddler->done++;
+    } else if (strcmp(state->item, "opt/tree/002") == 0 && meddler->done == 1) {
+        fixture_file(fd, "other", "another file now", 0600);
+        assert_int_equal(renameat(fd, "other", fd, "tree/002"), 0);
+        meddler->done++;
+    } else if (strcmp(state->item, "opt/tree/003") == 0 && meddler->done == 2) {
+        fixture_unlink(fd, "tree/003");
+        fixture_link(fd, "tree/003", "/etc/passwd");
+        meddler->done++;
+    }
+}
+
+static void files_that_vanish_or_turn_are_no_error(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct error error;
+    struct repository_backup_summary summary;
+    struct meddler meddler = {.fixture = fixture};
+    const struct progress progress = {.tell = meddle, .context = &meddler};
+    const struct repository_source source = {.root_fd = fixture->fd, .path = "tree", .name = "/opt/tree"};
+    const struct repository_backup_options options = {.host = "server"};
+    vault_init(fixture);
+    make_noise(fixture, 5);
+    struct repository *repository = vault_open(fixture, REPOSITORY_WRITE);
+    assert_int_equal(repository_backup(repository, &source, 1, &options, &progress, &summary, &error), 0);
+    repository_close(repository);
+    assert_int_equal(meddler.done, 3);
+    assert_int_equal(summary.vanished, 2);
+    assert_int_equal(summary.changed.count, 0);
+    assert_int_equal(summary.files, 3);
+    assert_int_equal(summary.bytes, 2 * FILE_BYTES + strlen("another file now"));
+    assert_sound(fixture, REPOSITORY_VERIFY_ALL);
+    repository_backup_summary_free(&summary);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_killed_backup_leaves_whole_packs_and_no_harm, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(killed_at_any_moment_it_opens_again, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_ends_well, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_stops_a_restore, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(two_writers_do_not_disturb_one_another, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_writer_does_not_sweep_up_after_one_at_work, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_reader_sees_what_was_added_since, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_changes_is_named, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(files_that_vanish_or_turn_are_no_error, fixture_setup, fixture_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
