@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/file.h"
@@ -37,14 +38,29 @@ static int folder_time(int root_fd, const char *path, struct timespec *time, str
     return result;
 }
 
-/* Puts the folder's time back; a folder that is gone (it was ours) has none. */
-static int restore_folder_time(int root_fd, const char *path, int64_t sec, int64_t nsec, struct error *error)
+/* Seconds since 1970 of the journal's last record "released"; INT64_MAX while there is none: until then nobody but us changes
+ * the server. */
+static int64_t released_sec(const struct journal *journal)
+{
+    for (size_t i = journal->count; i > 0; i--) {
+        yyjson_val *record = journal_record(journal, i - 1);
+        struct tm utc = {0};
+        if (journal_is(record, "released") &&
+            strptime(journal_get(record, "time"), "%Y-%m-%dT%H:%M:%S", &utc) != NULL) {
+            return (int64_t)timegm(&utc);
+        }
+    }
+    return INT64_MAX;
+}
+
+/* Sets the time of the folder that holds path; a folder that is gone (it was ours) has none. */
+static int set_folder_time(int root_fd, const char *path, struct timespec time, struct error *error)
 {
     char *parent = parent_of(path);
     if (parent == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for the path %s", path);
     }
-    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = (time_t)sec, .tv_nsec = (long)nsec}};
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, time};
     int result = 0;
     int fd = root_try_open(root_fd, parent, O_RDONLY | O_DIRECTORY, 0);
     if (fd >= 0 && (futimens(fd, times) != 0 || fsync(fd) != 0)) {
@@ -53,6 +69,18 @@ static int restore_folder_time(int root_fd, const char *path, int64_t sec, int64
     file_drop(&fd);
     free(parent);
     return result;
+}
+
+/* The folder gets the time that the intent recorded, unless somebody has worked in it since the release. */
+static int restore_folder_time(const struct deed_place *place, const char *path, int64_t sec, int64_t nsec,
+                               struct error *error)
+{
+    struct timespec now;
+    struct error ignored;
+    if (folder_time(place->root_fd, path, &now, &ignored) != 0 || now.tv_sec > released_sec(place->journal)) {
+        return 0;
+    }
+    return set_folder_time(place->root_fd, path, (struct timespec){(time_t)sec, (long)nsec}, error);
 }
 
 /* What a deed's intent says; the strings point into the journal's memory or the caller's. */
@@ -269,30 +297,83 @@ static int undo_fence(const struct deed_place *place, yyjson_val *record, struct
     return result;
 }
 
+/* Undoing a name changes its folder's time: that is put back at once, so that restore_times can tell what others did. */
+static int undo_create(const struct deed_place *place, const char *path, const struct progress *progress,
+                       struct error *error)
+{
+    struct timespec time;
+    struct error ignored;
+    if (folder_time(place->root_fd, path, &time, &ignored) != 0) {
+        return 0; /* the folder itself is gone */
+    }
+    return tree_remove(place->root_fd, path, progress, error) != 0 ? -1
+                                                                   : set_folder_time(place->root_fd, path, time, error);
+}
+
+static int undo_rename_quietly(const struct deed_place *place, yyjson_val *record, struct error *error)
+{
+    const char *path = journal_get(record, "path");
+    const char *other = journal_get(record, "other");
+    struct timespec time;
+    struct timespec other_time;
+    if (folder_time(place->root_fd, path, &time, error) != 0 ||
+        folder_time(place->root_fd, other, &other_time, error) != 0 || undo_rename(place, record, error) != 0 ||
+        set_folder_time(place->root_fd, other, other_time, error) != 0) {
+        return -1;
+    }
+    return set_folder_time(place->root_fd, path, time, error);
+}
+
 static int undo_one(const struct deed_place *place, yyjson_val *record, const struct progress *progress,
                     struct error *error)
 {
     const char *deed = journal_get(record, "deed");
-    const char *path = journal_get(record, "path");
-    bool renames = strcmp(deed, "exchange") == 0 || strcmp(deed, "move") == 0;
     int result;
     if (strcmp(deed, "fence") == 0) {
         result = undo_fence(place, record, error);
-    } else if (renames) {
-        result = undo_rename(place, record, error);
-        if (result == 0) {
-            result = restore_folder_time(place->root_fd, journal_get(record, "other"),
-                                         journal_get_number(record, "other_folder_time_sec"),
-                                         journal_get_number(record, "other_folder_time_nsec"), error);
-        }
+    } else if (strcmp(deed, "create") == 0) {
+        result = undo_create(place, journal_get(record, "path"), progress, error);
     } else {
-        result = tree_remove(place->root_fd, path, progress, error);
-    }
-    if (result == 0 && strcmp(deed, "fence") != 0) {
-        result = restore_folder_time(place->root_fd, path, journal_get_number(record, "folder_time_sec"),
-                                     journal_get_number(record, "folder_time_nsec"), error);
+        result = undo_rename_quietly(place, record, error);
     }
     return result == 0 ? record_of(place, "undone", journal_get_number(record, "seq"), error) : -1;
+}
+
+/* Once all is undone: each folder as it was before the first deed in it. From the last intent to the first, so that the
+ * first has the last word. */
+static int restore_times(const struct deed_place *place, struct error *error)
+{
+    for (size_t i = place->journal->count; i > 0; i--) {
+        yyjson_val *record = journal_record(place->journal, i - 1);
+        struct fence_file file = {0};
+        int result = 0;
+        if (!journal_is(record, "intent")) {
+            continue;
+        }
+        if (strcmp(journal_get(record, "deed"), "fence") == 0) {
+            struct buffer inside = {0};
+            if (fence_file_from_json(&file, record)) {
+                buffer_format(&inside, "%s/.", strcmp(file.parent, "/") == 0 ? "" : file.parent);
+                result = restore_folder_time(place, buffer_text(&inside), file.parent_time_sec, file.parent_time_nsec,
+                                             error);
+            }
+            buffer_free(&inside);
+            fence_file_free(&file);
+        } else {
+            result =
+                restore_folder_time(place, journal_get(record, "path"), journal_get_number(record, "folder_time_sec"),
+                                    journal_get_number(record, "folder_time_nsec"), error);
+            if (result == 0 && journal_get(record, "other")[0] != '\0') {
+                result = restore_folder_time(place, journal_get(record, "other"),
+                                             journal_get_number(record, "other_folder_time_sec"),
+                                             journal_get_number(record, "other_folder_time_nsec"), error);
+            }
+        }
+        if (result != 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 enum which { RENAMES, FENCE, CREATED, OF_STEP };
@@ -357,5 +438,5 @@ int deed_undo_created(const struct deed_place *place, const struct progress *pro
                              "%s is not the old version yet, so nothing is removed", journal_get(record, "path"));
         }
     }
-    return undo(place, CREATED, NULL, progress, error);
+    return undo(place, CREATED, NULL, progress, error) != 0 ? -1 : restore_times(place, error);
 }
