@@ -6,6 +6,7 @@
 prepare
 server "$tmp/root"
 picture "$tmp/root" "$tmp/before"
+# shellcheck disable=SC2317 # called by name
 same() { picture "$tmp/root" "$tmp/after" && diff "$tmp/before" "$tmp/after"; }
 ends() { # WHAT WANTED-STATUS WANTED-CODE WANTED-RESULT
 	if [ "$status" -ne "$2" ]; then cat "$tmp/out"; fi
