@@ -1,0 +1,203 @@
+#!/bin/sh
+# repository.sh: the commands repository, backup, snapshots, verify and restore; the formats read by public tools; bad input.
+# shellcheck disable=SC2317 # functions are called by `holds`
+set -u
+CAISSON=${CAISSON:-out/caisson}
+case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
+top=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-repository.XXXXXX") || exit 3
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 3
+failed=0
+ok() { echo "ok $1"; }
+bad() { echo "not ok $1: $2"; failed=1; }
+
+# expect NAME EXIT-CODE TEXT COMMAND...: the exit code, and the text somewhere in what it said
+expect() {
+	name=$1 code=$2 text=$3
+	shift 3
+	"$@" >said 2>&1
+	got=$?
+	if [ "$got" -ne "$code" ]; then
+		bad "$name" "exit $got, not $code: $(tail -n 3 said)"
+	elif ! grep -qF -- "$text" said; then
+		bad "$name" "no \"$text\" in: $(tail -n 3 said)"
+	else
+		ok "$name"
+	fi
+}
+# holds NAME COMMAND...: it succeeds
+holds() {
+	name=$1
+	shift
+	if "$@" >held 2>&1; then ok "$name"; else bad "$name" "not true: $* $(tail -n 5 held) $(tail -n 5 said)"; fi
+}
+has() { grep -qF -- "$2" "$1"; }
+nothing_in() { [ -z "$(ls -A "$1")" ]; }
+no_leftovers() { [ -z "$(find "$1" -name '*.tmp')" ]; }
+# same NAME FILE FILE
+same() { if cmp -s "$2" "$3"; then ok "$1"; else bad "$1" "$(diff "$2" "$3" | head -n 5)"; fi; }
+# look FOLDER: everything about a tree that find, sha256sum and getfattr can tell
+look() {
+	(
+		cd "$1" || exit 1
+		find . -printf '%P|%y|%m|%U:%G|%T@|%n|%l|' \( -type d -printf '\n' -o -printf '%s\n' \) | LC_ALL=C sort
+		find . -type f -exec sha256sum {} + | LC_ALL=C sort
+		getfattr -dhR -m - . 2>/dev/null
+	)
+}
+
+mkdir tree tree/folder tree/folder/deeper
+printf 'some text\n' >tree/text
+head -c 3000000 /dev/urandom >tree/noise
+: >tree/empty
+truncate -s 10M tree/sparse
+printf 'in the middle' | dd of=tree/sparse bs=1 seek=5000000 conv=notrunc status=none
+ln tree/text tree/folder/text-again
+ln -s ../text tree/folder/link
+mkfifo tree/folder/fifo
+printf x >"tree/folder/new
+line"
+printf x >"tree/folder/$(printf 'not\377utf8')"
+printf x >"tree/folder/$(printf 'tail\n.')"
+printf x >"tree/folder/ \"quotes\" 'and' \$dollar"
+chmod 4750 tree/noise
+chmod 2755 tree/folder/deeper
+setfattr -n user.colour -v blue tree/text
+setfacl -m u:4711:r tree/folder/deeper 2>/dev/null
+[ "$(id -u)" -ne 0 ] || { mknod tree/folder/device c 1 300; chown 1234:5678 tree/empty; chown -h 99:99 tree/folder/link; }
+touch -d '2001-02-03 04:05:06.789012345' tree/text
+touch -h -d '1999-01-01' tree/folder/link
+touch -d '1950-06-07 08:09:10.5' tree/empty
+touch -d '2020-01-01 00:00:00.000000001' tree/folder tree
+look tree >tree.look
+
+mkdir empty
+
+# --- init ---
+expect "init makes a repository" 0 "is a repository now" "$CAISSON" repository init repo
+expect "init refuses a repository" 1 CSN-R002 "$CAISSON" repository init repo
+expect "init refuses a folder with something in it" 1 CSN-R002 "$CAISSON" repository init tree
+expect "init without a folder" 2 CSN-U001 "$CAISSON" repository init
+expect "repository knows init only" 2 CSN-U001 "$CAISSON" repository frob repo
+look tree >again.look
+same "init changed nothing elsewhere" tree.look again.look
+same "README.txt is the one of the sources" repo/README.txt "$top/tools/repository/pages/README.txt"
+same "restore.sh is the one of the sources" repo/restore.sh "$top/tools/repository/pages/restore.sh"
+
+# --- backup ---
+expect "backup without --repository" 2 CSN-U001 "$CAISSON" backup tree
+expect "backup of nothing" 2 CSN-U001 "$CAISSON" backup --repository repo
+expect "backup into no repository" 1 CSN-R001 "$CAISSON" backup --repository tree "$work/tree"
+expect "backup of what is not there" 3 CSN-S005 "$CAISSON" backup --repository repo "$work/gone"
+expect "backup of a tree inside another" 2 CSN-U001 "$CAISSON" backup --repository repo "$work/tree" "$work/tree/folder"
+expect "backup with a tag that is none" 2 CSN-U001 "$CAISSON" backup --repository repo --tag run "$work/tree"
+expect "no snapshot was made by those" 1 CSN-R005 "$CAISSON" restore --repository repo --target empty latest
+"$CAISSON" backup --repository repo --label 'the first' --tag run=1 --json "$work/tree" >first.json 2>said
+first=$(jq -r .snapshot first.json)
+holds "backup tells in JSON" [ "${#first}$(jq -c .changed first.json)" = '64[]' ]
+expect "backup of a relative path" 0 "stored, 0 of " "$CAISSON" backup --repository repo --exclude '**/empty' tree
+expect "backup of a mounted root" 0 snapshot "$CAISSON" backup --repository repo --root "$work" --host server /tree
+expect "verify finds it sound" 0 "damages: 0" "$CAISSON" verify --repository repo
+expect "verify --structure" 0 "damages: 0" "$CAISSON" verify --repository repo --structure
+expect "verify wants one level" 2 CSN-U001 "$CAISSON" verify --repository repo --structure --all
+
+# --- snapshots ---
+expect "snapshots lists" 0 '"the first"' "$CAISSON" snapshots --repository repo
+"$CAISSON" snapshots --repository repo --json >list.json
+holds "snapshots in JSON" [ "$(jq -r '.snapshots | .[0].id, .[0].tags.run, .[2].host, .[2].sources[0].name' list.json | tr '\n' ' ')" = \
+	"$first 1 server /tree " ]
+
+# --- restore ---
+mkdir out
+expect "restore brings it back" 0 "are back in out" "$CAISSON" restore --repository repo --target out "$first"
+look "out$work/tree" >out.look
+same "everything is as it was" tree.look out.look
+holds "holes are holes" [ "$(stat -c %b "out$work/tree/sparse")" -lt 200 ]
+expect "restore refuses a folder that is not empty" 1 CSN-R008 "$CAISSON" restore --repository repo --target out "$first"
+expect "restore into no folder" 3 CSN-S005 "$CAISSON" restore --repository repo --target gone "$first"
+expect "restore of no snapshot" 1 CSN-R005 "$CAISSON" restore --repository repo --target empty 0123abcd
+mkdir part
+expect "restore of a path that is not in it" 3 CSN-S005 "$CAISSON" restore --repository repo --target part --path /nowhere "$first"
+holds "and nothing was written" nothing_in part
+expect "restore of one path" 0 "are back" "$CAISSON" restore --repository repo --target part --path "$work/tree/folder/deeper" \
+	--path "$work/tree/text" --strip "$work" "$(echo "$first" | cut -c 1-8)"
+holds "only that comes" [ "$(find part | LC_ALL=C sort | tr '\n' ' ')" = \
+	"part part/tree part/tree/folder part/tree/folder/deeper part/tree/text " ]
+mkdir latest
+expect "restore latest" 0 "are back" "$CAISSON" restore --repository repo --target latest --strip /tree latest
+look latest >latest.look
+same "the latest is the mounted root's" tree.look latest.look
+
+# --- with public tools alone ---
+zstd -dcq "repo/snapshots/$first.jsonl.zst" >lines
+holds "the lines have their hash" [ "$(sed '$d' lines | sha256sum | cut -d' ' -f1)" = "$(tail -n 1 lines | jq -r .sha256)" ]
+pack=$(find repo/packs -name '*.zst' | head -n 1)
+holds "zstd tests a pack" zstd -tq "$pack"
+zstd -dcq "$pack" >chunks
+holds "zstd -dc gives the chunks" has chunks 'in the middle'
+mkdir script
+expect "restore.sh lists" 0 "the first" sh repo/restore.sh
+expect "restore.sh brings it back" 0 "are back" sh repo/restore.sh "$first" script
+look "script$work/tree" >script.look
+same "restore.sh brings everything" tree.look script.look
+mkdir script-part
+expect "restore.sh brings one path" 0 "1 entries are back" sh repo/restore.sh "$first" script-part "$work/tree/folder/deeper"
+holds "restore.sh brings only that" [ "$(find script-part ! -type d; ls -d "script-part$work/tree/folder/"*)" = \
+	"script-part$work/tree/folder/deeper" ]
+expect "restore.sh refuses a folder that is not empty" 1 "not empty" sh repo/restore.sh "$first" script
+expect "restore.sh of no snapshot" 1 "there is no snapshot" sh repo/restore.sh 00ff script-part
+
+# --- damage ---
+cp -r repo hurt
+pack=$(find hurt/packs -name '*.zst' -size +2000k)
+printf 'X' | dd of="$pack" bs=1 seek=1500000 conv=notrunc status=none
+expect "verify finds a damaged pack" 1 CSN-R004 "$CAISSON" verify --repository hurt --all
+holds "and names the pack" has said "damaged: ${pack#hurt/}"
+holds "and names snapshot and path" has said "costs snapshot $(echo "$first" | cut -c 1-16) $work/tree/noise"
+"$CAISSON" verify --repository hurt --json >hurt.json 2>/dev/null
+holds "and in JSON" [ "$(jq -r --arg id "$first" 'if .snapshot == $id then .path else .damages // empty end' hurt.json | tr '\n' ' ')" = \
+	"$work/tree/noise 4 " ]
+mkdir hurt-out hurt-script hurt-part
+expect "restore stops at it" 1 CSN-R004 "$CAISSON" restore --repository hurt --target hurt-out "$first"
+expect "restore.sh stops at it" 1 damaged sh hurt/restore.sh "$first" hurt-script
+expect "what is whole can be had" 0 "are back" "$CAISSON" restore --repository hurt --target hurt-part --path "$work/tree/text" "$first" \
+	|| : # hurt-script may hold what came before the damage
+rm -f "$pack"
+expect "verify --structure finds a missing pack" 1 "is in no pack that is whole" "$CAISSON" verify --repository hurt --structure
+sed -i 's/"version":1/"version":2/' hurt/repository.json
+expect "a changed repository.json is seen" 1 CSN-R004 "$CAISSON" backup --repository hurt "$work/tree"
+line=$(head -n 1 hurt/repository.json)
+printf '%s\n{"sha256":"%s"}\n' "$line" "$(printf %s "$line" | sha256sum | cut -d' ' -f1)" >hurt/repository.json
+expect "a newer repository is refused" 1 CSN-R006 "$CAISSON" snapshots --repository hurt
+expect "a newer repository is not written to" 1 CSN-R006 "$CAISSON" backup --repository hurt "$work/tree"
+
+# --- a running server, a kill, a full disk ---
+head -c 20000000 /dev/urandom >tree/busy
+(while :; do printf x | dd of=tree/busy bs=1 conv=notrunc status=none; done) &
+writer=$!
+expect "a file that changes is named" 1 CSN-R007 "$CAISSON" backup --repository repo "$work/tree"
+kill "$writer"
+wait "$writer" 2>/dev/null
+holds "and so is its path" has said "changed while it was read: $work/tree/busy"
+holds "and the snapshot is there" grep -q '^snapshot ' said
+for delay in 0.01 0.03 0.08 0.2; do
+	head -c 20000000 /dev/urandom >tree/busy
+	"$CAISSON" backup --repository repo "$work/tree" >/dev/null 2>&1 &
+	child=$!
+	sleep "$delay"
+	kill -9 "$child" 2>/dev/null
+	wait "$child" 2>/dev/null
+	"$CAISSON" verify --repository repo >said 2>&1 || { bad "verify after a kill at $delay s" "$(cat said)"; break; }
+done
+expect "after kills it is backed up again" 0 "snapshot " "$CAISSON" backup --repository repo "$work/tree"
+holds "and nothing is left over" no_leftovers repo
+if [ "$(id -u)" -eq 0 ] && mkdir small && mount -t tmpfs -o size=4m caisson-test small 2>/dev/null; then
+	"$CAISSON" repository init small/repo >/dev/null
+	"$CAISSON" backup --repository small/repo "$work/tree/text" >/dev/null 2>&1
+	expect "a full disk has its code" 3 CSN-R003 "$CAISSON" backup --repository small/repo "$work/tree"
+	holds "a full disk leaves no leftover" no_leftovers small
+	expect "a full disk leaves a sound repository" 0 "1 snapshots checked" "$CAISSON" verify --repository small/repo
+	umount small
+fi
+exit $failed
