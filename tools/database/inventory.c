@@ -132,6 +132,10 @@ void inventory_digest(const struct inventory *inventory, char hex[65])
 static void describe(const struct inventory_item *before, const struct inventory_item *after, char *text, size_t size)
 {
     const struct inventory_item *item = before != NULL ? before : after;
+    if (item == NULL) {
+        snprintf(text, size, "nothing");
+        return;
+    }
     char where[200] = "";
     char how[120] = "differs";
     if (item->database[0] != '\0') {

@@ -103,7 +103,7 @@ static int result_error(const PGresult *answer, struct error *error)
 
 int query_open(const struct query_target *target, int timeout_sec, struct query_session **session, struct error *error)
 {
-    struct parameters parameters;
+    struct parameters parameters = {0};
     *session = NULL;
     struct query_session *made = calloc(1, sizeof *made);
     if (made == NULL) {
@@ -139,7 +139,7 @@ void query_close(struct query_session *session)
 
 int query_ping(const struct query_target *target)
 {
-    struct parameters parameters;
+    struct parameters parameters = {0};
     fill_parameters(&parameters, target, 5);
     return PQpingParams(parameters.names, parameters.values, 0) == PQPING_OK ? 0 : 1;
 }
@@ -323,8 +323,11 @@ static int take_single(void *context, const struct query_row *row, struct error 
 int query_value(struct query_session *session, const char *sql, const struct query_limits *limits, struct buffer *value,
                 struct error *error)
 {
-    struct query_limits bounds = limits == NULL ? (struct query_limits){0} : *limits;
+    struct query_limits bounds = {0};
     struct single single = {.value = value};
+    if (limits != NULL) {
+        bounds = *limits;
+    }
     bounds.rows = 1;
     if (query_run(session, sql, NULL, 0, &bounds, take_single, &single, error) != 0) {
         return -1;

@@ -32,7 +32,7 @@ static int parse_url(const char *url, struct address *address, struct error *err
     char name[128];
     const char *at = url + 7;
     unsigned long port = 80;
-    *address = (struct address){.socket.sin_family = AF_INET};
+    *address = (struct address){.socket.sin_family = AF_INET, .path = "/"};
     if (strncmp(url, "http://", 7) != 0) {
         return bad_url(url, error);
     }
@@ -127,7 +127,7 @@ static int send_request(int fd, const struct http_request *request, const struct
         goto out;
     }
     for (size_t sent = 0; sent < text.size;) {
-        ssize_t put = send(fd, text.data + sent, text.size - sent, MSG_NOSIGNAL);
+        ssize_t put = send(fd, buffer_text(&text) + sent, text.size - sent, MSG_NOSIGNAL);
         if (put > 0) {
             sent += (size_t)put;
         } else if (put < 0 && errno != EAGAIN && errno != EINTR) {

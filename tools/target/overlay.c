@@ -198,8 +198,9 @@ static int list_layers(struct overlay *overlay, const struct strings *mounts, st
     struct strings sorted = {0};
     int result = overlay_sort_mounts(mounts, &sorted, error);
     overlay->layers = calloc(sorted.count + 1, sizeof *overlay->layers);
-    if (result == 0 && overlay->layers == NULL) {
-        result = no_memory(error);
+    if (overlay->layers == NULL) {
+        strings_free(&sorted);
+        return result == 0 ? no_memory(error) : -1;
     }
     for (size_t i = 0; i <= sorted.count && result == 0; i++) {
         struct layer *layer = &overlay->layers[overlay->count];

@@ -321,7 +321,7 @@ int view_run(struct view *view, const struct view_command *command, struct buffe
              struct error *error)
 {
     struct view_program *program = NULL;
-    if (start(view, command, LOG_LIMIT, false, &program, error) != 0) {
+    if (start(view, command, LOG_LIMIT, false, &program, error) != 0 || program == NULL) {
         return -1;
     }
     int result = 0;

@@ -44,10 +44,11 @@ static int make_target(int root_fd, const struct view_bind *bind, bool is_folder
     }
     const char *slash = strrchr(bind->target, '/');
     char *parent = strndup(bind->target, (size_t)(slash - bind->target));
-    int result = parent == NULL ? error_set(error, CSN_MEMORY, "no memory for the path %s", bind->target) : 0;
-    if (result == 0 && parent[0] != '\0') {
-        result = root_make_dirs(root_fd, parent, 0755, error);
+    if (parent == NULL) {
+        error_set(error, CSN_MEMORY, "no memory for the path %s", bind->target);
+        return -1;
     }
+    int result = parent[0] == '\0' ? 0 : root_make_dirs(root_fd, parent, 0755, error);
     free(parent);
     return result != 0 ? -1 : root_open(root_fd, bind->target, O_WRONLY | O_CREAT, 0644, error);
 }
