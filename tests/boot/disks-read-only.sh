@@ -30,8 +30,8 @@ try 1 "$zero of=/dev/vda1"
 try 0 'mount -t ext4 -o ro,noload /dev/vda1 /tmp && umount /tmp'
 try 1 'mount -t ext4 -o rw /dev/vda1 /tmp; touch /tmp/file'
 try 0 'umount /tmp'
-# The second disk shows that a named partition does open, and that only this one does.
-try 0 'blockdev --setrw /dev/vdb2'
+# The second disk shows that a partition does open once it and its disk are named, and that only this one does.
+try 0 'blockdev --setrw /dev/vdb && blockdev --setrw /dev/vdb2'
 try 0 "$zero of=/dev/vdb2"
 try 1 "$zero of=/dev/vdb1"
 say_to exit
