@@ -163,6 +163,8 @@ expect "restore stops at it" 1 CSN-R004 "$CAISSON" restore --repository hurt --t
 expect "restore.sh stops at it" 1 damaged sh hurt/restore.sh "$first" hurt-script
 expect "what is whole can be had" 0 "are back" "$CAISSON" restore --repository hurt --target hurt-part --path "$work/tree/text" "$first" \
 	|| : # hurt-script may hold what came before the damage
+truncate -s 1000 "$pack"
+expect "backup warns of a damaged pack and goes on" 0 "is damaged and left out" "$CAISSON" backup --repository hurt "$work/tree/text"
 rm -f "$pack"
 expect "verify --structure finds a missing pack" 1 "is in no pack that is whole" "$CAISSON" verify --repository hurt --structure
 sed -i 's/"version":1/"version":2/' hurt/repository.json

@@ -179,6 +179,11 @@ static int back_up(const struct options *options, const struct repository_source
     if (repository == NULL) {
         return command_fail(&error);
     }
+    const struct strings *damaged = repository_damaged(repository);
+    for (size_t i = 0; i < damaged->count; i++) {
+        fprintf(stderr, "caisson: warning: %s is damaged and left out; `caisson verify` says what it costs\n",
+                damaged->items[i]);
+    }
     console_open(&console, stderr);
     int result = repository_backup(repository, sources, count, &backup, &console.progress, &summary, &error);
     console_finish_line(&console);

@@ -273,6 +273,11 @@ failed:
     return NULL;
 }
 
+const struct strings *repository_damaged(const struct repository *repository)
+{
+    return &repository->damaged_files;
+}
+
 void repository_close(struct repository *repository)
 {
     if (repository == NULL) {

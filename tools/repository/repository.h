@@ -38,6 +38,9 @@ int repository_init(const char *path, struct error *error) MUST_CHECK;
 struct repository *repository_open(const char *path, enum repository_mode mode, struct error *error) MUST_CHECK;
 void repository_close(struct repository *repository);
 
+/* The files of the repository that opening found damaged and left out. Valid until the next call on it. */
+const struct strings *repository_damaged(const struct repository *repository);
+
 /* --- backup --- */
 
 /* One tree or file to back up. Several must not lie within one another. */

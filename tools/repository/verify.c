@@ -366,6 +366,9 @@ int repository_verify(struct repository *repository, enum repository_verify_leve
     struct verify verify = {
         .repository = repository, .damaged = damaged, .context = context, .progress = progress, .sums = verification};
     *verification = (struct repository_verification){0};
+    if (repository->spent) {
+        return error_set(error, CSN_INTERNAL, "the repository is verified by a writer that failed");
+    }
     int result = check_all(&verify, level, error);
     strings_free(&verify.snapshots);
     pack_index_free(&verify.index);
