@@ -8,158 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "lib/file.h"
 #include "target/disk_probe.h"
+#include "target/disk_sysfs.h"
 
 static const struct disk_places here = {"/sys", "/dev"};
-
-/* One attribute of sysfs, trimmed; "" where there is none. Owned by the caller; NULL without memory. */
-static char *read_attribute(int folder_fd, const char *name)
-{
-    struct buffer content = {0};
-    char *text = NULL;
-    if (file_read(folder_fd, name, 4096, &content, NULL) != 0) {
-        text = strdup("");
-    } else {
-        const char *begin = buffer_text(&content);
-        begin += strspn(begin, " \t\n");
-        size_t length = strlen(begin);
-        while (length > 0 && isspace((unsigned char)begin[length - 1])) {
-            length--;
-        }
-        text = strndup(begin, length);
-    }
-    buffer_free(&content);
-    return text;
-}
-
-static uint64_t read_number(int folder_fd, const char *name)
-{
-    char *text = read_attribute(folder_fd, name);
-    uint64_t number = text == NULL ? 0 : strtoull(text, NULL, 10);
-    free(text);
-    return number;
-}
-
-static dev_t read_device(int folder_fd)
-{
-    char *text = read_attribute(folder_fd, "dev");
-    unsigned major_number = 0;
-    unsigned minor_number = 0;
-    bool known = text != NULL && sscanf(text, "%u:%u", &major_number, &minor_number) == 2;
-    free(text);
-    return known ? makedev(major_number, minor_number) : 0;
-}
-
-/* The first attribute of the list that says something. */
-static char *read_first(int folder_fd, const char *const names[])
-{
-    for (size_t i = 0; names[i] != NULL; i++) {
-        char *text = read_attribute(folder_fd, names[i]);
-        if (text == NULL || text[0] != '\0') {
-            return text;
-        }
-        free(text);
-    }
-    return strdup("");
-}
-
-/* SCSI's "unit serial number" page: four bytes of header, then text (SPC-4, 7.8.15). */
-static char *read_scsi_serial(int folder_fd)
-{
-    struct buffer page = {0};
-    char *serial = NULL;
-    if (file_read(folder_fd, "device/vpd_pg80", 4096, &page, NULL) == 0 && page.size > 4) {
-        size_t begin = 4;
-        size_t end = page.size;
-        while (begin < end && (page.data[begin] == ' ' || page.data[begin] == '\0')) {
-            begin++;
-        }
-        while (end > begin && (isspace((unsigned char)page.data[end - 1]) || page.data[end - 1] == '\0')) {
-            end--;
-        }
-        serial = strndup(page.data + begin, end - begin);
-    } else {
-        serial = strdup("");
-    }
-    buffer_free(&page);
-    return serial;
-}
-
-/* A USB disk's serial is the USB device's, some folders above the disk's in /sys/devices. */
-static char *read_usb_serial(int folder_fd)
-{
-    char up[64] = "device";
-    for (int i = 0; i < 8; i++) {
-        char name[96];
-        snprintf(name, sizeof name, "%s/idVendor", up);
-        if (faccessat(folder_fd, name, F_OK, 0) == 0) {
-            snprintf(name, sizeof name, "%s/serial", up);
-            return read_attribute(folder_fd, name);
-        }
-        strcat(up, "/..");
-    }
-    return strdup("");
-}
-
-static const char *transport_of(const char *name, const char *link, int folder_fd)
-{
-    static const struct {
-        const char *part; /* of the disk's path in /sys/devices */
-        const char *transport;
-    } by_path[] = {
-        {"/usb", "usb"},      {"/nvme", "nvme"}, {"/virtio", "virtio"},
-        {"/mmc_host", "mmc"}, {"/ata", "sata"},  {"/host", "scsi"},
-    };
-    if (strncmp(name, "loop", 4) == 0) {
-        return "loop";
-    }
-    if (faccessat(folder_fd, "md", F_OK, 0) == 0) {
-        return "md";
-    }
-    if (faccessat(folder_fd, "dm", F_OK, 0) == 0) {
-        return "dm";
-    }
-    for (size_t i = 0; i < sizeof by_path / sizeof by_path[0]; i++) {
-        if (strstr(link, by_path[i].part) != NULL) {
-            return by_path[i].transport;
-        }
-    }
-    return "";
-}
-
-static char *read_model(const struct disk *disk, int folder_fd)
-{
-    if (strcmp(disk->transport, "dm") == 0 || strcmp(disk->transport, "md") == 0) {
-        return read_attribute(folder_fd, disk->transport[0] == 'd' ? "dm/name" : "md/level");
-    }
-    char *vendor = read_attribute(folder_fd, "device/vendor");
-    char *model = read_first(folder_fd, (const char *const[]){"device/model", "device/name", NULL});
-    if (vendor != NULL && model != NULL && vendor[0] != '\0' && model[0] != '\0' && strcmp(vendor, "ATA") != 0 &&
-        strncmp(vendor, "0x", 2) != 0) {
-        char *both = NULL;
-        if (asprintf(&both, "%s %s", vendor, model) < 0) {
-            both = NULL;
-        }
-        free(model);
-        model = both;
-    }
-    free(vendor);
-    return model;
-}
-
-static char *read_serial(const struct disk *disk, int folder_fd)
-{
-    char *serial = read_first(folder_fd, (const char *const[]){"serial", "device/serial", NULL});
-    if (serial != NULL && serial[0] == '\0') {
-        free(serial);
-        serial = strcmp(disk->transport, "usb") == 0 ? read_usb_serial(folder_fd) : read_scsi_serial(folder_fd);
-    }
-    return serial;
-}
 
 static int memory_error(struct error *error)
 {
@@ -223,11 +78,11 @@ static int add_volume(struct disk *disk, const struct disk_places *places, int f
     *volume = (struct disk_volume){
         .name = strdup(name),
         .path = node_path(places, name),
-        .device = read_device(folder_fd),
-        .number = (int)read_number(folder_fd, "partition"),
-        .start_bytes = read_number(folder_fd, "start") * 512,
-        .size_bytes = read_number(folder_fd, "size") * 512,
-        .read_only = read_number(folder_fd, "ro") != 0,
+        .device = sysfs_device(folder_fd),
+        .number = (int)sysfs_number(folder_fd, "partition"),
+        .start_bytes = sysfs_number(folder_fd, "start") * 512,
+        .size_bytes = sysfs_number(folder_fd, "size") * 512,
+        .read_only = sysfs_number(folder_fd, "ro") != 0,
     };
     return volume->name == NULL || volume->path == NULL ? memory_error(error) : 0;
 }
@@ -273,19 +128,19 @@ static int read_disk(struct disk *disk, const struct disk_places *places, int bl
     }
     disk->name = strdup(name);
     disk->path = node_path(places, name);
-    disk->transport = strdup(transport_of(name, link, folder_fd));
+    disk->transport = strdup(disk_transport(name, link, folder_fd));
     if (disk->name == NULL || disk->path == NULL || disk->transport == NULL) {
         return memory_error(error);
     }
-    disk->sequence = read_number(folder_fd, "diskseq");
-    disk->size_bytes = read_number(folder_fd, "size") * 512;
-    disk->removable = read_number(folder_fd, "removable") != 0;
-    disk->read_only = read_number(folder_fd, "ro") != 0;
-    disk->model = read_model(disk, folder_fd);
-    disk->serial = read_serial(disk, folder_fd);
-    disk->wwn = read_first(folder_fd, (const char *const[]){"wwid", "device/wwid", NULL});
+    disk->sequence = sysfs_number(folder_fd, "diskseq");
+    disk->size_bytes = sysfs_number(folder_fd, "size") * 512;
+    disk->removable = sysfs_number(folder_fd, "removable") != 0;
+    disk->read_only = sysfs_number(folder_fd, "ro") != 0;
+    disk->model = disk_model(folder_fd, disk->transport);
+    disk->serial = disk_serial(folder_fd, disk->transport);
+    disk->wwn = disk_wwn(folder_fd);
     if (strcmp(disk->transport, "loop") == 0) {
-        disk->backing_file = read_attribute(folder_fd, "loop/backing_file");
+        disk->backing_file = sysfs_text(folder_fd, "loop/backing_file");
     }
     if (disk->model == NULL || disk->serial == NULL || disk->wwn == NULL) {
         return memory_error(error);
@@ -314,7 +169,7 @@ static int add_disk(struct disks *disks, const struct disk_places *places, int b
     int result = 0;
     int folder_fd = openat(block_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     /* A disk that was pulled out since the listing is no error; nor is one without a size, or a path behind multipath. */
-    if (folder_fd >= 0 && read_number(folder_fd, "size") != 0 && read_number(folder_fd, "hidden") == 0) {
+    if (folder_fd >= 0 && sysfs_number(folder_fd, "size") != 0 && sysfs_number(folder_fd, "hidden") == 0) {
         struct disk *grown = reallocarray(disks->items, disks->count + 1, sizeof *grown);
         if (grown == NULL) {
             result = memory_error(error);
