@@ -65,18 +65,19 @@ static bool check_deeds(struct collect *collect, yyjson_mut_val *verdict, const 
     return bad;
 }
 
-static void add_code(struct collect *collect, yyjson_mut_val *verdict, const char *code)
+/* A code's remedy may say "the server is as before": not to be repeated before that is so. */
+static void add_code(struct collect *collect, yyjson_mut_val *verdict, const char *code, bool finished)
 {
     enum error_code found = error_find(code);
     collect_text(collect, verdict, "code", code);
     if (found != CSN_NONE) {
         collect_text(collect, verdict, "title", error_entry(found)->title);
-        collect_text(collect, verdict, "remedy", error_entry(found)->remedy);
+        collect_text(collect, verdict, "remedy", finished ? error_entry(found)->remedy : "");
     }
 }
 
 /* Why: what the end says, else the last step that failed, else why the rollback began. */
-static void add_reason(struct collect *collect, yyjson_mut_val *verdict, yyjson_val *end)
+static void add_reason(struct collect *collect, yyjson_mut_val *verdict, yyjson_val *end, bool finished)
 {
     yyjson_val *failed = NULL;
     for (size_t i = 0; i < collect->journal->count; i++) {
@@ -93,7 +94,7 @@ static void add_reason(struct collect *collect, yyjson_mut_val *verdict, yyjson_
     if (why == NULL) {
         return;
     }
-    add_code(collect, verdict, journal_get(why, "code"));
+    add_code(collect, verdict, journal_get(why, "code"), finished);
     collect_copy(collect, verdict, why, journal_is(why, "rollback-begin") ? "reason" : "message", NULL);
     collect_seq(collect, verdict, "reason_record", why);
     if (failed != NULL) {
@@ -144,7 +145,7 @@ void collect_verdict(struct collect *collect)
         collect_text(collect, verdict, "time", journal_get(end, "time"));
     }
     if (strcmp(result, "upgraded") != 0 && strcmp(result, "checked") != 0) {
-        add_reason(collect, verdict, end);
+        add_reason(collect, verdict, end, strcmp(result, "unfinished") != 0);
     }
     if (strcmp(result, "unfinished") == 0) {
         add_place(collect, verdict);

@@ -241,6 +241,15 @@ void html_say(struct buffer *out, const char *key, const struct html_value *valu
     buffer_string(out, "</span>");
 }
 
+void html_both(struct buffer *out, const char *english, const char *chinese)
+{
+    buffer_string(out, "<span lang=\"en\">");
+    html_text(out, english, strlen(english));
+    buffer_string(out, "</span><span lang=\"zh\">");
+    html_text(out, chinese, strlen(chinese));
+    buffer_string(out, "</span>");
+}
+
 void html_value(struct buffer *out, struct html_value value)
 {
     bool both = value.kind == HTML_DURATION || value.kind == HTML_WORDS;

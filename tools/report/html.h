@@ -46,6 +46,9 @@ void html_say(struct buffer *out, const char *key, const struct html_value *valu
     html_say(out, key, (const struct html_value[]){__VA_ARGS__},                                                       \
              sizeof((const struct html_value[]){__VA_ARGS__}) / sizeof(struct html_value))
 
+/* A text that stands in both languages already. */
+void html_both(struct buffer *out, const char *english, const char *chinese);
+
 /* A value by itself, in both languages where they differ. */
 void html_value(struct buffer *out, struct html_value value);
 

@@ -38,11 +38,10 @@ static const char *colour_of(const char *result)
 
 static void add_times(const struct page *page, yyjson_val *item, const char *first, const char *second)
 {
-    buffer_string(page->out, "<p class=\"when\">");
+    buffer_string(page->out, " · ");
     html_value(page->out, html_of_time(journal_get(item, "begun")));
     html_record(page->out, journal_get_number(item, first));
     html_record(page->out, journal_get_number(item, second));
-    buffer_string(page->out, "</p>\n");
 }
 
 static void add_step(const struct page *page, struct line *line, yyjson_val *step)
@@ -64,6 +63,7 @@ static void add_step(const struct page *page, struct line *line, yyjson_val *ste
     add_bar(page, line, (double)page_ms(step, "ms"), colour_of(result));
     buffer_string(page->out, "<p class=\"does\">");
     page_name(page, "does", name[0] == '\0' ? "?" : name);
+    add_times(page, step, "begin_record", "end_record");
     buffer_string(page->out, "</p>\n<p class=\"detail\">");
     html_member(page->out, step, "detail");
     if (journal_get(step, "code")[0] != '\0') {
@@ -72,9 +72,7 @@ static void add_step(const struct page *page, struct line *line, yyjson_val *ste
         buffer_string(page->out, "</code> ");
     }
     html_member(page->out, step, "message");
-    buffer_string(page->out, "</p>\n");
-    add_times(page, step, "begin_record", "end_record");
-    buffer_string(page->out, "</li>\n");
+    buffer_string(page->out, "</p>\n</li>\n");
 }
 
 static void add_rollback(const struct page *page, struct line *line, yyjson_val *rollback)
@@ -97,11 +95,10 @@ static void add_rollback(const struct page *page, struct line *line, yyjson_val 
         HTML_SAY(page->out, "rollback.swept", html_of_ms(page_ms(rollback, "cleanup_ms")));
         html_record(page->out, journal_get_number(rollback, "swept_record"));
     }
+    add_times(page, rollback, "begin_record", "back_record");
     buffer_string(page->out, "</p>\n<p class=\"detail\">");
     html_member(page->out, rollback, "reason");
-    buffer_string(page->out, "</p>\n");
-    add_times(page, rollback, "begin_record", "back_record");
-    buffer_string(page->out, "</li>\n");
+    buffer_string(page->out, "</p>\n</li>\n");
 }
 
 static void add_interruptions(const struct page *page)

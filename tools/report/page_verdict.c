@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "report/html.h"
+#include "report/words.h"
 
 static yyjson_val *part(const struct page *page, const char *key)
 {
@@ -184,6 +185,24 @@ static void say_contradictions(const struct page *page, yyjson_val *verdict)
     }
 }
 
+/* What the catalogue says of the code. An unfinished run has no remedy in it: what its code promises has not come about. */
+static void say_code(const struct page *page, yyjson_val *verdict, const char *code)
+{
+    const struct words_code *chinese = words_find_code(code);
+    const char *title = journal_get(verdict, "title");
+    const char *remedy = journal_get(verdict, "remedy");
+    buffer_string(page->out, "<p><code>");
+    html_member(page->out, verdict, "code");
+    buffer_string(page->out, "</code> ");
+    html_both(page->out, title, chinese == NULL ? title : chinese->title);
+    buffer_string(page->out, "</p>\n");
+    if (remedy[0] != '\0') {
+        buffer_string(page->out, "<p>");
+        html_both(page->out, remedy, chinese == NULL ? remedy : chinese->remedy);
+        buffer_string(page->out, "</p>\n");
+    }
+}
+
 static void say_reason(const struct page *page, yyjson_val *verdict)
 {
     const char *code = journal_get(verdict, "code");
@@ -205,13 +224,7 @@ static void say_reason(const struct page *page, yyjson_val *verdict)
     html_record(page->out, journal_get_number(verdict, "reason_record"));
     buffer_string(page->out, "</p>\n");
     if (code[0] != '\0') {
-        buffer_string(page->out, "<p><code>");
-        html_member(page->out, verdict, "code");
-        buffer_string(page->out, "</code> ");
-        html_member(page->out, verdict, "title");
-        buffer_string(page->out, ". ");
-        html_member(page->out, verdict, "remedy");
-        buffer_string(page->out, "</p>\n");
+        say_code(page, verdict, code);
     }
     buffer_string(page->out, "</div>\n");
 }
