@@ -55,6 +55,7 @@ static void keep(const struct view_layout *layout, const struct view *view, int 
     struct view_report report = {0};
     const int kept[] = {socket, caller_pidfd};
     view_close_others(kept, 2);
+    setsid(); /* a key pressed on our terminal is not for the room */
     if (unshare(CLONE_NEWPID) != 0) {
         report.failed = 1;
         error_system(&report.error, errno == EPERM ? CSN_PRIVILEGE : CSN_TARGET_NAMESPACE, "making a PID namespace");
