@@ -33,11 +33,11 @@ ERROR_ENUM(CSN_TIMEOUT, "CSN-S009", EXIT_SYSTEM, "something took longer than its
 
 /* J: the job */
 ERROR_ENUM(CSN_JOB_MISSING, "CSN-J001", EXIT_USAGE, "there is no job",
-    "Put one file NAME.job in the root of the stick (see docs/job.md), or choose from the menu.")
+    "Put one file NAME.job in the root of the stick (README.md says how), or choose from the menu.")
 ERROR_ENUM(CSN_JOB_SYNTAX, "CSN-J002", EXIT_USAGE, "a line of an INI file is not understood",
     "Correct the line named; a line is [section], key = value, or starts with ; or #.")
 ERROR_ENUM(CSN_JOB_UNKNOWN_KEY, "CSN-J003", EXIT_USAGE, "a section or key that does not exist",
-    "Correct the spelling; docs/job.md, docs/profile.md and docs/package.md list every key. Nothing was done.")
+    "Correct the spelling; the pages job.md, profile.md and the package's README.md list every key. Nothing was done.")
 ERROR_ENUM(CSN_JOB_REPEATED_KEY, "CSN-J004", EXIT_USAGE, "a key is given twice",
     "Keep one of the two lines. Nothing was done.")
 ERROR_ENUM(CSN_JOB_VALUE, "CSN-J005", EXIT_USAGE, "a value is not of the kind the key takes",
