@@ -17,7 +17,7 @@ static void add_finding(const struct page *page, yyjson_val *finding, yyjson_val
     const char *colour = strcmp(severity, "blocker") == 0 ? "bad" : warning ? "mind" : "calm";
     buffer_string(page->out, "<tr><td>");
     page_badge(page, colour, "severity", severity);
-    buffer_string(page->out, "</td><td><b>");
+    buffer_string(page->out, " <b>");
     page_name(page, "finding", journal_get(finding, "check"));
     buffer_string(page->out, "</b> <code class=\"calm\">");
     html_member(page->out, finding, "check");
@@ -64,7 +64,7 @@ void page_findings(const struct page *page)
     }
     buffer_string(page->out, "</p>\n");
     if (yyjson_arr_size(items) > 0) {
-        page_table(page, "column.severity", "column.finding", "column.accepted", NULL);
+        page_table(page, "column.finding", "column.accepted", NULL);
         for (size_t k = 0; k < sizeof order / sizeof order[0]; k++) {
             yyjson_arr_foreach(items, i, count, finding)
             {

@@ -91,7 +91,7 @@ static void add_rollback(const struct page *page, struct line *line, yyjson_val 
     buffer_string(page->out, "<p class=\"does\">");
     HTML_WORDS(page->out, "does.rollback");
     if (yyjson_obj_get(rollback, "swept_record") != NULL) {
-        buffer_string(page->out, " ");
+        buffer_string(page->out, " · ");
         HTML_SAY(page->out, "rollback.swept", html_of_ms(page_ms(rollback, "cleanup_ms")));
         html_record(page->out, journal_get_number(rollback, "swept_record"));
     }

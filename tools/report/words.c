@@ -206,7 +206,6 @@ const struct words words_table[] = {
     {"finding.fence", {"Fence", "隔离"}},
     {"finding.renames", {"Renames", "改名"}},
     {"finding.space", {"Space", "空间"}},
-    {"column.severity", {"kind", "类别"}},
     {"column.finding", {"finding", "发现"}},
     {"column.accepted", {"accepted", "接受"}},
 
