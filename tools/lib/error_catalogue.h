@@ -89,7 +89,7 @@ ERROR_ENUM(CSN_TARGET_DISK_MISSING, "CSN-T001", EXIT_BAD, "a disk that the job n
 ERROR_ENUM(CSN_TARGET_NONE, "CSN-T002", EXIT_BAD, "no known application was found on any disk",
     "Check the disks in `caisson identify`; an application needs a profile in the image, the package or the stick.")
 ERROR_ENUM(CSN_TARGET_SEVERAL, "CSN-T003", EXIT_BAD, "more than one installation fits",
-    "Name the one meant in the job: [server] disk, and [server] root where one disk has two.")
+    "Name the one meant in the job: [server] disks, and [server] program-root where one disk has two.")
 ERROR_ENUM(CSN_TARGET_MOUNT, "CSN-T004", EXIT_SYSTEM, "a file system of the server cannot be mounted",
     "If it was not shut down cleanly, boot the server once, shut it down in order, and come again.")
 ERROR_ENUM(CSN_TARGET_DIRTY, "CSN-T005", EXIT_BAD, "a file system of the server was not unmounted cleanly",
