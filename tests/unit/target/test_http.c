@@ -283,11 +283,12 @@ static void test_in_view(void **state)
     struct view_layout layout = {.root_path = server, .binds = &room_usr, .bind_count = 1};
     struct view *view = NULL;
     struct view_program *program = NULL;
-    static const char *const argv[] = {
-        "python3", "-c",
-        "import http.server,time; time.sleep(1); http.server.HTTPServer(('127.0.0.1', 80),"
-        "http.server.SimpleHTTPRequestHandler).serve_forever()",
-        NULL};
+    static const char script[] =
+        "use IO::Socket::INET; sleep 1; my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 80, "
+        "Listen => 5) "
+        "or die; while (my $c = $s->accept) { while (<$c>) { last if /^\\r?\\n$/ } open my $f, '<', 'hostname';"
+        "print $c \"HTTP/1.0 200 OK\\r\\n\\r\\n\", <$f>; close $c }";
+    static const char *const argv[] = {"perl", "-e", script, NULL};
     struct view_command command = {.argv = argv, .user = "nobody", .folder = "/etc"};
     struct http_check check = {.request.url = "http://localhost/hostname", .pattern = "^old-server$"};
     int64_t waited_ms = 0;
