@@ -35,7 +35,8 @@ static int split_path(const char *path, char **folder, char **file, struct error
 {
     struct stat status;
     if (stat(path, &status) != 0) {
-        return error_system(error, errno == ENOENT || errno == ENOTDIR ? CSN_NOT_FOUND : CSN_IO, "looking at %s", path);
+        error_system(error, errno == ENOENT || errno == ENOTDIR ? CSN_NOT_FOUND : CSN_IO, "looking at %s", path);
+        return -1;
     }
     if (S_ISDIR(status.st_mode)) {
         *folder = strdup(path);
@@ -45,7 +46,11 @@ static int split_path(const char *path, char **folder, char **file, struct error
         *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
         *file = strdup(slash == NULL ? path : slash + 1);
     }
-    return *folder == NULL || *file == NULL ? error_set(error, CSN_MEMORY, "no memory for the path %s", path) : 0;
+    if (*folder == NULL || *file == NULL) {
+        error_set(error, CSN_MEMORY, "no memory for the path %s", path);
+        return -1;
+    }
+    return 0;
 }
 
 static int read_journal(struct journal *journal, int folder_fd, const char *path, const char *file, struct error *error)

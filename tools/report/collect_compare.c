@@ -66,6 +66,9 @@ static void add_table(struct collect *collect, yyjson_mut_val *list, const struc
                       const struct table *after, struct table_counts *counts)
 {
     const struct table *either = before != NULL ? before : after;
+    if (either == NULL) {
+        return;
+    }
     int64_t rows_before = before == NULL ? -1 : collect_as_number(yyjson_obj_get(before->item, "rows"));
     int64_t rows_after = after == NULL ? -1 : collect_as_number(yyjson_obj_get(after->item, "rows"));
     yyjson_mut_val *item = collect_item(collect, list);

@@ -231,6 +231,21 @@ static void say_reason(const struct page *page, yyjson_val *verdict)
 
 /* --- the section --------------------------------------------------------------------------------------------------- */
 
+/* True if records say so: the step verify ended well, and the application was released. */
+static bool was_released(const struct page *page)
+{
+    size_t i;
+    size_t count;
+    yyjson_val *step;
+    bool verified = false;
+    yyjson_arr_foreach(part(page, "steps"), i, count, step)
+    {
+        verified = strcmp(journal_get(step, "step"), "verify") == 0 ? strcmp(journal_get(step, "result"), "done") == 0
+                                                                    : verified;
+    }
+    return verified && yyjson_obj_get(part(page, "on_server"), "released_record") != NULL;
+}
+
 static void say_title(const struct page *page, const char *result)
 {
     yyjson_val *server = part(page, "server");
@@ -252,7 +267,8 @@ static void say_title(const struct page *page, const char *result)
         HTML_SAY(page->out, "what.unknown", html_of(title), html_of(host), html_of(before));
     }
     buffer_string(page->out, "</p>\n<p>");
-    snprintf(key, sizeof key, "verdict.%.20s.text", result);
+    bool bare = strcmp(result, "upgraded") == 0 && !was_released(page);
+    snprintf(key, sizeof key, "verdict.%.20s.%s", result, bare ? "bare" : "text");
     HTML_WORDS(page->out, key);
     html_record(page->out, journal_get_number(part(page, "verdict"), "record"));
     buffer_string(page->out, "</p>\n");

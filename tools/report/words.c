@@ -16,6 +16,8 @@ const struct words words_table[] = {
     {"verdict.upgraded.short", {"upgraded", "升级完成"}},
     {"verdict.upgraded.text", {"The new version was started on the real data, checked, and released: the server may be booted and used.",
                                "新版本已在真实数据上启动、检查并放行：服务器可以启动并投入使用。"}},
+    {"verdict.upgraded.bare", {"The journal says that the upgrade ended well; it does not say that the new version was verified and released.",
+                               "日志称升级顺利结束，但没有记载新版本经过核验和放行。"}},
     {"verdict.rolled-back", {"Rolled back: the server is as before", "已回退：服务器与升级前一致"}},
     {"verdict.rolled-back.short", {"rolled back", "已回退"}},
     {"verdict.rolled-back.text", {"The old version stands in its place and may start. The server may be booted and used.",

@@ -163,6 +163,7 @@ static void test_upgraded(void **state)
     assert_shows(&made, "<span lang=\"zh\">升级完成</span>");
     assert_shows(&made, "id=\"en\" aria-label=\"English\" checked=\"checked\"");
     assert_shows(&made, "Wang Fang, operations");
+    assert_shows(&made, "The new version was started on the real data, checked, and released");
     assert_shows(&made, made.journal.head);
     assert_string_equal(missing, "");
     drop(&made);
@@ -406,6 +407,7 @@ static void test_forced(void **state)
     make(&made);
     assert_string_equal(text_at(&made, "/forced/0/approved_by"), "Li Lei");
     assert_shows(&made, "approved by <bdi>Li Lei</bdi>");
+    assert_shows(&made, "does not say that the new version was verified and released");
     assert_hides(&made, "to go back, as rehearsed"); /* it was not shown to be a way back */
     assert_string_equal(missing, "");
     drop(&made);
