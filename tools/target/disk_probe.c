@@ -138,9 +138,12 @@ int disk_probe_table(int fd, struct disk_slot **slots, size_t *count, struct err
     int result = 0;
     if (parts > 0) {
         *slots = calloc((size_t)parts, sizeof **slots);
-        result = *slots == NULL ? memory_error(error) : 0;
+        if (*slots == NULL) {
+            result = memory_error(error);
+            parts = 0;
+        }
     }
-    for (int i = 0; result == 0 && i < parts; i++) {
+    for (int i = 0; i < parts; i++) {
         blkid_partition part = blkid_partlist_get_partition(table, i);
         (*slots)[(*count)++] = (struct disk_slot){
             .number = blkid_partition_get_partno(part),

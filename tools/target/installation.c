@@ -376,7 +376,10 @@ int installation_look(struct survey *survey, int root_fd, const char *place, con
                         .volume_options = volume_options == NULL ? "" : volume_options,
                         .os_name = os_release_value(root_fd, "PRETTY_NAME"),
                         .first = survey->count};
-    int result = look.os_name == NULL ? memory_error(error) : 0;
+    if (look.os_name == NULL) {
+        return memory_error(error);
+    }
+    int result = 0;
     for (size_t i = 0; result == 0 && options->profiles != NULL && i < options->profiles->count; i++) {
         const struct profile *profile = &options->profiles->items[i];
         if (options->profile_name == NULL || strcmp(options->profile_name, profile->name) == 0) {

@@ -194,40 +194,44 @@ static int add_units(struct fence *fence, const struct target *target, const str
 
 /* --- the files ------------------------------------------------------------------------------------------------------- */
 
+/* 1 and its status if path is a folder of the server, 0 if there is nothing. */
+static int look_at_folder(int root_fd, const char *path, struct stat *status, struct error *error)
+{
+    int fd = root_try_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0) {
+        return root_exists(root_fd, path)
+                   ? error_set(error, CSN_TARGET_SERVICES, "%s on the server is not a folder", path)
+                   : 0;
+    }
+    int failed = fstat(fd, status);
+    file_drop(&fd);
+    return failed != 0 ? error_system(error, CSN_TARGET_SERVICES, "looking at %s", path) : 1;
+}
+
 /* Finds the deepest folder above path that is there: what undoing has to bring back to how it is now. */
 static int plan_folders(struct fence_file *file, int root_fd, struct error *error)
 {
-    char *parent = strdup(file->path);
-    char *made = NULL;
-    struct stat status;
-    int result = parent == NULL ? memory_error(error) : 0;
-    while (result == 0) {
-        char *slash = strrchr(parent, '/');
-        slash[slash == parent ? 1 : 0] = '\0';
-        int fd = root_try_open(root_fd, parent, O_RDONLY | O_DIRECTORY, 0);
-        if (fd >= 0) {
-            result = fstat(fd, &status) != 0 ? error_system(error, CSN_TARGET_SERVICES, "looking at %s", parent) : 0;
-            file_drop(&fd);
-            break;
-        }
-        if (root_exists(root_fd, parent) || strcmp(parent, "/") == 0) {
-            result = error_set(error, CSN_TARGET_SERVICES, "%s on the server is not a folder", parent);
-            break;
-        }
-        free(made);
-        made = strdup(parent);
-        result = made == NULL ? memory_error(error) : 0;
+    struct stat status = {0};
+    int there = 0;
+    file->parent = strdup(file->path);
+    if (file->parent == NULL) {
+        return memory_error(error);
     }
-    if (result != 0) {
-        free(parent);
-        free(made);
-        return -1;
+    while (there == 0) {
+        char *slash = strrchr(file->parent, '/');
+        slash[slash == file->parent ? 1 : 0] = '\0';
+        there = look_at_folder(root_fd, file->parent, &status, error);
+        if (there == 0) {
+            free(file->made);
+            file->made = strdup(file->parent);
+            if (file->made == NULL) {
+                return memory_error(error);
+            }
+        }
     }
-    file->parent = parent;
-    file->made = made;
     file->parent_time_sec = status.st_mtim.tv_sec;
     file->parent_time_nsec = status.st_mtim.tv_nsec;
-    return 0;
+    return there < 0 ? -1 : 0;
 }
 
 static int add_file(struct fence *fence, int root_fd, const char *path, const char *content, struct error *error)
