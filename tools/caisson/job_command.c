@@ -23,8 +23,16 @@ int job_command(int argc, char **argv, const char *summary,
     } else if (parsed == 0) {
         struct console console;
         console_open(&console, stdout);
+        struct protect protect = {0};
         struct run_options run_options = {.console = &console, .trust_path = options_text(&options, "trust")};
-        exit_code = act(&run_options, options.operands.items[0], &error);
+        if (protect_is_image()) {
+            run_options.protect = &protect;
+            exit_code = protect_start(&protect, NULL, &error) == 0 ? EXIT_DONE : error_entry(error.code)->exit_code;
+        }
+        if (exit_code == EXIT_DONE) {
+            exit_code = act(&run_options, options.operands.items[0], &error);
+        }
+        protect_free(&protect);
         console_finish_line(&console);
         if (exit_code != EXIT_DONE) {
             command_fail(&error);

@@ -28,24 +28,49 @@ bool evidence_is_volatile(const char *folder)
     return (unsigned long)status.f_type == TMPFS_MAGIC || (unsigned long)status.f_type == RAMFS_MAGIC;
 }
 
-/* The mount point of the file system of this device, from /proc/self/mountinfo; the caller frees it. */
-static char *mount_point_of(dev_t device)
+/* Blanks and their like stand in mountinfo as \\ooo. */
+static void unescape(char *text)
+{
+    char *put = text;
+    for (const char *get = text; *get != '\0'; put++) {
+        unsigned value;
+        if (get[0] == '\\' && sscanf(get + 1, "%3o", &value) == 1) {
+            *put = (char)value;
+            get += 4;
+        } else {
+            *put = *get++;
+        }
+    }
+    *put = '\0';
+}
+
+/* Where the file system of this folder is mounted, from /proc/self/mountinfo; the caller frees it. The same file system may be
+ * mounted at several places: the one that the folder is reached through counts. */
+static char *mount_point_of(const char *folder, dev_t device)
 {
     char wanted[32];
     snprintf(wanted, sizeof wanted, "%u:%u", major(device), minor(device));
     struct buffer text = {0};
     char *found = NULL;
+    char *real = realpath(folder, NULL);
     if (file_read(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &text, NULL) == 0) {
         char *saved = NULL;
         for (char *line = strtok_r(text.data, "\n", &saved); line != NULL; line = strtok_r(NULL, "\n", &saved)) {
             char numbers[32];
             char point[4096];
-            if (sscanf(line, "%*s %*s %31s %*s %4095s", numbers, point) == 2 && strcmp(numbers, wanted) == 0) {
+            if (real == NULL || sscanf(line, "%*s %*s %31s %*s %4095s", numbers, point) != 2 ||
+                strcmp(numbers, wanted) != 0) {
+                continue;
+            }
+            unescape(point);
+            if ((strcmp(point, "/") == 0 || path_is_inside(real, point)) &&
+                (found == NULL || strlen(point) >= strlen(found))) {
                 free(found);
-                found = strdup(point); /* the last one covers the others */
+                found = strdup(point); /* of two at one place the later one covers the other */
             }
         }
     }
+    free(real);
     buffer_free(&text);
     return found;
 }
@@ -72,10 +97,13 @@ int evidence_make_writable(const char *folder, struct protect *protect, struct e
     if ((how.f_flag & ST_RDONLY) == 0) {
         return 0;
     }
-    if (protect != NULL && lift_disk_of(status.st_dev, protect, error) != 0) {
+    if (protect == NULL) {
+        return error_set(error, CSN_JOURNAL_WRITE, "%s, where the journal goes, is mounted read-only", folder);
+    }
+    if (lift_disk_of(status.st_dev, protect, error) != 0) {
         return -1;
     }
-    char *point = mount_point_of(status.st_dev);
+    char *point = mount_point_of(folder, status.st_dev);
     int result = 0;
     if (point == NULL ||
         mount(NULL, point, NULL, MS_REMOUNT | MS_NOATIME | MS_NODEV | MS_NOSUID | MS_NOEXEC, NULL) != 0) {
@@ -94,10 +122,13 @@ static int open_folder(struct evidence *evidence, const char *base, struct error
         return error_set(error, CSN_MEMORY, "no memory for the folder of the run");
     }
     if (file_make_dirs(AT_FDCWD, evidence->path, 0700, error) != 0) {
+        if (error != NULL && error->code != CSN_MEMORY) {
+            error->code = CSN_JOURNAL_WRITE; /* a full or a failing stick: what it means is the same */
+        }
         return error_wrap(error, "the folder of this run");
     }
     evidence->dir_fd = open(evidence->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return evidence->dir_fd < 0 ? error_system(error, CSN_IO, "opening %s", evidence->path) : 0;
+    return evidence->dir_fd < 0 ? error_system(error, CSN_JOURNAL_WRITE, "opening %s", evidence->path) : 0;
 }
 
 int evidence_create(struct evidence *evidence, const char *base, struct error *error)

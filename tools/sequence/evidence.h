@@ -28,10 +28,10 @@ struct evidence {
 bool evidence_is_volatile(const char *folder);
 
 /* Makes the file system that holds folder writable if it is not: in the image the stick is mounted read-only until a run
- * begins. protect: NULL outside the image. */
+ * begins. protect: NULL outside the image, where whoever mounted it read-only meant it: CSN_JOURNAL_WRITE. */
 int evidence_make_writable(const char *folder, struct protect *protect, struct error *error) MUST_CHECK;
 
-/* A new run's folder below base, with a name of its own. Then its journal is attached by the caller. */
+/* A new run's folder below base, with a name of its own. Then its journal is attached by the caller. CSN_JOURNAL_WRITE. */
 int evidence_create(struct evidence *evidence, const char *base, struct error *error) MUST_CHECK;
 
 /* The folder of run below base, made if it is not there (a run that was begun with another stick). */

@@ -65,6 +65,28 @@ static int check_answers(const struct job *job, struct error *error)
     return 0;
 }
 
+/* Far more than anybody means, and no product of them with milliseconds overflows. */
+static int check_numbers(const struct job *job, struct error *error)
+{
+    static const struct {
+        const char *section;
+        const char *key;
+        uint64_t most;
+    } limits[] = {
+        {"assessment", "valid-hours", 8760},
+        {"budget", "rollback-minutes", 100000},
+        {"release", "keep-days", 36500},
+    };
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        if (ini_number(&job->ini, limits[i].section, limits[i].key, 0) > limits[i].most) {
+            return error_set(error, CSN_JOB_VALUE, "%s: \"%s\" in [%s] is \"%s\", expected is at most %llu",
+                             job->ini.name, limits[i].key, limits[i].section,
+                             ini_get(&job->ini, limits[i].section, limits[i].key), (unsigned long long)limits[i].most);
+        }
+    }
+    return 0;
+}
+
 /* What a run cannot do without; the other commands need less. */
 static int check_complete(const struct job *job, struct error *error)
 {
@@ -114,8 +136,12 @@ static int fill(struct job *job, struct error *error)
         check_word(job, "job", "language", job->language, "en zh", error) != 0 ||
         check_word(job, "job", "after", job->after, "power-off reboot console", error) != 0 ||
         check_word(job, "rehearsal", "scratch", scratch, "memory backup", error) != 0 ||
-        check_answers(job, error) != 0) {
+        check_answers(job, error) != 0 || check_numbers(job, error) != 0) {
         return -1;
+    }
+    if (job->root_folder != NULL && job->server_disks.count > 0) {
+        return error_set(error, CSN_JOB_VALUE,
+                         "%s: [server] has both \"disks\" and \"root-folder\", expected is one of them", job->ini.name);
     }
     return strcmp(job->command, "identify") == 0 ? 0 : check_complete(job, error);
 }

@@ -52,7 +52,7 @@ static int record_run(struct run *run, struct error *error)
     yyjson_mut_obj_add_str(document, fields, "job", run->job.text);
     yyjson_mut_obj_add_str(document, fields, "job_folder", run->job.folder);
     yyjson_mut_obj_add_str(document, fields, "language", run->job.language);
-    yyjson_mut_obj_add_bool(document, fields, "image", run->image);
+    yyjson_mut_obj_add_bool(document, fields, "image", run->protect != NULL);
     if (run->job.approved_by != NULL) {
         yyjson_mut_obj_add_str(document, fields, "approved_by", run->job.approved_by);
     }
@@ -68,8 +68,8 @@ static void run_init(struct run *run, const struct run_options *options)
     run->evidence.dir_fd = -1;
     run->site.place.root_fd = -1;
     run->target.root_fd = -1;
-    run->image = protect_is_image();
-    if (run->image || run->trust_path == NULL) {
+    run->protect = options->protect;
+    if (run->protect != NULL || run->trust_path == NULL) {
         run->trust_path = TRUST_FOLDER;
     }
     journal_init(&run->journal);
@@ -77,16 +77,13 @@ static void run_init(struct run *run, const struct run_options *options)
     run->journal.watch_context = run;
 }
 
-/* Protection comes first of all; then the folder where the evidence goes. */
+/* The folder where the evidence goes. */
 static int open_base(struct run *run, const char *wanted, struct error *error)
 {
     if (mount_namespace(error) != 0) {
         return -1;
     }
-    if (run->image && protect_start(&run->protect, NULL, error) != 0) {
-        return -1;
-    }
-    if (evidence_is_volatile(wanted) && run->image && run->job.backup_disk != NULL) {
+    if (evidence_is_volatile(wanted) && run->protect != NULL && run->job.backup_disk != NULL) {
         if (run_open_backup(run, error) != 0) {
             return -1;
         }
@@ -96,7 +93,7 @@ static int open_base(struct run *run, const char *wanted, struct error *error)
     if (run->base == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for the run");
     }
-    return evidence_make_writable(run->base, run->image ? &run->protect : NULL, error);
+    return evidence_make_writable(run->base, run->protect, error);
 }
 
 int run_prepare(struct run *run, const struct run_options *options, const char *job_path, struct error *error)
@@ -110,8 +107,11 @@ int run_attach_stick(struct run *run, struct error *error)
     if (run->stick_attached) {
         return 0;
     }
-    run->stick_attached = journal_attach(&run->journal, run->evidence.dir_fd, JOURNAL_FILE, "stick", error) == 0;
-    return run->stick_attached ? 0 : -1;
+    if (journal_attach(&run->journal, run->evidence.dir_fd, JOURNAL_FILE, "stick", error) != 0) {
+        return error_wrap(error, "%s", run->evidence.path);
+    }
+    run->stick_attached = true;
+    return 0;
 }
 
 int run_create(struct run *run, struct error *error)
@@ -119,7 +119,7 @@ int run_create(struct run *run, struct error *error)
     if (evidence_create(&run->evidence, run->base, error) != 0 || run_attach_stick(run, error) != 0) {
         return -1;
     }
-    return record_run(run, error);
+    return record_run(run, error) != 0 ? error_wrap(error, "%s", run->evidence.path) : 0;
 }
 
 int run_adopt(struct run *run, struct journal *journal, struct error *error)
@@ -154,7 +154,9 @@ int run_open_backup(struct run *run, struct error *error)
         if (run->backup_path == NULL) {
             return error_set(error, CSN_MEMORY, "no memory for the run");
         }
-        if (media_mount(job->backup_disk, BACKUP_MOUNT, run->image ? &run->protect : NULL, error) != 0) {
+        if (media_mount(job->backup_disk, BACKUP_MOUNT, run->protect, error) != 0) {
+            free(run->backup_path);
+            run->backup_path = NULL; /* so that the next call tries again */
             return -1;
         }
         run->backup_mounted = true;
@@ -229,19 +231,14 @@ int run_close(struct run *run, struct error *error)
     if (run->backup_mounted) {
         note_first(media_unmount(run->backup_path, &now), &result, error, &now);
     }
-    for (size_t i = 0; i < run->package_count; i++) {
-        package_close(&run->packages[i]);
-    }
-    package_trust_free(&run->trust);
-    free(run->packages);
-    free(run->hops);
+    run_close_packages(run);
     assess_free(&run->assessment);
-    protect_free(&run->protect);
     job_free(&run->job);
     free(run->base);
     free(run->backup_path);
     free(run->repository_path);
     free(run->scratch_path);
-    run_init(run, &(struct run_options){.console = run->console, .trust_path = run->trust_path});
+    run_init(run,
+             &(struct run_options){.console = run->console, .trust_path = run->trust_path, .protect = run->protect});
     return result;
 }

@@ -33,9 +33,8 @@ struct site {
 struct run {
     struct job job;
     struct console *console;
-    const char *trust_path; /* folder or file of trust anchors */
-    bool image;             /* this is the booted image: disks are protected */
-    struct protect protect;
+    const char *trust_path;  /* folder or file of trust anchors */
+    struct protect *protect; /* of the booted image, whose disks are write-protected; NULL elsewhere. Not owned */
 
     char *base; /* folder of the evidence: the job's, or the backup disk's */
     struct evidence evidence;
@@ -71,10 +70,11 @@ struct run {
 /* What a run is given from outside. Everything stays the caller's. */
 struct run_options {
     struct console *console;
-    const char *trust_path; /* of trust anchors; NULL, and always in the image: /etc/caisson/trust */
+    const char *trust_path;  /* of trust anchors; NULL, and always in the image: /etc/caisson/trust */
+    struct protect *protect; /* started once for the whole program, in the image; else NULL */
 };
 
-/* Reads the job at path; inside the image protects every disk; makes the folder of the evidence writable (run->base). Call
+/* Reads the job at path; makes the folder of the evidence writable (run->base). Call
  * run_close in each case. Then either run_create or run_adopt. */
 int run_prepare(struct run *run, const struct run_options *options, const char *job_path, struct error *error)
     MUST_CHECK;
@@ -87,8 +87,11 @@ int run_create(struct run *run, struct error *error) MUST_CHECK;
 int run_adopt(struct run *run, struct journal *journal, struct error *error) MUST_CHECK;
 int run_attach_stick(struct run *run, struct error *error) MUST_CHECK;
 
-/* Trust anchors and packages: opened, every byte verified. run_record_packages: "package" for each. */
+/* Trust anchors and packages: opened, every byte verified. Doing it twice is fine. run_record_packages: "package" for each. */
 int run_open_packages(struct run *run, struct error *error) MUST_CHECK;
+/* The same where only the profiles in them may be needed to find the server: without them what was done is still undone. */
+void run_try_packages(struct run *run);
+void run_close_packages(struct run *run);
 int run_record_packages(struct run *run, struct error *error) MUST_CHECK;
 
 /* The path of packages from this version to the job's goal. */

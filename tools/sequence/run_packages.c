@@ -46,7 +46,22 @@ static int record_package(struct run *run, const struct package *package, struct
     return result;
 }
 
-int run_open_packages(struct run *run, struct error *error)
+void run_close_packages(struct run *run)
+{
+    for (size_t i = 0; i < run->package_count; i++) {
+        package_close(&run->packages[i]);
+    }
+    package_trust_free(&run->trust);
+    free(run->packages);
+    free(run->hops);
+    run->trust = (struct package_trust){0};
+    run->packages = NULL;
+    run->package_count = 0;
+    run->hops = NULL;
+    run->hop_count = 0;
+}
+
+static int open_all(struct run *run, struct error *error)
 {
     if (package_trust_load(&run->trust, run->trust_path, error) != 0) {
         return -1;
@@ -71,6 +86,26 @@ int run_open_packages(struct run *run, struct error *error)
         }
     }
     return 0;
+}
+
+int run_open_packages(struct run *run, struct error *error)
+{
+    if (run->packages != NULL) {
+        return 0;
+    }
+    int result = open_all(run, error);
+    if (result != 0) {
+        run_close_packages(run);
+    }
+    return result;
+}
+
+void run_try_packages(struct run *run)
+{
+    struct error why = {0};
+    if (run->job.package_files.count > 0 && run_open_packages(run, &why) != 0) {
+        console_say(run->console, "  the packages cannot be asked for profiles: %s", why.message);
+    }
 }
 
 int run_record_packages(struct run *run, struct error *error)

@@ -108,13 +108,13 @@ int run_open_target(struct run *run, struct error *error)
 static int protect_server(struct run *run, bool lift, struct error *error)
 {
     const struct target *target = &run->target;
-    for (size_t i = 0; run->image && i < target->mounts.count; i++) {
+    for (size_t i = 0; run->protect != NULL && i < target->mounts.count; i++) {
         for (size_t k = 0; k < target->survey.disks.count; k++) {
             const struct disk *disk = &target->survey.disks.items[k];
             if (strcmp(disk->name, target->mounts.items[i].disk) != 0) {
                 continue;
             }
-            if ((lift ? protect_lift(&run->protect, disk, error) : protect_restore(&run->protect, disk, error)) != 0) {
+            if ((lift ? protect_lift(run->protect, disk, error) : protect_restore(run->protect, disk, error)) != 0) {
                 return -1;
             }
         }

@@ -81,7 +81,7 @@ static int prepare_disks(struct run *run, const struct step *step, struct error 
     if (!run->target_is_open) {
         return 0;
     }
-    if (run->image && protect_check(&run->protect, NULL, error) != 0) {
+    if (run->protect != NULL && protect_check(run->protect, NULL, error) != 0) {
         return -1;
     }
     return step->writes ? run_make_writable(run, error) : run_make_read_only(run, error);

@@ -101,6 +101,25 @@ static int roll_back_released(struct run *run, struct error *error)
 
 enum outcome { OUTCOME_FAILED = -1, OUTCOME_ENDED, OUTCOME_UNDONE, OUTCOME_OTHER_SERVER };
 
+/* A stick goes from server to server. What opening another one's disks or root comes to on this machine: it is not here, or
+ * holds nothing of the kind. */
+static bool is_elsewhere(const struct run *run, const struct error *error)
+{
+    return error->code == CSN_TARGET_DISK_MISSING || error->code == CSN_TARGET_NONE ||
+           (error->code == CSN_NOT_FOUND && run->job.root_folder != NULL);
+}
+
+/* Opens the server that the adopted run is about: OUTCOME_UNDONE if that is this one. */
+static enum outcome open_its_server(struct run *run, struct error *error)
+{
+    run_try_packages(run);
+    if (run_open_target(run, error) != 0) {
+        return is_elsewhere(run, error) ? OUTCOME_OTHER_SERVER : OUTCOME_FAILED;
+    }
+    return strcmp(evidence_machine(&run->journal), run->target.installation.machine_id) == 0 ? OUTCOME_UNDONE
+                                                                                             : OUTCOME_OTHER_SERVER;
+}
+
 /* Finishes or undoes the adopted run. */
 static enum outcome take_up(struct run *run, struct error *error)
 {
@@ -112,11 +131,9 @@ static enum outcome take_up(struct run *run, struct error *error)
         return run_attach_stick(run, error) != 0 || runner_end(run, "abandoned", NULL, error) != 0 ? OUTCOME_FAILED
                                                                                                    : OUTCOME_UNDONE;
     }
-    if (run_open_target(run, error) != 0) {
-        return OUTCOME_FAILED;
-    }
-    if (strcmp(evidence_machine(&run->journal), run->target.installation.machine_id) != 0) {
-        return OUTCOME_OTHER_SERVER;
+    enum outcome whose = open_its_server(run, error);
+    if (whose != OUTCOME_UNDONE) {
+        return whose;
     }
     if (run_make_writable(run, error) != 0) {
         return OUTCOME_FAILED;
@@ -148,47 +165,84 @@ static int find_on_stick(const struct run *run, enum run_state state, const stru
 }
 
 /* The server is opened for it: the run's target stays open. */
-static int find_on_server(struct run *run, enum run_state state, struct journal *journal, bool *found,
-                          struct error *error)
+static int find_on_server(struct run *run, enum run_state state, const struct strings *skipped, struct journal *journal,
+                          bool *found, struct error *error)
 {
+    run_try_packages(run);
     if (run_open_target(run, error) != 0) {
         return -1;
     }
     int runs_fd = root_try_open(run->target.root_fd, EVIDENCE_SERVER, O_RDONLY | O_DIRECTORY, 0);
-    int result = evidence_find(runs_fd, state, NULL, journal, found, error);
+    int result = evidence_find(runs_fd, state, skipped, journal, found, error);
     file_drop(&runs_fd);
     return result;
+}
+
+/* Which run is looked for, and where. */
+struct place {
+    enum run_state state;
+    bool on_server;
+};
+
+/* The newest run of that kind is found and adopted; its server is not open yet. close_with in each case. */
+static int adopt_one(struct run *run, const struct run_options *options, const char *job_path,
+                     const struct place *place, const struct strings *skipped, bool *found, struct error *error)
+{
+    struct journal journal;
+    journal_init(&journal);
+    *found = false;
+    int result = run_prepare(run, options, job_path, error);
+    if (result == 0) {
+        result = place->on_server ? find_on_server(run, place->state, skipped, &journal, found, error)
+                                  : find_on_stick(run, place->state, skipped, &journal, found, error);
+    }
+    if (result == 0 && run_close_target(run, error) != 0) {
+        result = -1;
+    }
+    run_close_packages(run); /* the adopted job may list others */
+    if (result == 0 && *found) {
+        result = run_adopt(run, &journal, error);
+    }
+    journal_free(&journal);
+    return result;
+}
+
+static enum outcome close_with(struct run *run, enum outcome outcome, struct error *error)
+{
+    struct error closing;
+    if (run_close(run, &closing) != 0 && outcome != OUTCOME_FAILED) {
+        *error = closing;
+        outcome = OUTCOME_FAILED;
+    }
+    return outcome;
 }
 
 static enum outcome resume_one(const struct run_options *options, const char *job_path, const struct strings *skipped,
                                bool on_server, bool *found, char name[EVIDENCE_RUN_SIZE], struct error *error)
 {
+    const struct place place = {RUN_UNFINISHED, on_server};
     struct run run;
-    struct journal journal;
     enum outcome outcome = OUTCOME_FAILED;
-    journal_init(&journal);
-    *found = false;
-    int result = run_prepare(&run, options, job_path, error);
-    if (result == 0) {
-        result = on_server ? find_on_server(&run, RUN_UNFINISHED, &journal, found, error)
-                           : find_on_stick(&run, RUN_UNFINISHED, skipped, &journal, found, error);
-    }
-    if (result == 0 && run.target_is_open) {
-        result = run_close_target(&run, error);
-    }
-    if (result == 0 && *found && run_adopt(&run, &journal, error) == 0) {
+    int result = adopt_one(&run, options, job_path, &place, skipped, found, error);
+    if (result == 0 && *found) {
         snprintf(name, EVIDENCE_RUN_SIZE, "%s", run.evidence.run);
         outcome = take_up(&run, error);
-    } else if (result == 0 && !*found) {
+        if (on_server && outcome == OUTCOME_OTHER_SERVER) {
+            error_set(error, CSN_JOURNAL_FORK,
+                      "the server holds the journal of run %s, which was begun on another machine", name);
+            outcome = OUTCOME_FAILED;
+        }
+    } else if (result == 0) {
         outcome = OUTCOME_ENDED;
     }
-    journal_free(&journal);
-    struct error closing;
-    if (run_close(&run, &closing) != 0 && outcome != OUTCOME_FAILED) {
-        *error = closing;
-        outcome = OUTCOME_FAILED;
-    }
-    return outcome;
+    return close_with(&run, outcome, error);
+}
+
+static int leave_alone(const struct run_options *options, struct strings *skipped, const char *name,
+                       struct error *error)
+{
+    console_say(options->console, "run %s is of another server: left alone", name);
+    return strings_add(skipped, name, error);
 }
 
 /* Every unfinished run of this server on the stick. *resumed: one was finished (not undone). */
@@ -203,8 +257,7 @@ static int resume_all(const struct run_options *options, const char *job_path, b
         if (outcome == OUTCOME_FAILED) {
             result = -1;
         } else if (found && outcome == OUTCOME_OTHER_SERVER) {
-            console_say(options->console, "run %s is of another server: left alone", name);
-            result = strings_add(&skipped, name, error);
+            result = leave_alone(options, &skipped, name, error);
         } else if (found) {
             *any = true;
             *upgraded = outcome == OUTCOME_ENDED;
@@ -315,51 +368,53 @@ int sequence_resume(const struct run_options *options, const char *job_path, str
     return EXIT_DONE;
 }
 
-static int find_to_roll_back(struct run *run, struct journal *journal, struct error *error)
+/* Goes back from the newest run in this state, if it is one of this server. */
+static enum outcome roll_back_one(const struct run_options *options, const char *job_path, const struct place *place,
+                                  const struct strings *skipped, bool *found, char name[EVIDENCE_RUN_SIZE],
+                                  struct error *error)
 {
-    static const enum run_state states[] = {RUN_UNFINISHED, RUN_RELEASED};
-    bool found = false;
-    for (size_t i = 0; !found && i < 2; i++) {
-        if (find_on_stick(run, states[i], NULL, journal, &found, error) != 0) {
-            return -1;
-        }
+    struct run run;
+    enum outcome outcome = OUTCOME_FAILED;
+    int result = adopt_one(&run, options, job_path, place, skipped, found, error);
+    if (result == 0 && !*found) {
+        outcome = OUTCOME_ENDED;
+    } else if (result == 0) {
+        snprintf(name, EVIDENCE_RUN_SIZE, "%s", run.evidence.run);
+        outcome = open_its_server(&run, error);
     }
-    for (size_t i = 0; !found && i < 2; i++) {
-        if (find_on_server(run, states[i], journal, &found, error) != 0 || run_close_target(run, error) != 0) {
-            return -1;
+    if (result == 0 && *found && outcome == OUTCOME_UNDONE) {
+        console_say(options->console, "rolling back run %s", name);
+        result = run_make_writable(&run, error);
+        if (result == 0 && place->state == RUN_RELEASED) {
+            result = journal_note(&run.journal, error, "rollback-asked", "after", "release", NULL);
         }
+        if (result == 0) {
+            result = find_record(&run.journal, "rollback-asked") != NULL
+                         ? roll_back_released(&run, error)
+                         : undo_run(&run, "asked for by the operator", NULL, "rolled-back", error);
+        }
+        outcome = result == 0 ? OUTCOME_UNDONE : OUTCOME_FAILED;
     }
-    return found ? 0
-                 : error_set(error, CSN_JOURNAL_NONE,
-                             "neither the stick nor the server holds the journal of a run to go back from");
+    return close_with(&run, outcome, error);
 }
 
 int sequence_rollback(const struct run_options *options, const char *job_path, struct error *error)
 {
-    struct run run;
-    struct journal journal;
-    journal_init(&journal);
-    int result = run_prepare(&run, options, job_path, error);
-    if (result == 0 && (find_to_roll_back(&run, &journal, error) != 0 || run_adopt(&run, &journal, error) != 0 ||
-                        run_open_target(&run, error) != 0)) {
-        result = -1;
+    static const struct place places[] = {
+        {RUN_UNFINISHED, false}, {RUN_RELEASED, false}, {RUN_UNFINISHED, true}, {RUN_RELEASED, true}};
+    struct strings skipped = {0};
+    enum outcome outcome = OUTCOME_ENDED;
+    for (size_t i = 0; outcome == OUTCOME_ENDED && i < sizeof places / sizeof places[0]; i++) {
+        bool found = false;
+        char name[EVIDENCE_RUN_SIZE] = "";
+        do {
+            outcome = roll_back_one(options, job_path, &places[i], &skipped, &found, name, error);
+        } while (outcome == OUTCOME_OTHER_SERVER && leave_alone(options, &skipped, name, error) == 0);
     }
-    if (result == 0 && strcmp(evidence_machine(&run.journal), run.target.installation.machine_id) != 0) {
-        result = error_set(error, CSN_JOURNAL_NONE, "the journal on the stick is of another server (machine id %s)",
-                           evidence_machine(&run.journal));
+    strings_free(&skipped);
+    if (outcome == OUTCOME_ENDED) {
+        error_set(error, CSN_JOURNAL_NONE,
+                  "neither the stick nor the server holds the journal of a run of this server to go back from");
     }
-    if (result == 0) {
-        console_say(options->console, "rolling back run %s", run.evidence.run);
-        result = run_make_writable(&run, error);
-    }
-    if (result == 0 && evidence_state(&run.journal) == RUN_RELEASED) {
-        result = journal_note(&run.journal, error, "rollback-asked", "after", "release", NULL);
-    }
-    if (result == 0) {
-        result = find_record(&run.journal, "rollback-asked") != NULL
-                     ? roll_back_released(&run, error)
-                     : undo_run(&run, "asked for by the operator", NULL, "rolled-back", error);
-    }
-    journal_free(&journal);
-    return finish(&run, result, error);
+    return outcome == OUTCOME_UNDONE ? EXIT_DONE : error_entry(error->code)->exit_code;
 }
