@@ -264,7 +264,7 @@ int journal_detach(struct journal *journal, const char *name, struct error *erro
 static int append_document(struct journal *journal, yyjson_mut_doc *document, struct error *error)
 {
     struct buffer line = {0};
-    if (json_append_line(&line, document, error) != 0) {
+    if (json_mend(document, error) != 0 || json_append_line(&line, document, error) != 0) {
         buffer_free(&line);
         return -1;
     }

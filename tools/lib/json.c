@@ -56,12 +56,83 @@ bool json_get_bytes(yyjson_val *object, const char *key, struct buffer *bytes)
     return !bytes->failed;
 }
 
+/* Gives value, a string, this text; the document keeps a copy. */
+static bool set_text(yyjson_mut_doc *document, yyjson_mut_val *value, const char *text, size_t size)
+{
+    yyjson_mut_val *copy = yyjson_mut_strncpy(document, text, size);
+    return copy != NULL && yyjson_mut_set_strn(value, yyjson_mut_get_str(copy), size);
+}
+
+static bool is_mended(yyjson_mut_val *value)
+{
+    return !yyjson_mut_is_str(value) || utf8_is_valid(yyjson_mut_get_str(value), yyjson_mut_get_len(value));
+}
+
+/* "a\xe4b" for a text that has no key of its own. */
+static bool mend_text(yyjson_mut_doc *document, yyjson_mut_val *value)
+{
+    struct buffer text = {0};
+    const char *bytes = yyjson_mut_get_str(value);
+    for (size_t i = 0; i < yyjson_mut_get_len(value); i++) {
+        unsigned char byte = (unsigned char)bytes[i];
+        buffer_format(&text, byte == 0 || byte >= 0x80 ? "\\x%02x" : "%c", byte);
+    }
+    bool good = !text.failed && set_text(document, value, buffer_text(&text), text.size);
+    buffer_free(&text);
+    return good;
+}
+
+/* "key": bytes becomes "key64": their base64. */
+static bool mend_member(yyjson_mut_doc *document, yyjson_mut_val *key, yyjson_mut_val *value)
+{
+    yyjson_mut_val *coded = yyjson_mut_obj(document);
+    if (coded == NULL || !json_add_bytes(document, coded, yyjson_mut_get_str(key), yyjson_mut_get_str(value),
+                                         yyjson_mut_get_len(value))) {
+        return false;
+    }
+    yyjson_mut_obj_iter iter = yyjson_mut_obj_iter_with(coded);
+    yyjson_mut_val *name = yyjson_mut_obj_iter_next(&iter);
+    yyjson_mut_val *text = yyjson_mut_obj_iter_get_val(name);
+    return yyjson_mut_set_strn(key, yyjson_mut_get_str(name), yyjson_mut_get_len(name)) &&
+           yyjson_mut_set_strn(value, yyjson_mut_get_str(text), yyjson_mut_get_len(text));
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): our own records, a few levels deep */
+static bool mend(yyjson_mut_doc *document, yyjson_mut_val *value)
+{
+    size_t i;
+    size_t count;
+    yyjson_mut_val *key;
+    yyjson_mut_val *item;
+    bool good = true;
+    yyjson_mut_arr_foreach(value, i, count, item)
+    {
+        good = good && (is_mended(item) ? mend(document, item) : mend_text(document, item));
+    }
+    yyjson_mut_obj_foreach(value, i, count, key, item)
+    {
+        good = good && (is_mended(key) || mend_text(document, key)) &&
+               (is_mended(item) ? mend(document, item) : mend_member(document, key, item));
+    }
+    return good;
+}
+
+int json_mend(yyjson_mut_doc *document, struct error *error)
+{
+    return mend(document, yyjson_mut_doc_get_root(document))
+               ? 0
+               : error_set(error, CSN_MEMORY, "no memory to write a line of JSON");
+}
+
 int json_append_line(struct buffer *out, const yyjson_mut_doc *document, struct error *error)
 {
     size_t length = 0;
-    char *line = yyjson_mut_write(document, YYJSON_WRITE_NOFLAG, &length);
+    yyjson_write_err why = {0};
+    char *line = yyjson_mut_write_opts(document, YYJSON_WRITE_NOFLAG, NULL, &length, &why);
     if (line == NULL) {
-        return error_set(error, CSN_MEMORY, "no memory to write a line of JSON");
+        return why.code == YYJSON_WRITE_ERROR_INVALID_STRING
+                   ? error_set(error, CSN_INTERNAL, "a text that is not UTF-8 was to become JSON")
+                   : error_set(error, CSN_MEMORY, "no memory to write a line of JSON");
     }
     buffer_append(out, line, length);
     free(line);

@@ -22,7 +22,11 @@ bool json_add_bytes(yyjson_mut_doc *document, yyjson_mut_val *object, const char
 /* Appends the bytes under key or key64 to *bytes. False where there is neither or it is malformed. */
 bool json_get_bytes(yyjson_val *object, const char *key, struct buffer *bytes);
 
-/* Appends the document as one line without a newline. */
+/* Makes every text of the document UTF-8, so that it can be written: a member that is not becomes its key64; what has no key of
+ * its own (an array's item, a key) gets \xNN for each of its bytes beyond ASCII. CSN_MEMORY. */
+int json_mend(yyjson_mut_doc *document, struct error *error) MUST_CHECK;
+
+/* Appends the document as one line without a newline. A text in it that is not UTF-8 is CSN_INTERNAL: json_mend first. */
 int json_append_line(struct buffer *out, const yyjson_mut_doc *document, struct error *error) MUST_CHECK;
 
 #endif

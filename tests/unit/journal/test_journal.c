@@ -14,6 +14,7 @@
 
 #include "journal/journal.h"
 #include "lib/file.h"
+#include "lib/strings.h"
 
 static char folder[64];
 static int dir_fd;
@@ -209,9 +210,43 @@ static void test_a_full_disk_is_told(void **state)
     journal_free(&journal);
 }
 
+/* A path, a name in GBK, a message cut in the middle of a character: nothing makes an append fail. */
+static void test_text_that_is_not_utf8_is_kept(void **state)
+{
+    (void)state;
+    struct journal journal;
+    struct error error = {0};
+    make_journal(&journal);
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    yyjson_mut_obj_add_str(document, fields, "host", "\xB7\xFE");
+    yyjson_mut_obj_add_str(document, fields, "good", "\xE4\xB8\xAD");
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(document, fields, "units");
+    yyjson_mut_arr_add_str(document, list, "a\xFF.service");
+    yyjson_mut_obj_add_str(document, yyjson_mut_arr_add_obj(document, list), "role", "\xE4\xB8");
+    assert_int_equal(journal_append(&journal, "server", fields, &error), 0);
+    assert_int_equal(journal_note(&journal, &error, "run-end", "message", "cut \xE4\xB8", NULL), 0);
+    yyjson_mut_doc_free(document);
+    journal_free(&journal);
+    journal_init(&journal);
+    assert_int_equal(journal_read(&journal, dir_fd, "one", &error), 0);
+    assert_int_equal(journal.count, 5);
+    assert_true(utf8_is_valid(journal.lines.data, journal.lines.size));
+    yyjson_val *record = journal_record(&journal, 3);
+    assert_string_equal(journal_get(record, "host64"), "t/4=");
+    assert_null(yyjson_obj_get(record, "host"));
+    assert_string_equal(journal_get(record, "good"), "\xE4\xB8\xAD");
+    yyjson_val *units = yyjson_obj_get(record, "units");
+    assert_string_equal(yyjson_get_str(yyjson_arr_get(units, 0)), "a\\xff.service");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(yyjson_arr_get(units, 1), "role64")), "5Lg=");
+    assert_string_equal(journal_get(journal_record(&journal, 4), "message64"), "Y3V0IOS4");
+    journal_free(&journal);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_text_that_is_not_utf8_is_kept, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_reads_back, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_any_cut_of_the_end_is_an_end, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_any_changed_byte_of_the_past_breaks_it, make_folder, remove_folder),
