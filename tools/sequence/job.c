@@ -146,9 +146,28 @@ static int fill(struct job *job, struct error *error)
     return strcmp(job->command, "identify") == 0 ? 0 : check_complete(job, error);
 }
 
+/* The text goes into the journal and the report, which are UTF-8; a file saved as GBK would stand there as something else. */
+static int check_encoding(const char *name, const char *text, struct error *error)
+{
+    size_t number = 1;
+    for (const char *line = text; *line != '\0'; number++) {
+        size_t length = strcspn(line, "\n");
+        if (!utf8_is_valid(line, length)) {
+            return error_set(error, CSN_JOB_SYNTAX,
+                             "%s line %zu is not UTF-8 (saved as GBK?); save the file again, encoded as UTF-8", name, number);
+        }
+        line += length;
+        line += *line != '\0';
+    }
+    return 0;
+}
+
 int job_parse(struct job *job, const char *name, const char *text, const char *folder, struct error *error)
 {
     *job = (struct job){0};
+    if (check_encoding(name, text, error) != 0) {
+        return -1;
+    }
     job->text = strdup(text);
     job->folder = strdup(folder);
     if (job->text == NULL || job->folder == NULL) {
