@@ -105,3 +105,16 @@ bool utf8_is_valid(const char *bytes, size_t size_bytes)
     }
     return true;
 }
+
+int utf8_cut(const char *text, size_t most)
+{
+    size_t length = strnlen(text, most + 1);
+    if (length <= most) {
+        return (int)length;
+    }
+    size_t cut = most;
+    while (cut > 0 && most - cut < 3 && ((unsigned char)text[cut] & 0xC0) == 0x80) {
+        cut--;
+    }
+    return (int)(((unsigned char)text[cut] & 0xC0) == 0x80 ? most : cut);
+}

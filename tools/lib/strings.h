@@ -29,4 +29,7 @@ bool path_is_inside(const char *path, const char *folder);
 /* True if bytes are well-formed UTF-8 (RFC 3629) without NUL. */
 bool utf8_is_valid(const char *bytes, size_t size_bytes);
 
+/* How many bytes of text to show where at most `most` fit: no character is cut in its middle. For "%.*s". */
+int utf8_cut(const char *text, size_t most);
+
 #endif

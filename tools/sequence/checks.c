@@ -66,17 +66,19 @@ static bool matches(const char *pattern, const char *text)
 static void judge_text(const struct package_check *check, const char *text, struct outcome *outcome)
 {
     outcome->passed = true;
-    snprintf(outcome->detail, sizeof outcome->detail, "%.200s", text);
+    snprintf(outcome->detail, sizeof outcome->detail, "%.*s", utf8_cut(text, 200), text);
     if (check->equals != NULL && strcmp(check->equals, text) != 0) {
         outcome->passed = false;
-        snprintf(outcome->detail, sizeof outcome->detail, "is \"%.150s\", expected is \"%.150s\"", text, check->equals);
+        snprintf(outcome->detail, sizeof outcome->detail, "is \"%.*s\", expected is \"%.*s\"", utf8_cut(text, 150),
+                 text, utf8_cut(check->equals, 150), check->equals);
     } else if (check->match != NULL && !matches(check->match, text)) {
         outcome->passed = false;
-        snprintf(outcome->detail, sizeof outcome->detail, "does not match \"%.200s\"; begins: %.200s", check->match,
-                 text);
+        snprintf(outcome->detail, sizeof outcome->detail, "does not match \"%.*s\"; begins: %.*s",
+                 utf8_cut(check->match, 200), check->match, utf8_cut(text, 200), text);
     } else if (check->match_not != NULL && matches(check->match_not, text)) {
         outcome->passed = false;
-        snprintf(outcome->detail, sizeof outcome->detail, "matches \"%.200s\", which it must not", check->match_not);
+        snprintf(outcome->detail, sizeof outcome->detail, "matches \"%.*s\", which it must not",
+                 utf8_cut(check->match_not, 200), check->match_not);
     }
 }
 
@@ -92,10 +94,11 @@ static void check_http(struct room *room, const struct run *run, const struct pa
         buffer_string(&url, check->path);
         struct http_request request = {.url = buffer_text(&url), .timeout_sec = check->timeout_sec};
         if (http_get(room->view, &request, &response, &error) != 0) {
-            snprintf(outcome->detail, sizeof outcome->detail, "%.500s", error.message);
+            snprintf(outcome->detail, sizeof outcome->detail, "%.*s", utf8_cut(error.message, 500), error.message);
         } else if (response.status != check->status) {
-            snprintf(outcome->detail, sizeof outcome->detail, "answered %d, expected is %d; begins: %.200s",
-                     response.status, check->status, buffer_text(&response.body));
+            snprintf(outcome->detail, sizeof outcome->detail, "answered %d, expected is %d; begins: %.*s",
+                     response.status, check->status, utf8_cut(buffer_text(&response.body), 200),
+                     buffer_text(&response.body));
         } else {
             judge_text(check, buffer_text(&response.body), outcome);
             if (outcome->passed) {
@@ -128,8 +131,8 @@ static void check_sql(struct room *room, const struct run *run, const struct pac
     if (good) {
         judge_text(check, buffer_text(&value), outcome);
     } else {
-        snprintf(outcome->detail, sizeof outcome->detail, "%.500s",
-                 target.host == NULL ? "the application has no database" : error.message);
+        const char *why = target.host == NULL ? "the application has no database" : error.message;
+        snprintf(outcome->detail, sizeof outcome->detail, "%.*s", utf8_cut(why, 500), why);
     }
     query_close(session);
     buffer_free(&value);
@@ -175,10 +178,10 @@ static void check_command(struct room *room, const struct run *run, const struct
     };
     good = good && view_run(room->view, &command, &output, &status, &error) == 0;
     if (!good) {
-        snprintf(outcome->detail, sizeof outcome->detail, "%.500s", error.message);
+        snprintf(outcome->detail, sizeof outcome->detail, "%.*s", utf8_cut(error.message, 500), error.message);
     } else if (status != check->status) {
-        snprintf(outcome->detail, sizeof outcome->detail, "ended with %d, expected is %d: %.300s", status,
-                 check->status, buffer_text(&output));
+        snprintf(outcome->detail, sizeof outcome->detail, "ended with %d, expected is %d: %.*s", status,
+                 check->status, utf8_cut(buffer_text(&output), 300), buffer_text(&output));
     } else {
         judge_text(check, buffer_text(&output), outcome);
     }
@@ -240,7 +243,8 @@ int checks_health(struct room *room, const struct run *run, const struct site *s
         struct error checking = {0};
         int64_t begun_ms = clock_monotonic_ms();
         outcome.passed = http_check(room->view, &check, &response, &checking) == 0;
-        snprintf(outcome.detail, sizeof outcome.detail, "%.500s", outcome.passed ? health->url : checking.message);
+        const char *said = outcome.passed ? health->url : checking.message;
+        snprintf(outcome.detail, sizeof outcome.detail, "%.*s", utf8_cut(said, 500), said);
         http_response_free(&response);
         const char *name = health->name[0] == '\0' ? "health" : health->name;
         console_say(run->console, "  check %s: %s: %s", name, outcome.passed ? "passed" : "FAILED", outcome.detail);
