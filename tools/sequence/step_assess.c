@@ -3,9 +3,14 @@
  */
 #include "sequence/steps.h"
 
+#include <sys/statvfs.h>
+
 #include "lib/clock.h"
 #include "lib/json.h"
+#include "sequence/media.h"
 #include "sequence/room.h"
+
+#define SCRATCH_LEAST_MB 64
 
 static const char *answer(void *context, const char *path)
 {
@@ -74,6 +79,25 @@ static int open_room(struct run *run, const struct site *site, struct room *room
     return 0;
 }
 
+/* The room's database writes to the scratch folder before any check is made: on a full disk it would not even start. The check
+ * of space asks for more than this in each case. */
+static int check_scratch(const struct run *run, struct error *error)
+{
+    const uint64_t mebibyte = 1 << 20;
+    struct statvfs status;
+    if (run->backup_path == NULL || run->job.scratch_in_memory || !media_carries_overlays(run->backup_path)) {
+        return 0;
+    }
+    if (statvfs(run->backup_path, &status) != 0) {
+        return error_system(error, CSN_IO, "looking at the backup disk (%s)", run->backup_path);
+    }
+    uint64_t free_mb = (uint64_t)status.f_bavail * status.f_frsize / mebibyte;
+    return free_mb >= SCRATCH_LEAST_MB ? 0
+                                       : error_set(error, CSN_ASSESS_SPACE,
+                                                   "the backup disk (%s): more than %d MB are needed, %llu MB are free",
+                                                   run->backup_path, SCRATCH_LEAST_MB, (unsigned long long)free_mb);
+}
+
 static void show_findings(struct run *run)
 {
     static const char *const words[] = {"remark", "warning", "BLOCKER"};
@@ -89,7 +113,7 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
     struct room room = {0};
     struct query_target database = {0};
     struct error closing;
-    if (run_open_backup(run, error) != 0 || run_open_scratch(run, error) != 0 ||
+    if (run_open_backup(run, error) != 0 || check_scratch(run, error) != 0 || run_open_scratch(run, error) != 0 ||
         target_fingerprint(&run->target, run->fingerprint, error) != 0 ||
         open_room(run, site, &room, &database, error) != 0) {
         return -1;
