@@ -109,6 +109,9 @@ int step_backup(struct run *run, struct site *site, struct buffer *detail, struc
     }
     repository = open_repository(run->repository_path, error);
     result = repository == NULL ? -1 : back_up(run, repository, sources, count, detail, error);
+    if (result != 0 && error != NULL && error->code == CSN_REPOSITORY_FULL) {
+        error_wrap(error, "the backup in %s", run->repository_path);
+    }
 out:
     repository_close(repository);
     boot_areas_free(&areas);
