@@ -221,6 +221,12 @@ static int list_runs(int runs_fd, struct strings *names, struct error *error)
     return result;
 }
 
+/* A copy that somebody made of a run's folder is no run. */
+static bool is_own_folder(const struct journal *journal, const char *name)
+{
+    return journal->count > 0 && strcmp(journal_get(journal_record(journal, 0), "run"), name) == 0;
+}
+
 const char *evidence_machine(const struct journal *journal)
 {
     for (size_t i = 0; i < journal->count; i++) {
@@ -247,7 +253,7 @@ int evidence_find(int runs_fd, enum run_state state, const struct strings *skipp
             continue;
         }
         if (journal_read(journal, run_fd, JOURNAL_FILE, &reading) == 0) {
-            *found = evidence_state(journal) == state;
+            *found = is_own_folder(journal, names.items[i]) && evidence_state(journal) == state;
         } else if (reading.code != CSN_NOT_FOUND) {
             result = error_wrap(&reading, "run %s", names.items[i]); /* its state is unknown: never guess past it */
             if (error != NULL) {

@@ -53,7 +53,7 @@ enum run_state {
 enum run_state evidence_state(const struct journal *journal);
 
 /* The newest run in this state among the folders of runs_fd (of the stick or of a server; -1: none), but not one of those named
- * in skipped (NULL: none). Its journal is read into *journal (journal_init'ed). *found says whether there is one. */
+ * in skipped (NULL: none), nor in a folder of another name than the run's. Its journal is read into *journal (journal_init'ed). *found says whether there is one. */
 int evidence_find(int runs_fd, enum run_state state, const struct strings *skipped, struct journal *journal,
                   bool *found, struct error *error) MUST_CHECK;
 
