@@ -14,7 +14,7 @@
 #define HBA_FILE SERVER_FOLDER "/pg_hba.conf"
 #define HBA_LIMIT ((size_t)4 << 20)
 
-/* For both modes: what would reach out of the room, wait for others, or hide the log from us. */
+/* For both modes: what would reach out of the room, wait for others, hide the log from us, or lose what was written. */
 static const char *const common_settings[] = {
     "logging_collector=off",
     "log_destination=stderr",
@@ -25,13 +25,15 @@ static const char *const common_settings[] = {
     "huge_pages=off",
     "lc_messages=C",
     "max_logical_replication_workers=0",
+    "fsync=on",
+    "full_page_writes=on",
+    "synchronous_commit=on",
 };
 
-/* Nothing happens by itself (no background workers at all: cron jobs of an extension would change data), and what is
- * written is on the disk when the server has stopped. */
+/* Nothing happens by itself: no background workers at all, cron jobs of an extension would change data. */
 static const char *const private_settings[] = {
-    "listen_addresses=", "ssl=off",  "autovacuum=off",      "max_worker_processes=0",
-    "jit=off",           "fsync=on", "full_page_writes=on", "default_transaction_read_only=off",
+    "listen_addresses=",      "ssl=off", "autovacuum=off",
+    "max_worker_processes=0", "jit=off", "default_transaction_read_only=off",
 };
 
 static int add_name(struct strings *names, const char *name, struct error *error)

@@ -19,6 +19,7 @@
 #include "lib/root.h"
 #include "sequence/carry.h"
 #include "sequence/checks.h"
+#include "sequence/durable.h"
 #include "sequence/plan.h"
 #include "sequence/room.h"
 #include "target/accounts.h"
@@ -80,8 +81,8 @@ static int stage_program(struct staging *staging, size_t hop, struct error *erro
         deed_create_begin(place, buffer_text(&name), &unpacking_seq, error) == 0 &&
         deed_create_begin(place, staging->program, &seq, error) == 0 &&
         package_unpack_tree(package, place->root_fd, staging->program, uid, gid, &run->console->progress, error) == 0 &&
-        carry_over(run, staging->site, staging->program, !last, error) == 0) {
-        syncfs(place->root_fd);
+        carry_over(run, staging->site, staging->program, !last, error) == 0 &&
+        durable_sync_site(run, staging->site, error) == 0) {
         result = deed_create_end(place, seq, error);
     }
     buffer_free(&name);
@@ -379,8 +380,8 @@ static int make_plan(struct staging *staging, struct error *error)
     for (size_t i = 0; result == 0 && i < staging->clone.pair_count; i++) {
         result = plan_add(&plan, PLAN_EXCHANGE, staging->clone.pairs[i].original, staging->clone.pairs[i].copy, error);
     }
-    if (result == 0 && plan_configuration(staging, &plan, error) == 0 && plan_attachments(staging, &plan, error) == 0) {
-        syncfs(staging->site->place.root_fd);
+    if (result == 0 && plan_configuration(staging, &plan, error) == 0 && plan_attachments(staging, &plan, error) == 0 &&
+        durable_sync_site(staging->run, staging->site, error) == 0) {
         result = plan_record(&plan, staging->site->place.journal, error);
     } else {
         result = -1;

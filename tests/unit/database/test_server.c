@@ -152,7 +152,8 @@ static void test_application(void **state)
     FILE *file = fopen(strcat(path, "/postgresql.conf"), "a");
     assert_non_null(file);
     fputs("port = 5433\nunix_socket_directories = '/run/own place'\nlisten_addresses = '192.0.2.9'\narchive_mode = on\n"
-          "synchronous_standby_names = 'far'\nautovacuum = on\n",
+          "synchronous_standby_names = 'far'\nautovacuum = on\n"
+          "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n",
           file);
     assert_int_equal(fclose(file), 0);
     snprintf(path, sizeof path, "%s" COLD_DATA "/pg_hba.conf", other.server);
@@ -166,6 +167,9 @@ static void test_application(void **state)
     assert_value(server, "SHOW port", "5433");
     assert_value(server, "SHOW archive_mode", "off");
     assert_value(server, "SHOW autovacuum", "on");
+    assert_value(server, "SHOW fsync", "on");
+    assert_value(server, "SHOW full_page_writes", "on");
+    assert_value(server, "SHOW synchronous_commit", "on");
     static const char *const change[] = {"CREATE TABLE does_not_wait ()", NULL};
     cold_run(server, "wiki", change);
     char psql[300];
