@@ -5,10 +5,13 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/strings.h"
 
 #define QUIET_MS 2000 /* what is shorter is not worth a line */
 #define OVERWRITE_EVERY_MS 250
 #define LINE_EVERY_MS 5000
+#define TERMINAL_COLUMNS 80
+#define CONSOLE_LINE_SIZE 4096
 
 void console_bytes(char text[CONSOLE_TEXT_SIZE], uint64_t bytes)
 {
@@ -43,14 +46,36 @@ void console_finish_line(struct console *console)
     fflush(console->out);
 }
 
-/* A path from a disk may hold anything: what could move the cursor or lie about the line is shown as '?'. */
-static void append_safe(char *line, size_t size, const char *text)
+/* How many bytes at text are one character that can be shown: whole UTF-8, and neither C0, DEL nor C1 (U+0080 to U+009F, which a
+ * terminal obeys like ESC). 0: none. */
+static size_t printable(const char *text)
 {
-    size_t used = strlen(line);
-    for (; *text != '\0' && used + 1 < size; text++) {
-        line[used++] = (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text;
+    const unsigned char *byte = (const unsigned char *)text;
+    size_t length = byte[0] >= 0xF0 ? 4 : byte[0] >= 0xE0 ? 3 : byte[0] >= 0x80 ? 2 : 1;
+    if (byte[0] < 0x20 || byte[0] == 0x7f || (byte[0] == 0xC2 && byte[1] < 0xA0)) {
+        return 0;
     }
-    line[used] = '\0';
+    return strnlen(text, length) == length && utf8_is_valid(text, length) ? length : 0;
+}
+
+/* The only way to the screen for words: a name from a server's disk may hold anything, and must not move the cursor, forge a
+ * line of its own on a serial log, or hide one. Everything else is shown as \xNN. */
+static void print_safely(FILE *out, const char *text, size_t columns)
+{
+    while (*text != '\0') {
+        size_t length = printable(text);
+        size_t width = length == 0 ? 4 : length > 2 ? 2 : 1; /* Chinese takes two columns */
+        if (width > columns) {
+            return;
+        }
+        columns -= width;
+        if (length > 0) {
+            fwrite(text, 1, length, out);
+            text += length;
+        } else {
+            fprintf(out, "\\x%02x", (unsigned char)*text++);
+        }
+    }
 }
 
 /* "reading files: 512 MB of 2.1 GB (24 %), 81 MB/s, 20 s left, 1200 files" */
@@ -89,8 +114,7 @@ static void describe(char *line, size_t size, const struct progress_state *state
         snprintf(line + strlen(line), size - strlen(line), ", %s left", total);
     }
     if (state->item != NULL) {
-        append_safe(line, size, "  ");
-        append_safe(line, size, state->item);
+        snprintf(line + strlen(line), size - strlen(line), "  %s", state->item);
     }
 }
 
@@ -112,13 +136,15 @@ static void tell(void *context, const struct progress_state *state)
     char line[256] = "";
     describe(line, sizeof line, state, now_ms - console->begun_ms);
     if (console->overwrites) {
-        fprintf(console->out, "\r%-.79s\033[K", line);
+        fputc('\r', console->out);
+        print_safely(console->out, line, TERMINAL_COLUMNS - 1);
+        fputs("\033[K", console->out);
         console->line_open = true;
-        fflush(console->out);
     } else {
-        fprintf(console->out, "%s\n", line);
-        fflush(console->out);
+        print_safely(console->out, line, sizeof line * 4);
+        fputc('\n', console->out);
     }
+    fflush(console->out);
 }
 
 void console_open(struct console *console, FILE *out)
@@ -131,10 +157,12 @@ void console_say(struct console *console, const char *format, ...)
 {
     console_finish_line(console);
     console->doing[0] = '\0';
+    char line[CONSOLE_LINE_SIZE];
     va_list arguments;
     va_start(arguments, format);
-    vfprintf(console->out, format, arguments);
+    vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
+    print_safely(console->out, line, sizeof line * 4);
     fputc('\n', console->out);
     fflush(console->out);
 }

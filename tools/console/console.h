@@ -28,7 +28,8 @@ struct console {
 /* out is stderr or stdout; stays the caller's. */
 void console_open(struct console *console, FILE *out);
 
-/* A sentence on a line of its own. */
+/* A sentence on a line of its own; of more than 4 kB the beginning. Control characters and bytes that are not UTF-8 are shown as
+ * \xNN, here and in all that is shown: texts from a server's disk cannot pretend to be a line of ours. */
 void console_say(struct console *console, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* "[4/11] backup: reads, changes nothing" and "[4/11] backup: done in 12.3 s (detail)". */
