@@ -1,8 +1,10 @@
 #include "sequence/media.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/vfs.h>
@@ -12,6 +14,8 @@
 #include "target/disk.h"
 #include "target/mount.h"
 #include "tree/remove.h"
+
+#define DEEPEST 8 /* of disks made of disks: LVM on LUKS on RAID and more */
 
 /* File systems a backup disk may have, with what their mount wants. */
 static const struct {
@@ -88,6 +92,58 @@ int media_mount(const char *name, const char *path, struct protect *protect, str
 out:
     disks_free(&disks);
     return result;
+}
+
+static const struct disk *disk_with(const struct disks *disks, const char *name)
+{
+    for (size_t i = 0; i < disks->count; i++) {
+        for (size_t v = 0; v < disks->items[i].volume_count; v++) {
+            if (strcmp(disks->items[i].volumes[v].name, name) == 0) {
+                return &disks->items[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+/* True if the disk of this name is `wanted` or made of it: dm-0 of md0 of sda2. NOLINTNEXTLINE(misc-no-recursion) */
+static bool rests_on(const struct disks *disks, const char *name, const struct disk *wanted, int depth)
+{
+    char path[300];
+    const struct disk *disk = disk_with(disks, name);
+    if (disk == wanted || depth == 0) {
+        return disk == wanted;
+    }
+    snprintf(path, sizeof path, "/sys/block/%s/slaves", disk == NULL ? name : disk->name);
+    DIR *slaves = opendir(path);
+    bool found = false;
+    for (struct dirent *entry; slaves != NULL && !found && (entry = readdir(slaves)) != NULL;) {
+        found = entry->d_name[0] != '.' && rests_on(disks, entry->d_name, wanted, depth - 1);
+    }
+    if (slaves != NULL) {
+        closedir(slaves);
+    }
+    return found;
+}
+
+int media_check_apart(const char *name, const struct disks *disks, const struct target_mounts *mounts,
+                      struct error *error)
+{
+    struct error ignored;
+    const struct disk *disk = disks_find(disks, name, NULL, &ignored);
+    for (size_t i = 0; disk != NULL && i < mounts->count; i++) {
+        const struct target_mount *mount = &mounts->items[i];
+        for (size_t k = 0; k < disks->count; k++) {
+            const struct disk *shared = &disks->items[k];
+            if (rests_on(disks, disk->name, shared, DEEPEST) && rests_on(disks, mount->disk, shared, DEEPEST)) {
+                return error_set(error, CSN_JOB_VALUE,
+                                 "\"disk\" in [backup] is \"%s\", which lies on %s, as the server's own %s does; expected is "
+                                 "another disk",
+                                 name, shared->name, mount->place);
+            }
+        }
+    }
+    return 0;
 }
 
 int media_unmount(const char *path, struct error *error)

@@ -8,12 +8,18 @@
 
 #include "lib/error.h"
 #include "lib/progress.h"
+#include "target/mount.h"
 #include "target/protect.h"
 
 /* Mounts the disk or partition that name means (as in disks_find) at path, for writing; its protection is lifted (protect
  * NULL: not in the image). A disk with several file systems must be named by partition. CSN_TARGET_DISK_MISSING,
  * CSN_TARGET_AMBIGUOUS_DISK, CSN_TARGET_MOUNT. */
 int media_mount(const char *name, const char *path, struct protect *protect, struct error *error) MUST_CHECK;
+/* CSN_JOB_VALUE if the disk that name means is one that the server's mounts lie on, or both share one below LVM or RAID:
+ * writing the backup would lift the server's protection, and a failing disk would take both. What is not there is fine here. */
+int media_check_apart(const char *name, const struct disks *disks, const struct target_mounts *mounts,
+                      struct error *error) MUST_CHECK;
+
 int media_unmount(const char *path, struct error *error) MUST_CHECK;
 
 /* True if overlays can be written to the file system of this folder. */

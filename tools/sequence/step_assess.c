@@ -98,6 +98,24 @@ static int check_scratch(const struct run *run, struct error *error)
                                                    run->backup_path, SCRATCH_LEAST_MB, (unsigned long long)free_mb);
 }
 
+static int check_backup_apart(const struct run *run, struct error *error)
+{
+    const char *name = run->job.backup_disk;
+    return name == NULL ? 0 : media_check_apart(name, &run->target.survey.disks, &run->target.mounts, error);
+}
+
+/* In the booted image a folder without a disk is memory: a backup there is none. */
+static int check_backup_lasts(const struct run *run, struct error *error)
+{
+    if (run->protect == NULL || run->backup_path == NULL || !evidence_is_volatile(run->backup_path)) {
+        return 0;
+    }
+    return error_set(error, CSN_JOB_VALUE,
+                     "\"folder\" in [backup] is \"%s\" without \"disk\": that is in this machine's memory and gone at "
+                     "power-off; expected is the disk it lies on",
+                     run->job.backup_folder);
+}
+
 static void show_findings(struct run *run)
 {
     static const char *const words[] = {"remark", "warning", "BLOCKER"};
@@ -113,7 +131,8 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
     struct room room = {0};
     struct query_target database = {0};
     struct error closing;
-    if (run_open_backup(run, error) != 0 || check_scratch(run, error) != 0 || run_open_scratch(run, error) != 0 ||
+    if (check_backup_apart(run, error) != 0 || run_open_backup(run, error) != 0 || check_backup_lasts(run, error) != 0 ||
+        check_scratch(run, error) != 0 || run_open_scratch(run, error) != 0 ||
         target_fingerprint(&run->target, run->fingerprint, error) != 0 ||
         open_room(run, site, &room, &database, error) != 0) {
         return -1;

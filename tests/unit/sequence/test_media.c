@@ -1,0 +1,70 @@
+/* Where a backup may lie: never on a disk that carries the server. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sequence/media.h"
+
+/* zza: the server; zzb: another disk. No such names are in /sys. */
+static struct disk_volume first[] = {{.name = (char *)"zza"},
+                                     {.name = (char *)"zza1", .uuid = (char *)"A-1"},
+                                     {.name = (char *)"zza2", .uuid = (char *)"A-2", .label = (char *)"BACKUP"}};
+static struct disk_volume second[] = {{.name = (char *)"zzb"}, {.name = (char *)"zzb1", .uuid = (char *)"B-1"}};
+static struct disk items[] = {
+    {.name = (char *)"zza",
+     .model = (char *)"",
+     .serial = (char *)"A",
+     .wwn = (char *)"",
+     .volumes = first,
+     .volume_count = 3},
+    {.name = (char *)"zzb",
+     .model = (char *)"",
+     .serial = (char *)"B",
+     .wwn = (char *)"",
+     .volumes = second,
+     .volume_count = 2},
+};
+static const struct disks disks = {items, 2};
+static struct target_mount mounted[] = {{.disk = (char *)"zza", .place = (char *)"/"}};
+static const struct target_mounts mounts = {.items = mounted, .count = 1};
+
+static void refused(const char *name)
+{
+    struct error error = {0};
+    assert_int_equal(media_check_apart(name, &disks, &mounts, &error), -1);
+    assert_int_equal(error.code, CSN_JOB_VALUE);
+    assert_non_null(strstr(error.message, name));
+    assert_non_null(strstr(error.message, "zza"));
+}
+
+static void test_the_servers_own_disk(void **state)
+{
+    (void)state;
+    refused("label:BACKUP");
+    refused("uuid:A-2");
+    refused("serial:A");
+}
+
+static void test_another_disk(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    const struct target_mounts folder = {0};
+    assert_int_equal(media_check_apart("uuid:B-1", &disks, &mounts, &error), 0);
+    assert_int_equal(media_check_apart("serial:B", &disks, &mounts, &error), 0);
+    assert_int_equal(media_check_apart("serial:C", &disks, &mounts, &error), 0); /* not there: mounting says so */
+    assert_int_equal(media_check_apart("serial:A", &disks, &folder, &error), 0); /* a server in a folder */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_servers_own_disk),
+        cmocka_unit_test(test_another_disk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
