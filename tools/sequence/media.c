@@ -180,3 +180,34 @@ int media_remove(const char *path, const struct progress *progress, struct error
     file_drop(&root_fd);
     return result;
 }
+
+int media_sweep(const char *folder, const char *prefix, const struct progress *progress, struct strings *removed,
+                struct error *error)
+{
+    struct strings names = {0};
+    int result = 0;
+    DIR *listing = opendir(folder);
+    if (listing == NULL) {
+        return errno == ENOENT ? 0 : error_system(error, CSN_IO, "listing %s", folder);
+    }
+    for (struct dirent *entry; result == 0 && (entry = readdir(listing)) != NULL;) {
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0) {
+            result = strings_add(&names, entry->d_name, error);
+        }
+    }
+    closedir(listing);
+    for (size_t i = 0; result == 0 && i < names.count; i++) {
+        struct buffer path = {0};
+        buffer_format(&path, "%s/%s", folder, names.items[i]);
+        result = buffer_check(&path, error);
+        if (result == 0) {
+            result = media_remove(path.data, progress, error);
+        }
+        if (result == 0) {
+            result = strings_add(removed, names.items[i], error);
+        }
+        buffer_free(&path);
+    }
+    strings_free(&names);
+    return result;
+}

@@ -28,4 +28,9 @@ bool media_carries_overlays(const char *folder);
 /* Removes a folder of this machine with all in it (a scratch folder); what is not there is fine. */
 int media_remove(const char *path, const struct progress *progress, struct error *error) MUST_CHECK;
 
+/* Removes everything in folder whose name begins with prefix (scratch folders that runs left which were cut off), and adds the
+ * names to *removed. A folder that is not there is fine. */
+int media_sweep(const char *folder, const char *prefix, const struct progress *progress, struct strings *removed,
+                struct error *error) MUST_CHECK;
+
 #endif

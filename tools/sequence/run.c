@@ -11,6 +11,7 @@
 
 #define BACKUP_MOUNT "/run/caisson/backup"
 #define TRUST_FOLDER "/etc/caisson/trust"
+#define SCRATCH_PREFIX "caisson-scratch-"
 
 static char *join(const char *folder, const char *name, struct error *error)
 {
@@ -175,6 +176,18 @@ int run_open_backup(struct run *run, struct error *error)
                : 0;
 }
 
+/* What a run that was cut off left there, also this one; it can be many gigabytes. */
+static int sweep_scratch(struct run *run, struct error *error)
+{
+    struct strings removed = {0};
+    int result = media_sweep(run->backup_path, SCRATCH_PREFIX, &run->console->progress, &removed, error);
+    for (size_t i = 0; i < removed.count; i++) {
+        console_say(run->console, "  removed %s/%s, left by a run that was cut off", run->backup_path, removed.items[i]);
+    }
+    strings_free(&removed);
+    return result;
+}
+
 /* Where overlays are written: beside the repository if its file system can carry them, else memory. */
 int run_open_scratch(struct run *run, struct error *error)
 {
@@ -182,8 +195,11 @@ int run_open_scratch(struct run *run, struct error *error)
         !media_carries_overlays(run->backup_path)) {
         return 0;
     }
+    if (sweep_scratch(run, error) != 0) {
+        return -1;
+    }
     struct buffer path = {0};
-    buffer_format(&path, "%s/caisson-scratch-%s", run->backup_path, run->evidence.run);
+    buffer_format(&path, "%s/" SCRATCH_PREFIX "%s", run->backup_path, run->evidence.run);
     run->scratch_path = buffer_take(&path);
     return run->scratch_path == NULL ? error_set(error, CSN_MEMORY, "no memory for the run")
                                      : file_make_dirs(AT_FDCWD, run->scratch_path, 0700, error);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "sequence/media.h"
+#include "target/place.h"
 
 /* zza: the server; zzb: another disk. No such names are in /sys. */
 static struct disk_volume first[] = {{.name = (char *)"zza"},
@@ -60,11 +61,33 @@ static void test_another_disk(void **state)
     assert_int_equal(media_check_apart("serial:A", &disks, &folder, &error), 0); /* a server in a folder */
 }
 
+static void test_what_cut_runs_left_is_swept(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct strings removed = {0};
+    place_make();
+    place_write("caisson-scratch-r1/deep/file", "x");
+    place_folder("caisson-scratch-r2");
+    place_write("caisson/packs/keep", "x");
+    place_write("outside/keep", "x");
+    place_link("caisson-scratch-r1/link", "../outside");
+    assert_int_equal(media_sweep(place_path(""), "caisson-scratch-", NULL, &removed, &error), 0);
+    assert_int_equal(removed.count, 2);
+    assert_string_equal(place_run("find . -mindepth 1 | sort | tr '\\n' ' '"),
+                        "./caisson ./caisson/packs ./caisson/packs/keep ./outside ./outside/keep ");
+    strings_free(&removed);
+    assert_int_equal(media_sweep(place_path("none"), "caisson-scratch-", NULL, &removed, &error), 0);
+    assert_int_equal(removed.count, 0);
+    place_remove();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_servers_own_disk),
         cmocka_unit_test(test_another_disk),
+        cmocka_unit_test(test_what_cut_runs_left_is_swept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
