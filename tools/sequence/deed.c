@@ -310,18 +310,32 @@ static int undo_create(const struct deed_place *place, const char *path, const s
                                                                    : set_folder_time(place->root_fd, path, time, error);
 }
 
-static int undo_rename_quietly(const struct deed_place *place, yyjson_val *record, struct error *error)
+/* The time that a folder gets when a rename in it has been undone: the recorded one, or, where somebody has worked in it since
+ * the release, the one it had just now. */
+static struct timespec time_back(const struct deed_place *place, struct timespec now, int64_t sec, int64_t nsec)
+{
+    return now.tv_sec > released_sec(place->journal) ? now : (struct timespec){(time_t)sec, (long)nsec};
+}
+
+/* The folders' times are put back at once: a folder may lie in a tree that was exchanged before, so that only now, with all later
+ * renames undone, the names mean what they meant when the times were recorded. */
+static int undo_rename_and_times(const struct deed_place *place, yyjson_val *record, struct error *error)
 {
     const char *path = journal_get(record, "path");
     const char *other = journal_get(record, "other");
     struct timespec time;
     struct timespec other_time;
     if (folder_time(place->root_fd, path, &time, error) != 0 ||
-        folder_time(place->root_fd, other, &other_time, error) != 0 || undo_rename(place, record, error) != 0 ||
-        set_folder_time(place->root_fd, other, other_time, error) != 0) {
+        folder_time(place->root_fd, other, &other_time, error) != 0 || undo_rename(place, record, error) != 0) {
         return -1;
     }
-    return set_folder_time(place->root_fd, path, time, error);
+    time = time_back(place, time, journal_get_number(record, "folder_time_sec"),
+                     journal_get_number(record, "folder_time_nsec"));
+    other_time = time_back(place, other_time, journal_get_number(record, "other_folder_time_sec"),
+                           journal_get_number(record, "other_folder_time_nsec"));
+    return set_folder_time(place->root_fd, other, other_time, error) != 0
+               ? -1
+               : set_folder_time(place->root_fd, path, time, error);
 }
 
 static int undo_one(const struct deed_place *place, yyjson_val *record, const struct progress *progress,
@@ -334,13 +348,13 @@ static int undo_one(const struct deed_place *place, yyjson_val *record, const st
     } else if (strcmp(deed, "create") == 0) {
         result = undo_create(place, journal_get(record, "path"), progress, error);
     } else {
-        result = undo_rename_quietly(place, record, error);
+        result = undo_rename_and_times(place, record, error);
     }
     return result == 0 ? record_of(place, "undone", journal_get_number(record, "seq"), error) : -1;
 }
 
 /* Once all is undone: each folder as it was before the first deed in it. From the last intent to the first, so that the
- * first has the last word. */
+ * first has the last word. Those of renames were put back with them. */
 static int restore_times(const struct deed_place *place, struct error *error)
 {
     for (size_t i = place->journal->count; i > 0; i--) {
@@ -359,15 +373,10 @@ static int restore_times(const struct deed_place *place, struct error *error)
             }
             buffer_free(&inside);
             fence_file_free(&file);
-        } else {
+        } else if (strcmp(journal_get(record, "deed"), "create") == 0) {
             result =
                 restore_folder_time(place, journal_get(record, "path"), journal_get_number(record, "folder_time_sec"),
                                     journal_get_number(record, "folder_time_nsec"), error);
-            if (result == 0 && journal_get(record, "other")[0] != '\0') {
-                result = restore_folder_time(place, journal_get(record, "other"),
-                                             journal_get_number(record, "other_folder_time_sec"),
-                                             journal_get_number(record, "other_folder_time_nsec"), error);
-            }
         }
         if (result != 0) {
             return -1;
