@@ -230,13 +230,17 @@ static int exchange_state(const struct deed_place *place, yyjson_val *record, st
                      path, other);
 }
 
-/* move is the same with nothing (inode 0) at the other place. */
+/* move is the same with nothing (inode 0) at the other place. What has its "done" is not asked of the disk again: a later
+ * exchange of a folder above gives both paths another meaning. */
 static int rename_both(const struct deed_place *place, const char *deed, const char *path, const char *other,
                        struct error *error)
 {
     bool exchange = strcmp(deed, "exchange") == 0;
     int64_t seq = find_open_intent(place, deed, path);
     int state = 0;
+    if (seq != 0 && has_record_of(place->journal, "done", seq)) {
+        return 0;
+    }
     if (seq != 0) {
         state = exchange_state(place, journal_record(place->journal, (size_t)seq - 1), error);
     } else {
@@ -257,7 +261,7 @@ static int rename_both(const struct deed_place *place, const char *deed, const c
             return -1;
         }
     }
-    return has_record_of(place->journal, "done", seq) ? 0 : record_of(place, "done", seq, error);
+    return record_of(place, "done", seq, error);
 }
 
 int deed_exchange(const struct deed_place *place, const char *path, const char *other, struct error *error)
@@ -434,17 +438,31 @@ int deed_undo_step(const struct deed_place *place, const char *step, struct erro
     return undo(place, OF_STEP, step, NULL, error);
 }
 
+/* What a create made may by now hold the old version: never remove it while it does. */
+static int check_old_is_back(const struct deed_place *place, yyjson_val *record, struct error *error)
+{
+    const char *path = journal_get(record, "path");
+    const char *other = journal_get(record, "other");
+    if (!has_record_of(place->journal, "undone", journal_get_number(record, "seq"))) {
+        return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED,
+                         "%s is not the old version yet, so nothing is removed", path);
+    }
+    /* Once it was removed (inode 0) there is nothing left that could be wrong. */
+    uint64_t other_now = inode_at(place->root_fd, other);
+    if (other_now != 0 && other_now == (uint64_t)journal_get_number(record, "inode")) {
+        return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED,
+                         "%s still holds the old version of %s, so nothing is removed", other, path);
+    }
+    return 0;
+}
+
 int deed_undo_created(const struct deed_place *place, const struct progress *progress, struct error *error)
 {
     for (size_t i = 0; i < place->journal->count; i++) {
         yyjson_val *record = journal_record(place->journal, i);
-        bool exchange = journal_is(record, "intent") && strcmp(journal_get(record, "deed"), "exchange") == 0;
-        /* What a create made may by now hold the old version: never remove it while it does. Once its other half was removed
-         * (inode 0) there is nothing left that could be wrong. */
-        if (exchange &&
-            inode_at(place->root_fd, journal_get(record, "path")) != (uint64_t)journal_get_number(record, "inode")) {
-            return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED,
-                             "%s is not the old version yet, so nothing is removed", journal_get(record, "path"));
+        if (journal_is(record, "intent") && is_meant(record, RENAMES, NULL) &&
+            check_old_is_back(place, record, error) != 0) {
+            return -1;
         }
     }
     return undo(place, CREATED, NULL, progress, error) != 0 ? -1 : restore_times(place, error);

@@ -41,7 +41,7 @@ int deed_move(const struct deed_place *place, const char *from, const char *to, 
  *. After it the server runs as before. May be called again after any cut. */
 int deed_undo_quick(const struct deed_place *place, struct error *error) MUST_CHECK;
 
-/* Then removes what deed_create made. Refuses (CSN_SEQUENCE_ROLLBACK_FAILED) while an exchange is not undone. */
+/* Then removes what deed_create made. Refuses (CSN_SEQUENCE_ROLLBACK_FAILED) while a rename is not undone. */
 int deed_undo_created(const struct deed_place *place, const struct progress *progress, struct error *error) MUST_CHECK;
 
 /* Undoes the creation of one path: it is not needed after all. */

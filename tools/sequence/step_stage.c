@@ -316,8 +316,8 @@ static int migrate_hop(struct staging *staging, size_t hop, struct error *error)
 
 /* --- the plan ------------------------------------------------------------------------------------------------------ */
 
-/* Attachments inside the program tree are not copied: at the switch they go from the old tree, which then stands at the
- * staged name, into the new one; in exchange for the empty folder that the new release may bring. */
+/* Attachments inside the program tree are not copied: at the switch they go from the old tree into the new one that stands
+ * beside, in exchange for the empty folder that the new release may bring. */
 static int plan_attachment(const struct staging *staging, const char *path, struct plan *plan, struct error *error)
 {
     int root_fd = staging->site->place.root_fd;
@@ -332,7 +332,7 @@ static int plan_attachment(const struct staging *staging, const char *path, stru
         result = root_make_dirs(root_fd, beside.data, 0755, error);
         *slash = '/';
         if (result == 0) {
-            result = plan_add(plan, PLAN_MOVE, beside.data, path, error);
+            result = plan_add(plan, PLAN_MOVE, path, beside.data, error);
         }
     }
     buffer_free(&beside);
@@ -372,15 +372,20 @@ static int plan_configuration(struct staging *staging, struct plan *plan, struct
     return 0;
 }
 
+/* The attachments go first, while paths inside the program tree still mean the old one: so the journal holds the old tree's
+ * folder times, and undoing in reverse finds each thing where its record says. */
 static int make_plan(struct staging *staging, struct error *error)
 {
     struct plan plan = {0};
-    int result =
-        plan_add(&plan, PLAN_EXCHANGE, staging->run->target.installation.program_root, staging->program, error);
+    int result = plan_attachments(staging, &plan, error);
+    if (result == 0) {
+        result =
+            plan_add(&plan, PLAN_EXCHANGE, staging->run->target.installation.program_root, staging->program, error);
+    }
     for (size_t i = 0; result == 0 && i < staging->clone.pair_count; i++) {
         result = plan_add(&plan, PLAN_EXCHANGE, staging->clone.pairs[i].original, staging->clone.pairs[i].copy, error);
     }
-    if (result == 0 && plan_configuration(staging, &plan, error) == 0 && plan_attachments(staging, &plan, error) == 0 &&
+    if (result == 0 && plan_configuration(staging, &plan, error) == 0 &&
         durable_sync_site(staging->run, staging->site, error) == 0) {
         result = plan_record(&plan, staging->site->place.journal, error);
     } else {

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Attachments inside the program tree go along at the switch and come back; and so they do where the program tree and the
+# configuration are reached by links. A migration changes the configuration: the old one must come back, too.
+# shellcheck source=common
+. "$(dirname "$0")/common"
+
+prepare
+# tiny 2.0 with a migration that writes to the configuration, by the name the application knows.
+cp -R "$tmp/vendor/release-2.0" "$tmp/vendor/release-2.0-writes"
+awk '/^\[check pages\]/ {
+	print "[migration 30-configuration]\nkind = program\nuser = root\ncommand = echo added = by 2.0 >>/etc/tiny.conf\n"
+	print "[check durable]\nkind = sql\nwhen = stage\nquery = SELECT current_setting($$fsync$$)\nequals = on\n"
+} { print }' "$tmp/vendor/release-2.0/package.ini" >"$tmp/vendor/release-2.0-writes/package.ini"
+pack 2.0-writes 1.0 2.0
+sed -i 's,^paths = /srv/tiny/files$,paths = /opt/tiny/files,' "$tmp/stick/profiles/tiny.profile"
+check "the profile's attachments are inside" grep -q '^paths = /opt/tiny/files$' "$tmp/stick/profiles/tiny.profile"
+
+# whole_way WHAT: up and back.
+whole_way() {
+	echo 'fsync = off' >>"$tmp/root/etc/postgresql/15/main/postgresql.conf"
+	sum=$(cd "$tmp/root/opt/tiny/files" && find 2023 -type f -exec sha256sum {} + | sort)
+	picture "$tmp/root" "$tmp/before"
+	job "$tmp/stick/up.job" "$tmp/root" tiny-2.0-writes.cpkg
+	caisson run "$tmp/stick/up.job" "$tmp/root"
+	if [ "$status" -ne 0 ]; then cat "$tmp/out"; fi
+	check "$1: run ends with 0" [ "$status" -eq 0 ]
+	check "$1: the server has 2.0" [ "$(version "$tmp/root")" = 2.0 ]
+	check "$1: the rehearsed rollback held" [ "$(jq -r 'select(.kind == "rehearsal") | .equal_after_rollback' "$(journal)")" = true ]
+	check "$1: the attachments went along" [ "$(cd "$tmp/root/opt/tiny/files" && find 2023 -type f -exec sha256sum {} + | sort)" = "$sum" ]
+	check "$1: the migration's configuration is in force" grep -q '^added = by 2.0$' "$tmp/root/etc/tiny.conf"
+	caisson rollback "$tmp/stick/up.job" "$tmp/root"
+	if [ "$status" -ne 0 ]; then cat "$tmp/out"; fi
+	check "$1: rollback ends with 0" [ "$status" -eq 0 ]
+	picture "$tmp/root" "$tmp/after"
+	check "$1: every tree is as it was" diff "$tmp/before" "$tmp/after"
+}
+
+server "$tmp/root"
+mv "$tmp/root/srv/tiny/files" "$tmp/root/opt/tiny/files"
+whole_way "inside"
+finish
