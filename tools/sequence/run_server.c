@@ -79,20 +79,64 @@ static void refresh_site(struct run *run)
         .place = {.root_fd = run->target.root_fd, .journal = &run->journal, .step = run->site.place.step}};
 }
 
-int run_open_target(struct run *run, struct error *error)
+/* A disk that the job names and that holds no application may still hold a part of it: the database's, say. */
+static bool holds_none(enum error_code code)
 {
-    if (load_profiles(run, error) != 0) {
-        return -1;
+    return code == CSN_TARGET_NONE || code == CSN_TARGET_MOUNT || code == CSN_TARGET_DIRTY;
+}
+
+/* Looks on each disk that the job names: one of them, and only one, must hold the application. */
+static int open_named(struct run *run, struct target_options *options, struct error *error)
+{
+    const struct strings *names = &run->job.server_disks;
+    const char *found = NULL;
+    struct error first = {0}; /* why there is nothing, as far as it is known */
+    struct error why = {0};
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < names->count; i++) {
+        struct target other;
+        options->disk = names->items[i];
+        if (target_open(found == NULL ? &run->target : &other, options, &why) != 0) {
+            result = holds_none(why.code) ? 0 : -1;
+            first = first.code == CSN_NONE || first.code == CSN_TARGET_NONE ? why : first;
+        } else if (found == NULL) {
+            found = names->items[i];
+        } else {
+            struct error closing;
+            result = error_set(&why, CSN_TARGET_SEVERAL, "there is an installation on %s and another on %s", found,
+                               names->items[i]);
+            (void)!target_close(&other, &closing);
+        }
     }
+    if (result == 0 && found != NULL) {
+        return 0;
+    }
+    if (error != NULL) {
+        *error = result != 0 ? why : first;
+    }
+    if (found != NULL) {
+        (void)!target_close(&run->target, &first);
+    }
+    return -1;
+}
+
+static int open_found(struct run *run, struct error *error)
+{
     struct target_options options = {
-        .disk = run->job.server_disks.count > 0 ? run->job.server_disks.items[0] : NULL,
         .root_folder = run->job.root_folder,
         .program_root = run->job.program_root,
         .profile_name = run->job.profile,
         .profiles = &run->profiles,
         .writable_later = true,
     };
-    if (target_open(&run->target, &options, error) != 0) {
+    return run->job.server_disks.count > 0 ? open_named(run, &options, error) : target_open(&run->target, &options, error);
+}
+
+int run_open_target(struct run *run, struct error *error)
+{
+    if (load_profiles(run, error) != 0 || open_found(run, error) != 0) {
+        profiles_free(&run->profiles);
+        run->profiles = (struct profiles){0};
         return -1;
     }
     run->target_is_open = true;
