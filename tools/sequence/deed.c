@@ -327,8 +327,8 @@ static int undo_rename_and_times(const struct deed_place *place, yyjson_val *rec
 {
     const char *path = journal_get(record, "path");
     const char *other = journal_get(record, "other");
-    struct timespec time;
-    struct timespec other_time;
+    struct timespec time = {0};
+    struct timespec other_time = {0};
     if (folder_time(place->root_fd, path, &time, error) != 0 ||
         folder_time(place->root_fd, other, &other_time, error) != 0 || undo_rename(place, record, error) != 0) {
         return -1;
