@@ -75,7 +75,7 @@ static int set_folder_time(int root_fd, const char *path, struct timespec time, 
 static int restore_folder_time(const struct deed_place *place, const char *path, int64_t sec, int64_t nsec,
                                struct error *error)
 {
-    struct timespec now;
+    struct timespec now = {0};
     struct error ignored;
     if (folder_time(place->root_fd, path, &now, &ignored) != 0 || now.tv_sec > released_sec(place->journal)) {
         return 0;
