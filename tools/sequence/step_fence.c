@@ -3,14 +3,21 @@
  */
 #include "sequence/steps.h"
 
+static void add_list(yyjson_mut_doc *document, yyjson_mut_val *fields, const char *key, const struct strings *texts)
+{
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(document, fields, key);
+    for (size_t i = 0; i < texts->count; i++) {
+        yyjson_mut_arr_add_str(document, list, texts->items[i]);
+    }
+}
+
+/* findings: what starts the application and is not fenced; the job has accepted it. */
 static int record_fence(const struct site *site, const struct fence *fence, struct error *error)
 {
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *fields = yyjson_mut_obj(document);
-    yyjson_mut_val *units = yyjson_mut_obj_add_arr(document, fields, "units");
-    for (size_t i = 0; i < fence->units.count; i++) {
-        yyjson_mut_arr_add_str(document, units, fence->units.items[i]);
-    }
+    add_list(document, fields, "units", &fence->units);
+    add_list(document, fields, "findings", &fence->findings);
     int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
                                   : journal_append(site->place.journal, "fence", fields, error);
     yyjson_mut_doc_free(document);
