@@ -14,6 +14,7 @@ static const struct check {
     check_function *look;
     const char *doing;
 } checks[] = {
+    {"at-rest", check_at_rest, "nothing of the server runs"},
     {"file-systems", check_file_systems, "file systems were unmounted cleanly"},
     {"clock", check_clock, "the clock is plausible"},
     {"database", check_database, "the database is at rest; its inventory"},

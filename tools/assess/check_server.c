@@ -45,6 +45,14 @@ int check_clock(struct looking *looking, struct error *error)
                           "the machine's clock says %s; times in journal and report will be wrong", now);
 }
 
+/* The journal is UTF-8, and what it cannot name exactly could not be undone. */
+static int check_name(struct looking *looking, const char *path, struct error *error)
+{
+    return utf8_is_valid(path, strlen(path)) ? 0
+                                             : look_add(looking, FINDING_BLOCKER, CSN_ASSESS_BLOCKED, error,
+                                                        "the path %s is not UTF-8 and cannot be journaled", path);
+}
+
 int check_fence(struct looking *looking, struct error *error)
 {
     struct fence fence = {0};
@@ -53,6 +61,9 @@ int check_fence(struct looking *looking, struct error *error)
     if (services_fence(&fence, looking->subject->target, NULL, &why) != 0) {
         result = why.code == CSN_MEMORY ? error_set(error, CSN_MEMORY, "%s", why.message)
                                         : look_add(looking, FINDING_BLOCKER, why.code, error, "%s", why.message);
+    }
+    for (size_t i = 0; result == 0 && i < fence.count; i++) {
+        result = check_name(looking, fence.items[i].path, error);
     }
     for (size_t i = 0; result == 0 && i < fence.findings.count; i++) {
         result = look_add(looking, FINDING_WARNING, CSN_TARGET_SERVICES, error, "%s", fence.findings.items[i]);
@@ -186,10 +197,20 @@ static int check_path(struct looking *looking, const char *path, struct error *e
 int check_renames(struct looking *looking, struct error *error)
 {
     const struct assess_subject *subject = looking->subject;
-    if (check_path(looking, subject->target->installation.program_root, error) != 0) {
+    const char *program_root = subject->target->installation.program_root;
+    const struct cluster *cluster = subject->cluster;
+    if (check_name(looking, program_root, error) != 0 || check_path(looking, program_root, error) != 0) {
         return -1;
     }
-    return subject->cluster == NULL ? 0 : check_path(looking, subject->cluster->data_path, error);
+    for (size_t i = 0; cluster != NULL && i < cluster->folder_count; i++) {
+        if (check_name(looking, cluster->folders[i].target, error) != 0) {
+            return -1;
+        }
+    }
+    return cluster != NULL && (check_name(looking, cluster->data_path, error) != 0 ||
+                               check_path(looking, cluster->data_path, error) != 0)
+               ? -1
+               : 0;
 }
 
 /* --- space --------------------------------------------------------------------------------------------------------- */

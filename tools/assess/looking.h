@@ -18,6 +18,9 @@ typedef int check_function(struct looking *looking, struct error *error);
 int look_add(struct looking *looking, enum finding_severity severity, enum error_code code, struct error *error,
              const char *format, ...) PRINTF_LIKE(5, 6) MUST_CHECK;
 
+/* check_at_rest.c */
+check_function check_at_rest;
+
 /* check_server.c */
 check_function check_file_systems;
 check_function check_clock;

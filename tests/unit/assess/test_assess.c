@@ -1,0 +1,300 @@
+/* What stops an upgrade and under which code; roles through the maps; attachments against rows. The database is a script. */
+// wrap: query_open query_run query_close
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+
+#include "assess/looking.h"
+#include "target/place.h"
+
+/* --- the database: rows of two columns, ended by NULL --------------------------------------------------------------- */
+
+static const char *const (*rows)[2];
+static int columns = 2;
+
+int __wrap_query_open(const struct query_target *, int, struct query_session **, struct error *);
+int __wrap_query_run(struct query_session *, const char *, const char *const *, int, const struct query_limits *,
+                     query_row_function *, void *, struct error *);
+void __wrap_query_close(struct query_session *);
+
+int __wrap_query_open(const struct query_target *target, int timeout_sec, struct query_session **session,
+                      struct error *error)
+{
+    (void)target, (void)timeout_sec;
+    *session = NULL;
+    return rows == NULL ? error_set(error, CSN_DATABASE_QUERY, "nobody answers") : 0;
+}
+
+int __wrap_query_run(struct query_session *session, const char *sql, const char *const *parameters, int count,
+                     const struct query_limits *limits, query_row_function *take, void *context, struct error *error)
+{
+    (void)session, (void)sql, (void)parameters, (void)count, (void)limits;
+    for (size_t i = 0; rows[i][0] != NULL; i++) {
+        struct query_row row = {.column_count = columns, .values = rows[i]};
+        if (take(context, &row, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+void __wrap_query_close(struct query_session *session)
+{
+    (void)session;
+}
+
+/* --- one assessment ------------------------------------------------------------------------------------------------- */
+
+static struct error error;
+static struct profile profile;
+static struct target target;
+static struct assessment assessment;
+static struct assess_subject subject;
+static const struct query_target database = {.host = "/nowhere"};
+static struct looking looking;
+
+static int setup(void **state)
+{
+    (void)state;
+    profile = (struct profile){.query_roles = (char *)"roles", .query_attachments = (char *)"attachments"};
+    assessment = (struct assessment){0};
+    target = (struct target){.profile = &profile};
+    subject = (struct assess_subject){.target = &target, .database = &database};
+    looking = (struct looking){.subject = &subject, .assessment = &assessment, .check = "test"};
+    columns = 2;
+    target.root_fd = open(place_make(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return target.root_fd < 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    close(target.root_fd);
+    strings_free(&profile.attachments);
+    assess_free(&assessment);
+    place_remove();
+    return 0;
+}
+
+static void find(enum finding_severity severity, enum error_code code, const char *what)
+{
+    assert_int_equal(look_add(&looking, severity, code, &error, "%s", what), 0);
+}
+
+static void judged(enum error_code code, const char *words)
+{
+    assert_int_equal(assess_judge(&assessment, &error), -1);
+    assert_string_equal(error_entry(error.code)->code, error_entry(code)->code);
+    if (strstr(error.message, words) == NULL) {
+        fail_msg("\"%s\" does not say \"%s\"", error.message, words);
+    }
+}
+
+/* --- the judgement -------------------------------------------------------------------------------------------------- */
+
+static void test_remarks_stop_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(assess_judge(&assessment, &error), 0);
+    find(FINDING_REMARK, CSN_NONE, "a remark");
+    assert_int_equal(assess_judge(&assessment, &error), 0);
+}
+
+static void test_warnings_are_accepted_by_name(void **state)
+{
+    (void)state;
+    struct strings accepted = {0};
+    assert_int_equal(strings_add(&accepted, "clock", &error), 0);
+    subject.accepted = &accepted;
+    looking.check = "clock";
+    find(FINDING_WARNING, CSN_ASSESS_WARNING, "late");
+    assert_int_equal(assess_judge(&assessment, &error), 0);
+    find(FINDING_BLOCKER, CSN_ASSESS_SPACE, "a blocker of that name"); /* is not accepted with it */
+    judged(CSN_ASSESS_SPACE, "clock: a blocker of that name");
+    strings_free(&accepted);
+}
+
+static void test_a_warning_that_nobody_accepted(void **state)
+{
+    (void)state;
+    looking.check = "fence";
+    find(FINDING_WARNING, CSN_TARGET_SERVICES, "cron starts it");
+    find(FINDING_WARNING, CSN_TARGET_SERVICES, "so does rc.local");
+    judged(CSN_ASSESS_WARNING, "2 warnings are not accepted, the first is fence: cron starts it");
+}
+
+static void test_blockers_of_one_code_keep_it(void **state)
+{
+    (void)state;
+    find(FINDING_WARNING, CSN_ASSESS_WARNING, "a warning before");
+    find(FINDING_BLOCKER, CSN_ASSESS_ROLE, "one");
+    judged(CSN_ASSESS_ROLE, "test: one");
+    find(FINDING_BLOCKER, CSN_ASSESS_ROLE, "two");
+    judged(CSN_ASSESS_ROLE, "2 findings stop the upgrade, the first is test: one");
+    find(FINDING_BLOCKER, CSN_ASSESS_SPACE, "three");
+    judged(CSN_ASSESS_BLOCKED, "3 findings");
+}
+
+/* --- roles ---------------------------------------------------------------------------------------------------------- */
+
+static struct package_role first_map[] = {{(char *)"admin", (char *)"manager"}, {(char *)"robot", (char *)"-"}, {(char *)"old", (char *)"older"}};
+static struct package_role second_map[] = {{(char *)"manager", (char *)"owner"}};
+static const struct package first = {.roles = first_map, .roles_count = 3};
+static const struct package second = {.roles = second_map, .roles_count = 1};
+static const struct package *const hops[] = {&first, &second};
+
+static const char *own_line(void *context, const char *role)
+{
+    (void)context;
+    return strcmp(role, "guest") == 0 ? "reader" : NULL;
+}
+
+static void test_roles_go_through_all_maps(void **state)
+{
+    (void)state;
+    static const char *const in_use[][2] = {{"admin", "3"}, {"robot", "1"}, {"guest", NULL}, {"old", "2"}, {"new", "7"}, {NULL, NULL}};
+    static const char *const become[] = {"owner", "-", "reader", NULL, NULL};
+    rows = in_use;
+    subject.hops = hops;
+    subject.hop_count = 2;
+    subject.role = own_line;
+    assert_int_equal(check_roles(&looking, &error), 0);
+    assert_int_equal(assessment.role_count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        const struct assessment_role *role = &assessment.roles[i];
+        if (become[i] == NULL) {
+            assert_null(role->becomes);
+        } else {
+            assert_non_null(role->becomes);
+            assert_string_equal(role->becomes, become[i]);
+        }
+    }
+    assert_int_equal(assessment.roles[0].users, 3);
+    assert_int_equal(assessment.finding_count, 2); /* a line in one map is none in the next: "old" and "new" */
+    judged(CSN_ASSESS_ROLE, "\"old\" of 2 users");
+}
+
+static void test_a_query_that_fails_is_a_blocker(void **state)
+{
+    (void)state;
+    static const char *const in_use[][2] = {{"admin", "3"}, {NULL, NULL}};
+    subject.hops = hops;
+    subject.hop_count = 1;
+    rows = NULL;
+    assert_int_equal(check_roles(&looking, &error), 0);
+    judged(CSN_DATABASE_QUERY, "nobody answers");
+    assess_free(&assessment);
+    rows = in_use;
+    columns = 1;
+    assert_int_equal(check_roles(&looking, &error), 0);
+    judged(CSN_TARGET_PROFILE, "1 columns");
+}
+
+/* --- attachments ---------------------------------------------------------------------------------------------------- */
+
+static void test_attachments_are_counted_both_ways(void **state)
+{
+    (void)state;
+    static const char *const known[][2] = {{"a/1"}, {"/a/2"}, {"a/1"}, {""}, {"gone"}, {"../outside"}, {NULL}};
+    rows = known;
+    place_write("data/a/1", "12345");
+    place_write("data/a/2", "");
+    place_write("data/b/unknown", "x");
+    place_write("outside", "x");
+    assert_int_equal(strings_add(&profile.attachments, "/data", &error), 0);
+    struct assess_attachments counts;
+    assert_int_equal(assess_count_attachments(target.root_fd, &profile, &database, NULL, &counts, &error), 0);
+    assert_int_equal(counts.files, 3);
+    assert_int_equal(counts.bytes, 6);
+    assert_int_equal(counts.unknown, 1);
+    assert_string_equal(counts.unknown_examples.items[0], "b/unknown");
+    assert_true(strings_has(&counts.missing_examples, "gone"));
+    assess_attachments_free(&counts);
+
+    assert_int_equal(check_attachments(&looking, &error), 0);
+    assert_int_equal(assessment.attachment_files, 3);
+    judged(CSN_ASSESS_WARNING, "attachments-missing");
+}
+
+static void test_without_rows_only_files_count(void **state)
+{
+    (void)state;
+    place_write("data/a", "1");
+    assert_int_equal(strings_add(&profile.attachments, "/data", &error), 0);
+    assert_int_equal(strings_add(&profile.attachments, "/none", &error), 0);
+    struct assess_attachments counts;
+    assert_int_equal(assess_count_attachments(target.root_fd, &profile, NULL, NULL, &counts, &error), 0);
+    assert_int_equal(counts.files, 1);
+    assert_int_equal(counts.missing + counts.unknown, 0);
+    assess_attachments_free(&counts);
+}
+
+/* --- at rest -------------------------------------------------------------------------------------------------------- */
+
+static void test_the_machines_own_root_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(check_at_rest(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 0);
+    close(target.root_fd);
+    target.root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(check_at_rest(&looking, &error), 0);
+    judged(CSN_DATABASE_RUNNING, "boot the image");
+}
+
+static void test_a_live_postmaster_is_refused(void **state)
+{
+    (void)state;
+    place_folder("data");
+    struct cluster cluster = {.data_path = (char *)"/data", .has_pid_file = true};
+    subject.cluster = &cluster;
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(chdir(place_path("data")) == 0 && pause() != 0);
+    }
+    assert_true(child > 0);
+    cluster.pid = child;
+    usleep(200000);
+    assert_int_equal(check_at_rest(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 1);
+    judged(CSN_DATABASE_RUNNING, "/data is running");
+    assess_free(&assessment);
+    cluster.pid = getpid(); /* somebody else's by now */
+    assert_int_equal(check_at_rest(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 0);
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    cluster.pid = child; /* gone */
+    assert_int_equal(check_at_rest(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_remarks_stop_nothing),
+        TEST(test_warnings_are_accepted_by_name),
+        TEST(test_a_warning_that_nobody_accepted),
+        TEST(test_blockers_of_one_code_keep_it),
+        TEST(test_roles_go_through_all_maps),
+        TEST(test_a_query_that_fails_is_a_blocker),
+        TEST(test_attachments_are_counted_both_ways),
+        TEST(test_without_rows_only_files_count),
+        TEST(test_the_machines_own_root_is_refused),
+        TEST(test_a_live_postmaster_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
