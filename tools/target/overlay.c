@@ -134,17 +134,27 @@ static int mount_read_only(int lower_fd, int point_fd, const char *name, struct 
     return 0;
 }
 
-static int mount_merged(const struct layer *layer, int lower_fd, int work_fd, int point_fd, struct error *error)
+/* Without xino a folder's number may change when the kernel forgets it, and a renamed one is no longer recognised. It is not
+ * for every overlay: the numbers get 64 bits, for which an old program of 32 has no room, and overlays on it lose theirs. */
+static int mount_merged(const struct layer *layer, int lower_fd, int work_fd, int point_fd, bool stable_inodes,
+                        struct error *error)
 {
     char options[256];
     char target[40];
     /* Descriptors instead of paths: a path could hold ',' or ':'. In a user namespace the kernel keeps its notes in
      * user.* attributes and then follows no renamed folder. */
-    snprintf(options, sizeof options,
-             "lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,index=off,%s", lower_fd,
-             layer->upper_fd, work_fd, overlay_can_rename() ? "redirect_dir=on,metacopy=on" : "userxattr");
+    int length =
+        snprintf(options, sizeof options,
+                 "lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,index=off,%s", lower_fd,
+                 layer->upper_fd, work_fd, overlay_can_rename() ? "redirect_dir=on,metacopy=on" : "userxattr");
+    snprintf(options + length, sizeof options - (size_t)length, "%s", stable_inodes ? ",xino=on" : "");
     snprintf(target, sizeof target, "/proc/self/fd/%d", point_fd);
-    if (mount("caisson", target, "overlay", MS_NODEV, options) != 0) {
+    int result = mount("caisson", target, "overlay", MS_NODEV, options);
+    if (result != 0 && stable_inodes && errno == EINVAL) {
+        options[length] = '\0'; /* a kernel that does not know it */
+        result = mount("caisson", target, "overlay", MS_NODEV, options);
+    }
+    if (result != 0) {
         return error_system(error, errno == ENOSPC ? CSN_NO_SPACE : CSN_TARGET_NAMESPACE,
                             "laying an overlay over /%s of the server", layer->mount);
     }
@@ -181,7 +191,7 @@ static int open_layer(struct overlay *overlay, const struct overlay_layout *layo
         if (work_fd < 0 || copy_attributes(lower_fd, layer->upper_fd, path.data, error) != 0) {
             goto out;
         }
-        result = mount_merged(layer, lower_fd, work_fd, point_fd, error);
+        result = mount_merged(layer, lower_fd, work_fd, point_fd, layout->stable_inodes, error);
     }
     layer->mounted = result == 0;
 out:

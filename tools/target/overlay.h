@@ -23,6 +23,7 @@ struct overlay_layout {
     const char
         *scratch_path;   /* an existing folder on ext4, XFS, btrfs or tmpfs for what is written; NULL: a fresh tmpfs */
     const char *at_path; /* an existing folder where the result is mounted */
+    bool stable_inodes;  /* inode numbers stay the same while it is mounted, where the kernel can (xino=on) */
     bool keep_upper;     /* overlay_close leaves what was written in scratch_path */
 };
 

@@ -319,6 +319,38 @@ static void test_fat_is_shown_read_only(void **state)
     remove_server(&server, false);
 }
 
+static bool mounted_with(const char *at, const char *option)
+{
+    char line[8192];
+    bool found = false;
+    FILE *mounts = fopen("/proc/self/mountinfo", "re");
+    assert_non_null(mounts);
+    while (fgets(line, sizeof line, mounts) != NULL) {
+        const char *place = strstr(line, at);
+        if (place != NULL && place[strlen(at)] == ' ') {
+            found = strstr(line, option) != NULL;
+        }
+    }
+    fclose(mounts);
+    return found;
+}
+
+/* What the journal of a rehearsal recognises folders by. */
+static void test_stable_inodes(void **state)
+{
+    (void)state;
+    for (int stable = 0; stable < 2; stable++) {
+        struct server server = make_server(false);
+        struct overlay *overlay = NULL;
+        struct overlay_layout layout = {.root_path = server.root, .at_path = server.at, .stable_inodes = stable != 0};
+        ASSERT_DONE(overlay_open(&layout, &overlay, &error));
+        assert_int_equal(mounted_with(server.at, "xino=on"), stable);
+        assert_file(server.at, "app/version", "1\n");
+        ASSERT_DONE(overlay_close(overlay, &error));
+        remove_server(&server, false);
+    }
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -328,6 +360,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_finds_mounts),
         cmocka_unit_test(test_fails_whole),
         cmocka_unit_test(test_busy_is_told),
+        cmocka_unit_test(test_stable_inodes),
     };
     const struct CMUnitTest as_root[] = {cmocka_unit_test(test_exchange)};
     const struct CMUnitTest as_user[] = {cmocka_unit_test(test_without_renames)};
