@@ -188,4 +188,6 @@ ERROR_ENUM(CSN_SEQUENCE_STALE, "CSN-Q007", EXIT_BAD, "the server changed since i
     "Run the job again; it assesses and rehearses anew.")
 ERROR_ENUM(CSN_SEQUENCE_TERM, "CSN-Q008", EXIT_BAD, "the old version is no longer kept",
     "Its term has ended and it was removed. Restore the snapshot named in the report instead.")
+ERROR_ENUM(CSN_SEQUENCE_REHEARSED_ROLLBACK, "CSN-Q009", EXIT_BAD, "going back failed in the rehearsal",
+    "Nothing was upgraded, and no job can force past it: send both journals of the run's folder to the vendor.")
 /* clang-format on */

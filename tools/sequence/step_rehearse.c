@@ -43,7 +43,7 @@ static int timed(struct run *run, struct site *site, const char *name, step_func
 
 static int on_difference(void *context, const struct tree_difference *difference, struct error *error)
 {
-    return error_set(error, CSN_SEQUENCE_REHEARSAL, "after the rehearsed rollback %s/%s is not as before",
+    return error_set(error, CSN_SEQUENCE_REHEARSED_ROLLBACK, "after the rehearsed rollback %s/%s is not as before",
                      (const char *)context, difference->path);
 }
 
@@ -82,25 +82,47 @@ static int record(struct run *run, const struct rehearsal *rehearsal, const char
     return result;
 }
 
+static bool is_of_system(const struct error *error)
+{
+    return error_entry(error->code)->exit_code == EXIT_SYSTEM;
+}
+
+/* The job may force past a failed upgrade whose way back was proven, and past nothing else: that one alone gets
+ * CSN_SEQUENCE_REHEARSAL. A machine that failed us has proven nothing, and keeps its own code. */
+static int fail_upgrade(const struct error *upgrading, struct error *error)
+{
+    enum error_code code = is_of_system(upgrading) ? upgrading->code : CSN_SEQUENCE_REHEARSAL;
+    return error_set(error, code, "the rehearsal failed: %s", upgrading->message);
+}
+
+static int fail_going_back(const struct error *going_back, const struct error *upgrading, struct error *error)
+{
+    enum error_code code = is_of_system(going_back) ? going_back->code : CSN_SEQUENCE_REHEARSED_ROLLBACK;
+    return upgrading->code == CSN_NONE
+               ? error_set(error, code, "going back failed in the rehearsal: %s", going_back->message)
+               : error_set(error, code, "going back failed in the rehearsal: %.450s (after \"%.400s\")",
+                           going_back->message, upgrading->message);
+}
+
 /* The real steps on the overlay. The rollback is rehearsed also when the upgrade failed: that is when it will be needed. */
 static int play(struct run *run, struct site *site, struct rehearsal *rehearsal, struct error *error)
 {
-    struct error going_back;
-    int result = timed(run, site, "stage", step_stage, &rehearsal->stage_ms, error);
+    struct error upgrading = {0};
+    struct error going_back = {0};
+    int result = timed(run, site, "stage", step_stage, &rehearsal->stage_ms, &upgrading);
     if (result == 0) {
-        result = timed(run, site, "switch", step_switch, &rehearsal->switch_ms, error);
+        result = timed(run, site, "switch", step_switch, &rehearsal->switch_ms, &upgrading);
     }
     if (result == 0) {
-        result = timed(run, site, "verify", step_verify, &rehearsal->verify_ms, error);
+        result = timed(run, site, "verify", step_verify, &rehearsal->verify_ms, &upgrading);
     }
     console_say(run->console, "  rehearsing rollback");
-    struct error *where = result == 0 ? error : &going_back;
-    if (rollback_site(run, site, "the rehearsal of going back", NULL, &rehearsal->rollback, where) != 0 ||
-        compare(run, site, where) != 0) {
-        return -1;
+    if (rollback_site(run, site, "the rehearsal of going back", NULL, &rehearsal->rollback, &going_back) != 0 ||
+        compare(run, site, &going_back) != 0) {
+        return fail_going_back(&going_back, &upgrading, error);
     }
     rehearsal->equal = true;
-    return result;
+    return result == 0 ? 0 : fail_upgrade(&upgrading, error);
 }
 
 static int open_journal(const struct run *run, struct journal *journal, struct error *error)
@@ -121,7 +143,10 @@ int step_rehearse(struct run *run, struct site *site, struct buffer *detail, str
     struct error closing;
     int root_fd = -1;
     struct overlay_layout layout = {
-        .root_path = site->root_path, .scratch_path = run->scratch_path, .at_path = REHEARSAL_MOUNT};
+        .root_path = site->root_path,
+        .scratch_path = run->scratch_path,
+        .at_path = REHEARSAL_MOUNT,
+        .stable_inodes = true};
     int result = open_journal(run, &journal, error);
     if (result == 0 &&
         (file_make_dirs(AT_FDCWD, REHEARSAL_MOUNT, 0700, error) != 0 || overlay_open(&layout, &overlay, error) != 0)) {
@@ -152,12 +177,15 @@ int step_rehearse(struct run *run, struct site *site, struct buffer *detail, str
     console_duration(back, rehearsal.rollback.back_ms);
     run->rollback_ms = rehearsal.equal ? rehearsal.rollback.back_ms : -1;
     if (result != 0) {
-        return error_set(error, CSN_SEQUENCE_REHEARSAL, "the rehearsal failed: %s", why.message);
+        return error_set(error, why.code, "%s", why.message);
     }
     if ((uint64_t)rehearsal.rollback.back_ms > run->job.rollback_minutes * 60000) {
         return error_set(error, CSN_SEQUENCE_BUDGET, "the rehearsed rollback took %s, the budget is %llu min", back,
                          (unsigned long long)run->job.rollback_minutes);
     }
-    buffer_format(detail, "the upgrade held; going back took %s", back);
+    char cleanup[CONSOLE_TEXT_SIZE];
+    console_duration(cleanup, rehearsal.rollback.cleanup_ms);
+    buffer_format(detail, "the upgrade held; going back (names and fence) took %s, removing the new version %s", back,
+                  cleanup);
     return 0;
 }
