@@ -41,8 +41,9 @@ int check_at_rest(struct looking *looking, struct error *error)
                         "the server's root is the one that this machine itself runs on; boot the image instead");
     }
     if (subject->cluster != NULL && is_live(subject->target, subject->cluster)) {
-        return look_add(looking, FINDING_BLOCKER, CSN_DATABASE_RUNNING, error, "the database in %s is running, as process %ld",
-                        subject->cluster->data_path, subject->cluster->pid);
+        return look_add(looking, FINDING_BLOCKER, CSN_DATABASE_RUNNING, error,
+                        "the database in %s is running, as process %ld", subject->cluster->data_path,
+                        subject->cluster->pid);
     }
     return 0;
 }

@@ -26,7 +26,8 @@ static int read_vendor(struct looking *looking, bool *known, struct error *error
     if (*known && package_manifest_read(subject->hops[0], version, &looking->assessment->vendor_before, error) != 0) {
         return -1;
     }
-    return package_manifest_read(subject->hops[subject->hop_count - 1], NULL, &looking->assessment->vendor_after, error);
+    return package_manifest_read(subject->hops[subject->hop_count - 1], NULL, &looking->assessment->vendor_after,
+                                 error);
 }
 
 /* Configuration inside the tree is the site's, as the profile's own patterns are; attachments there are not looked at. */

@@ -180,8 +180,8 @@ static void check_command(struct room *room, const struct run *run, const struct
     if (!good) {
         snprintf(outcome->detail, sizeof outcome->detail, "%.*s", utf8_cut(error.message, 500), error.message);
     } else if (status != check->status) {
-        snprintf(outcome->detail, sizeof outcome->detail, "ended with %d, expected is %d: %.*s", status,
-                 check->status, utf8_cut(buffer_text(&output), 300), buffer_text(&output));
+        snprintf(outcome->detail, sizeof outcome->detail, "ended with %d, expected is %d: %.*s", status, check->status,
+                 utf8_cut(buffer_text(&output), 300), buffer_text(&output));
     } else {
         judge_text(check, buffer_text(&output), outcome);
     }

@@ -154,7 +154,8 @@ static int check_encoding(const char *name, const char *text, struct error *erro
         size_t length = strcspn(line, "\n");
         if (!utf8_is_valid(line, length)) {
             return error_set(error, CSN_JOB_SYNTAX,
-                             "%s line %zu is not UTF-8 (saved as GBK?); save the file again, encoded as UTF-8", name, number);
+                             "%s line %zu is not UTF-8 (saved as GBK?); save the file again, encoded as UTF-8", name,
+                             number);
         }
         line += length;
         line += *line != '\0';

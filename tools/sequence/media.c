@@ -136,10 +136,11 @@ int media_check_apart(const char *name, const struct disks *disks, const struct 
         for (size_t k = 0; k < disks->count; k++) {
             const struct disk *shared = &disks->items[k];
             if (rests_on(disks, disk->name, shared, DEEPEST) && rests_on(disks, mount->disk, shared, DEEPEST)) {
-                return error_set(error, CSN_JOB_VALUE,
-                                 "\"disk\" in [backup] is \"%s\", which lies on %s, as the server's own %s does; expected is "
-                                 "another disk",
-                                 name, shared->name, mount->place);
+                return error_set(
+                    error, CSN_JOB_VALUE,
+                    "\"disk\" in [backup] is \"%s\", which lies on %s, as the server's own %s does; expected is "
+                    "another disk",
+                    name, shared->name, mount->place);
             }
         }
     }

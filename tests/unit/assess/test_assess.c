@@ -1,13 +1,13 @@
 /* What stops an upgrade and under which code; roles through the maps; attachments against rows. The database is a script. */
 // wrap: query_open query_run query_close
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -148,7 +148,8 @@ static void test_blockers_of_one_code_keep_it(void **state)
 
 /* --- roles ---------------------------------------------------------------------------------------------------------- */
 
-static struct package_role first_map[] = {{(char *)"admin", (char *)"manager"}, {(char *)"robot", (char *)"-"}, {(char *)"old", (char *)"older"}};
+static struct package_role first_map[] = {
+    {(char *)"admin", (char *)"manager"}, {(char *)"robot", (char *)"-"}, {(char *)"old", (char *)"older"}};
 static struct package_role second_map[] = {{(char *)"manager", (char *)"owner"}};
 static const struct package first = {.roles = first_map, .roles_count = 3};
 static const struct package second = {.roles = second_map, .roles_count = 1};
@@ -163,7 +164,8 @@ static const char *own_line(void *context, const char *role)
 static void test_roles_go_through_all_maps(void **state)
 {
     (void)state;
-    static const char *const in_use[][2] = {{"admin", "3"}, {"robot", "1"}, {"guest", NULL}, {"old", "2"}, {"new", "7"}, {NULL, NULL}};
+    static const char *const in_use[][2] = {{"admin", "3"}, {"robot", "1"}, {"guest", NULL},
+                                            {"old", "2"},   {"new", "7"},   {NULL, NULL}};
     static const char *const become[] = {"owner", "-", "reader", NULL, NULL};
     rows = in_use;
     subject.hops = hops;

@@ -42,7 +42,9 @@ static void test_control_characters_forge_no_line(void **state)
     (void)state;
     begin(false);
     console_say(&console, "  check %s", "a\nresult: upgraded\r\033[2J\x7f");
-    console_step_end(&console, 9, 11, "verify", false, 1200, "\xC2\x9B" "1A\ttext");
+    console_step_end(&console, 9, 11, "verify", false, 1200,
+                     "\xC2\x9B"
+                     "1A\ttext");
     end();
     assert_string_equal(shown, "  check a\\x0aresult: upgraded\\x0d\\x1b[2J\\x7f\n"
                                "[9/11] verify: FAILED after 1.2 s; \\xc2\\x9b1A\\x09text\n");

@@ -27,9 +27,9 @@ static int setup(void **state)
     (void)state;
     run = (struct run){.target = {.root_fd = -1}};
     run.job.folder = strdup(place_make());
-    place_write("profiles/app.profile",
-                "[profile]\nname = app\n[program]\nroot = /opt/app\nversion-file = VERSION\n"
-                "version-pattern = ^([0-9.]+)$\n[database]\nengine = none\n[services]\nunits = app.service\n[health]\nurl = http://127.0.0.1/\n");
+    place_write("profiles/app.profile", "[profile]\nname = app\n[program]\nroot = /opt/app\nversion-file = VERSION\n"
+                                        "version-pattern = ^([0-9.]+)$\n[database]\nengine = none\n[services]\nunits = "
+                                        "app.service\n[health]\nurl = http://127.0.0.1/\n");
     place_write("server/opt/app/VERSION", "1.2\n");
     place_write("server/etc/os-release", "ID=debian\nPRETTY_NAME=Debian\n");
     place_write("server/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
