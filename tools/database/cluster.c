@@ -14,6 +14,7 @@
 #include "lib/file.h"
 #include "lib/root.h"
 #include "lib/strings.h"
+#include "target/installation.h"
 
 static int no_memory(struct error *error)
 {
@@ -136,7 +137,13 @@ static int look_at_link(int root_fd, struct cluster *cluster, const char *link, 
         return error_set(error, CSN_DATABASE_NOT_CLUSTER, "%s leads to %s, where there is no folder", path, target);
     }
     file_drop(&fd);
-    return path_is_inside(target, cluster->data_path) ? 0 : add_folder(cluster, link, target, error);
+    /* The folder itself, not a link on the way to it: what is copied, bound and exchanged must be the data. */
+    char *real = root_real_path(root_fd, target, error);
+    int result = real == NULL                                 ? -1
+                 : path_is_inside(real, cluster->data_path) ? 0
+                                                            : add_folder(cluster, link, real, error);
+    free(real);
+    return result;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -192,8 +199,14 @@ out:
     return result;
 }
 
-static char *without_trailing_slash(const char *path)
+/* Without links, for the same reason; a path that leads nowhere stays, for the message. */
+static char *plain_path(int root_fd, const char *path)
 {
+    struct error none;
+    char *real = root_real_path(root_fd, path, &none);
+    if (real != NULL) {
+        return real;
+    }
     size_t length = strlen(path);
     while (length > 1 && path[length - 1] == '/') {
         length--;
@@ -204,7 +217,7 @@ static char *without_trailing_slash(const char *path)
 int cluster_examine(int root_fd, const char *data_path, const char *binaries, struct cluster *cluster,
                     struct error *error)
 {
-    *cluster = (struct cluster){.data_path = without_trailing_slash(data_path)};
+    *cluster = (struct cluster){.data_path = plain_path(root_fd, data_path)};
     if (cluster->data_path == NULL) {
         return no_memory(error);
     }

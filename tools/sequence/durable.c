@@ -29,7 +29,7 @@ static int sync_once(int fd, const char *path, dev_t *done, size_t *done_count, 
 
 int durable_sync(int root_fd, const struct strings *paths, struct error *error)
 {
-    dev_t *done = calloc(paths->count + 1, sizeof *done);
+    dev_t *done = calloc(2 * paths->count + 1, sizeof *done);
     size_t done_count = 0;
     if (done == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for the file systems to write out");
@@ -39,6 +39,15 @@ int durable_sync(int root_fd, const struct strings *paths, struct error *error)
     file_drop(&fd);
     for (size_t i = 0; result == 0 && i < paths->count; i++) {
         const char *name = NULL;
+        /* Itself, too: a link may lead to another file system than the one it lies on. */
+        fd = root_try_open(root_fd, paths->items[i], O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+        if (fd >= 0) {
+            result = sync_once(fd, paths->items[i], done, &done_count, error);
+        }
+        file_drop(&fd);
+        if (result != 0) {
+            break;
+        }
         struct error why = {0};
         fd = root_open_parent(root_fd, paths->items[i], &name, &why);
         if (fd >= 0) {

@@ -1,14 +1,39 @@
 #include "sequence/room.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/file.h"
 #include "lib/json.h"
 #include "target/http.h"
+#include "target/installation.h"
 #include "tree/walk.h"
 
 #define STOP_GRACE_SEC 20
 #define WRITES_LISTED 100
+
+/* Links are followed below the root, so that the kernel meets none when it binds: an absolute one would lead it into this
+ * machine's own files. */
+static char *source_path(const char *root_path, const char *source, struct error *error)
+{
+    struct buffer path = {0};
+    char *whole = NULL;
+    int root_fd = open(root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char *real = root_fd < 0 ? NULL : root_real_path(root_fd, source, error);
+    if (root_fd < 0) {
+        error_system(error, CSN_IO, "opening %s", root_path);
+    } else if (real != NULL) {
+        buffer_format(&path, "%s%s", strcmp(root_path, "/") == 0 ? "" : root_path, real);
+        whole = buffer_take(&path);
+        if (whole == NULL) {
+            error_set(error, CSN_MEMORY, "no memory for the room");
+        }
+    }
+    file_drop(&root_fd);
+    free(real);
+    return whole;
+}
 
 int room_bind(struct room_binds *binds, const char *root_path, const char *source, const char *target, bool writable,
               struct error *error)
@@ -16,14 +41,11 @@ int room_bind(struct room_binds *binds, const char *root_path, const char *sourc
     if (binds->count == ROOM_BINDS) {
         return error_set(error, CSN_INTERNAL, "more than %d paths are bound into the room", ROOM_BINDS);
     }
-    struct buffer path = {0};
-    buffer_format(&path, "%s%s%s", strcmp(root_path, "/") == 0 ? "" : root_path, source[0] == '/' ? "" : "/", source);
-    char *from = buffer_take(&path);
-    char *to = strdup(target);
-    if (from == NULL || to == NULL) {
+    char *from = source_path(root_path, source, error);
+    char *to = from == NULL ? NULL : strdup(target);
+    if (to == NULL) {
         free(from);
-        free(to);
-        return error_set(error, CSN_MEMORY, "no memory for the room");
+        return from == NULL ? -1 : error_set(error, CSN_MEMORY, "no memory for the room");
     }
     binds->owned[binds->owned_count++] = from;
     binds->owned[binds->owned_count++] = to;

@@ -30,7 +30,8 @@ struct room_binds {
     size_t owned_count;
 };
 
-/* What stands at `source` below the folder root_path of this machine appears at `target` in the room. */
+/* What stands at `source` below the folder root_path of this machine appears at `target` in the room. Links on the way are
+ * followed below root_path only. CSN_NOT_FOUND where nothing is. */
 int room_bind(struct room_binds *binds, const char *root_path, const char *source, const char *target, bool writable,
               struct error *error) MUST_CHECK;
 void room_binds_free(struct room_binds *binds);

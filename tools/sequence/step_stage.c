@@ -23,6 +23,7 @@
 #include "sequence/plan.h"
 #include "sequence/room.h"
 #include "target/accounts.h"
+#include "target/installation.h"
 #include "tree/compare.h"
 #include "tree/copy.h"
 
@@ -116,27 +117,61 @@ static int stage_cluster(struct staging *staging, struct error *error)
     return result;
 }
 
-/* A migration may rewrite the configuration: it gets copies, and those it changed are switched with the rest. */
-static int stage_configuration(struct staging *staging, struct error *error)
+static bool is_inside_cluster(const struct run *run, const char *path)
 {
-    struct run *run = staging->run;
-    const struct deed_place *place = &staging->site->place;
+    bool inside = run->cluster.data_path != NULL && path_is_inside(path, run->cluster.data_path);
+    for (size_t i = 0; i < run->cluster.folder_count; i++) {
+        inside = inside || path_is_inside(path, run->cluster.folders[i].target);
+    }
+    return inside;
+}
+
+/* True if the path goes along with the program tree, the cluster or another path of the configuration. */
+static bool is_staged_already(const struct staging *staging, const char *path)
+{
+    const struct run *run = staging->run;
+    bool inside = path_is_inside(path, run->target.installation.program_root) || is_inside_cluster(run, path);
+    for (size_t i = 0; i < staging->configs.count; i++) {
+        inside = inside || strcmp(path, staging->configs.items[i]) == 0;
+    }
     const struct strings *paths = &run->target.profile->configuration;
     for (size_t i = 0; i < paths->count; i++) {
-        const char *path = paths->items[i];
-        if (!root_exists(place->root_fd, path) || path_is_inside(path, run->target.installation.program_root)) {
-            continue;
+        inside = inside || (strcmp(path, paths->items[i]) != 0 && path_is_inside(path, paths->items[i]));
+    }
+    return inside;
+}
+
+static int stage_path(struct staging *staging, const char *path, struct error *error)
+{
+    const struct deed_place *place = &staging->site->place;
+    struct tree_copy_options options = {0};
+    int64_t seq;
+    int result = -1;
+    char *copy = run_staged_path(staging->run, path, error);
+    if (copy != NULL && deed_create_begin(place, copy, &seq, error) == 0 &&
+        tree_copy(place->root_fd, path, place->root_fd, copy, &options, NULL, NULL, error) == 0 &&
+        deed_create_end(place, seq, error) == 0 && strings_add(&staging->configs, path, error) == 0) {
+        result = strings_add(&staging->config_copies, copy, error);
+    }
+    free(copy);
+    return result;
+}
+
+/* A migration may rewrite the configuration: it gets copies, and those it changed are switched with the rest. What a link
+ * leads to is meant, wherever it lies: a copy of the link would let the migration write to the original. */
+static int stage_configuration(struct staging *staging, struct error *error)
+{
+    int root_fd = staging->site->place.root_fd;
+    const struct strings *paths = &staging->run->target.profile->configuration;
+    for (size_t i = 0; i < paths->count; i++) {
+        int fd = root_try_open(root_fd, paths->items[i], O_PATH, 0);
+        if (fd < 0) {
+            continue; /* not there, or a link that leads nowhere */
         }
-        char *copy = run_staged_path(run, path, error);
-        struct tree_copy_options options = {0};
-        int64_t seq;
-        int result = -1;
-        if (copy != NULL && deed_create_begin(place, copy, &seq, error) == 0 &&
-            tree_copy(place->root_fd, path, place->root_fd, copy, &options, NULL, NULL, error) == 0 &&
-            deed_create_end(place, seq, error) == 0 && strings_add(&staging->configs, path, error) == 0) {
-            result = strings_add(&staging->config_copies, copy, error);
-        }
-        free(copy);
+        file_drop(&fd);
+        char *real = root_real_path(root_fd, paths->items[i], error);
+        int result = real == NULL ? -1 : is_staged_already(staging, real) ? 0 : stage_path(staging, real, error);
+        free(real);
         if (result != 0) {
             return -1;
         }

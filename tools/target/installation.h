@@ -22,7 +22,7 @@ void installation_free(struct installation *installation);
  * A name with a leading dot, or one that Caisson itself made (".caisson" in it), fits no glob. */
 int pattern_expand(int root_fd, const char *pattern, struct strings *paths, struct error *error) MUST_CHECK;
 
-/* The path of an existing folder below root_fd without links in it; NULL with an error. The caller's. */
+/* The path of an existing file or folder below root_fd without links in it; NULL with an error. The caller's. */
 char *root_real_path(int root_fd, const char *path, struct error *error) MUST_CHECK;
 
 #endif
