@@ -27,7 +27,7 @@ whole_way() {
 	check "$1: the server has 2.0" [ "$(version "$tmp/root")" = 2.0 ]
 	check "$1: the rehearsed rollback held" [ "$(jq -r 'select(.kind == "rehearsal") | .equal_after_rollback' "$(journal)")" = true ]
 	check "$1: the attachments went along" [ "$(cd "$tmp/root/opt/tiny/files" && find 2023 -type f -exec sha256sum {} + | sort)" = "$sum" ]
-	check "$1: the migration's configuration is in force" grep -q '^added = by 2.0$' "$tmp/root/etc/tiny.conf"
+	check "$1: the migration's configuration is in force" grep -q '^added = by 2.0$' "$tmp/root/${config:-etc/tiny.conf}"
 	caisson rollback "$tmp/stick/up.job" "$tmp/root"
 	if [ "$status" -ne 0 ]; then cat "$tmp/out"; fi
 	check "$1: rollback ends with 0" [ "$status" -eq 0 ]
@@ -38,4 +38,21 @@ whole_way() {
 server "$tmp/root"
 mv "$tmp/root/srv/tiny/files" "$tmp/root/opt/tiny/files"
 whole_way "inside"
+
+# The program tree and the configuration by links, one of them absolute, and of the database a tablespace's folder.
+rm -rf "$tmp/root" "$tmp/stick/caisson-runs" "$tmp/backup"
+server "$tmp/root"
+mv "$tmp/root/opt/tiny" "$tmp/root/opt/tiny-1.0"
+ln -s tiny-1.0 "$tmp/root/opt/tiny"
+mv "$tmp/root/srv/tiny/files" "$tmp/root/opt/tiny-1.0/files"
+mkdir "$tmp/root/srv/site"
+mv "$tmp/root/etc/tiny.conf" "$tmp/root/srv/site/tiny.conf"
+ln -s /srv/site/tiny.conf "$tmp/root/etc/tiny.conf"
+mkdir "$tmp/root/srv/wal"
+data=$tmp/root/var/lib/postgresql/15/main
+mv "$data/pg_wal" "$tmp/root/srv/wal/15"
+ln -s wal "$tmp/root/srv/wal-link"
+ln -s /srv/wal-link/15 "$data/pg_wal"
+config=srv/site/tiny.conf
+whole_way "links"
 finish

@@ -60,7 +60,8 @@ struct survey {
 
 struct target {
     struct installation installation;
-    const struct profile *profile; /* = installation.profile */
+    const struct profile *profile; /* installation.profile, with its paths as they lie on this server (target.c) */
+    struct profile *placed;        /* private: the same, owned */
     struct survey survey;          /* disks stay valid as long as the target */
     struct target_mounts mounts;   /* count 0 for a folder */
     char *root_path;               /* on this machine */

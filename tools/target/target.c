@@ -1,8 +1,11 @@
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/file.h"
+#include "lib/root.h"
 #include "target/identify.h"
 #include "target/installation.h"
 #include "target/protect.h"
@@ -23,7 +26,6 @@ static void take_installation(struct target *target, const struct installation *
     struct survey *survey = &target->survey;
     size_t index = (size_t)(chosen - survey->items);
     target->installation = *chosen;
-    target->profile = chosen->profile;
     memmove(&survey->items[index], &survey->items[index + 1], (survey->count - index - 1) * sizeof survey->items[0]);
     survey->count--;
 }
@@ -46,6 +48,70 @@ static int mount_installation(struct target *target, struct error *error)
     }
     return error_set(error, CSN_INTERNAL, "the volume %s was found and is not in the list",
                      target->installation.volume);
+}
+
+/* A path of the profile as the server has it: where it is reached through a link and lies inside the program tree, by the tree's
+ * own path, since paths are compared as text. The last part is not followed: a link goes along as a link. */
+static char *place_path(const struct target *target, const char *path, struct error *error)
+{
+    struct error none;
+    const char *slash = strrchr(path, '/');
+    char *parent = slash == NULL || slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+    char *real = parent == NULL ? NULL : root_real_path(target->root_fd, parent, &none);
+    char *placed = NULL;
+    int length = -1;
+    if (real != NULL && slash != NULL && path_is_inside(real, target->installation.program_root)) {
+        length = asprintf(&placed, "%s%s", strcmp(real, "/") == 0 ? "" : real, slash);
+    } else {
+        placed = strdup(path);
+        length = placed == NULL ? -1 : 0;
+    }
+    free(parent);
+    free(real);
+    if (length < 0) {
+        (void)error_set(error, CSN_MEMORY, "no memory for the path %s", path);
+        return NULL;
+    }
+    return placed;
+}
+
+/* follow: what a link leads to is listed beside the link. */
+static int place_paths(const struct target *target, const struct strings *paths, bool follow, struct strings *placed,
+                       struct error *error)
+{
+    for (size_t i = 0; i < paths->count; i++) {
+        struct error none;
+        char *path = place_path(target, paths->items[i], error);
+        char *real = path != NULL && follow ? root_real_path(target->root_fd, path, &none) : NULL;
+        struct stat status;
+        bool is_link = path != NULL && root_lstat(target->root_fd, path, &status) == 0 && S_ISLNK(status.st_mode);
+        int result = path == NULL ? -1 : strings_has(placed, path) ? 0 : strings_add(placed, path, error);
+        if (result == 0 && is_link && real != NULL && !strings_has(placed, real)) {
+            result = strings_add(placed, real, error);
+        }
+        free(path);
+        free(real);
+        if (result != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int place_profile(struct target *target, struct error *error)
+{
+    const struct profile *profile = target->installation.profile;
+    target->placed = malloc(sizeof *target->placed);
+    if (target->placed == NULL) {
+        return error_set(error, CSN_MEMORY, "no memory to open the server");
+    }
+    *target->placed = *profile;
+    target->placed->configuration = (struct strings){0};
+    target->placed->attachments = (struct strings){0};
+    target->profile = target->placed;
+    return place_paths(target, &profile->configuration, true, &target->placed->configuration, error) != 0
+               ? -1
+               : place_paths(target, &profile->attachments, false, &target->placed->attachments, error);
 }
 
 int target_open(struct target *target, const struct target_options *options, struct error *error)
@@ -71,7 +137,7 @@ int target_open(struct target *target, const struct target_options *options, str
             goto out;
         }
     }
-    result = open_root(target, error);
+    result = open_root(target, error) != 0 ? -1 : place_profile(target, error);
 out:
     if (result != 0) {
         struct error ignored;
@@ -85,6 +151,11 @@ int target_close(struct target *target, struct error *error)
     file_drop(&target->root_fd);
     int result = mount_close(&target->mounts, error);
     installation_free(&target->installation);
+    if (target->placed != NULL) {
+        strings_free(&target->placed->configuration);
+        strings_free(&target->placed->attachments);
+        free(target->placed);
+    }
     survey_free(&target->survey);
     free(target->root_path);
     *target = (struct target){.root_fd = -1, .survey = {.image_fd = -1}};
