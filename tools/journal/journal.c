@@ -185,15 +185,25 @@ int journal_merge(struct journal *journal, const struct journal *other, struct e
     return take_lines(journal, other->lines.data + journal->lines.size, other->lines.size - journal->lines.size, error);
 }
 
-static int write_lines(struct journal_sink *sink, const char *text, size_t size, struct error *error)
+/* Writes what the sink lacks. If that fails the sink holds what it held before, and the next record takes the missing ones
+ * along: a sink lags, but it never has a gap. */
+static int write_missing(struct journal *journal, struct journal_sink *sink, struct error *error)
 {
-    if (file_write_fd(sink->fd, sink->name, text, size, error) != 0 ||
-        (fdatasync(sink->fd) != 0 && error_system(error, CSN_IO, "making %s durable", sink->name) != 0)) {
-        char why[sizeof error->message];
-        snprintf(why, sizeof why, "%s", error == NULL ? "" : error->message);
-        return error_set(error, CSN_JOURNAL_WRITE, "the journal on the %s: %s", sink->name, why);
+    struct error why = {0};
+    size_t size = journal->lines.size - sink->size_bytes;
+    if (size == 0) {
+        return 0;
     }
-    sink->size_bytes += size;
+    if (file_write_fd(sink->fd, sink->name, journal->lines.data + sink->size_bytes, size, &why) != 0 ||
+        (fdatasync(sink->fd) != 0 && error_system(&why, CSN_IO, "making %s durable", sink->name) != 0)) {
+        if (ftruncate(sink->fd, (off_t)sink->size_bytes) != 0) {
+            file_drop(&sink->fd); /* half a line may stand there: nothing more is written behind it */
+        }
+        return sink->tolerated
+                   ? 0
+                   : error_set(error, CSN_JOURNAL_WRITE, "the journal on the %s: %s", sink->name, why.message);
+    }
+    sink->size_bytes = journal->lines.size;
     return 0;
 }
 
@@ -213,9 +223,7 @@ static int catch_up(struct journal *journal, struct journal_sink *sink, int dir_
     }
     if (result == 0) {
         sink->size_bytes = there.lines.size;
-        result = journal->lines.size == there.lines.size ? 0
-                                                         : write_lines(sink, journal->lines.data + there.lines.size,
-                                                                       journal->lines.size - there.lines.size, error);
+        result = write_missing(journal, sink, error);
     }
     journal_free(&there);
     return result;
@@ -233,6 +241,7 @@ int journal_attach(struct journal *journal, int dir_fd, const char *file, const 
     *sink =
         (struct journal_sink){.fd = openat(dir_fd, file, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600)};
     sink->name = strdup(name);
+    sink->tolerated = journal->tolerated != NULL && strcmp(journal->tolerated, name) == 0;
     int result = 0;
     if (sink->fd < 0 || sink->name == NULL) {
         result = error_system(error, CSN_JOURNAL_WRITE, "the journal on the %s", name);
@@ -261,6 +270,14 @@ int journal_detach(struct journal *journal, const char *name, struct error *erro
     return 0;
 }
 
+void journal_tolerate(struct journal *journal, const char *name)
+{
+    journal->tolerated = name;
+    for (int i = 0; i < JOURNAL_SINKS; i++) {
+        journal->sinks[i].tolerated = journal->sinks[i].fd >= 0 && strcmp(journal->sinks[i].name, name) == 0;
+    }
+}
+
 static int append_document(struct journal *journal, yyjson_mut_doc *document, struct error *error)
 {
     struct buffer line = {0};
@@ -272,14 +289,12 @@ static int append_document(struct journal *journal, yyjson_mut_doc *document, st
     int result = parsed == NULL
                      ? error_set(error, CSN_INTERNAL, "a journal record does not read back: %.200s", line.data)
                      : keep_line(journal, line.data, line.size, parsed, error);
-    buffer_append(&line, "\n", 1);
-    for (int i = 0; result == 0 && i < JOURNAL_SINKS; i++) {
-        if (journal->sinks[i].fd >= 0) {
-            result =
-                line.failed ? buffer_check(&line, error) : write_lines(&journal->sinks[i], line.data, line.size, error);
+    buffer_free(&line);
+    for (int i = 0; parsed != NULL && i < JOURNAL_SINKS; i++) {
+        if (journal->sinks[i].fd >= 0 && write_missing(journal, &journal->sinks[i], result == 0 ? error : NULL) != 0) {
+            result = -1; /* the others still get it: the next boot goes on from the longest */
         }
     }
-    buffer_free(&line);
     if (result == 0 && journal->watch != NULL) {
         journal->watch(journal->watch_context, journal, journal_record(journal, journal->count - 1));
     }

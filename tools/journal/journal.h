@@ -26,6 +26,7 @@ struct journal_sink {
     int fd; /* -1: not attached */
     char *name;
     size_t size_bytes; /* of the lines already there */
+    bool tolerated;    /* may lag */
 };
 
 struct journal {
@@ -35,6 +36,7 @@ struct journal {
     size_t allocated;           /* private */
     char head[SHA256_HEX_SIZE]; /* hash of the last line; 64 zeros before the first */
     struct journal_sink sinks[JOURNAL_SINKS];
+    const char *tolerated; /* name of a sink that may lag; not owned */
     void (*watch)(void *context, const struct journal *journal,
                   yyjson_val *record); /* after each append; may be NULL */
     void *watch_context;
@@ -57,6 +59,10 @@ int journal_attach(struct journal *journal, int dir_fd, const char *file, const 
 
 /* Stops writing to the sink of that name (before its disk becomes read-only again). */
 int journal_detach(struct journal *journal, const char *name, struct error *error) MUST_CHECK;
+
+/* From now on the sink of that name (a literal) may fail without stopping anything: it lags, and catches up with the first
+ * write that succeeds. For undoing on a full disk, where only undoing makes room. */
+void journal_tolerate(struct journal *journal, const char *name);
 
 /* Adds one record of this kind. fields: an object whose members are added behind kind, or NULL; stays the caller's.
  * -1 with CSN_JOURNAL_WRITE: the record may be in some sinks and not in others; stop what you are doing. */

@@ -28,7 +28,7 @@ bool evidence_is_volatile(const char *folder)
     return (unsigned long)status.f_type == TMPFS_MAGIC || (unsigned long)status.f_type == RAMFS_MAGIC;
 }
 
-/* Blanks and their like stand in mountinfo as \\ooo. */
+/* Blanks and their like stand in mountinfo as \ooo. */
 static void unescape(char *text)
 {
     char *put = text;
@@ -172,6 +172,20 @@ int evidence_open_server(int root_fd, const char *run, bool make, struct error *
         return error_wrap(error, "the folder of this run on the server");
     }
     return root_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0, error);
+}
+
+bool evidence_is_released(const struct journal *journal)
+{
+    bool released = false;
+    for (size_t i = 0; i < journal->count; i++) {
+        yyjson_val *record = journal_record(journal, i);
+        if (journal_is(record, "released")) {
+            released = true;
+        } else if (journal_is(record, "rollback-begin") || journal_is(record, "rollback-asked")) {
+            released = false;
+        }
+    }
+    return released;
 }
 
 enum run_state evidence_state(const struct journal *journal)

@@ -52,6 +52,10 @@ enum run_state {
 /* What the journal says of it. */
 enum run_state evidence_state(const struct journal *journal);
 
+/* True if the upgrade was released and no rollback was begun since: people may work with the new version, whether or not the run
+ * has ended. Such a run is never undone without keeping their work. */
+bool evidence_is_released(const struct journal *journal);
+
 /* The newest run in this state among the folders of runs_fd (of the stick or of a server; -1: none), but not one of those named
  * in skipped (NULL: none), nor in a folder of another name than the run's. Its journal is read into *journal (journal_init'ed). *found says whether there is one. */
 int evidence_find(int runs_fd, enum run_state state, const struct strings *skipped, struct journal *journal,

@@ -123,6 +123,24 @@ int run_create(struct run *run, struct error *error)
     return record_run(run, error) != 0 ? error_wrap(error, "%s", run->evidence.path) : 0;
 }
 
+/* A journal found on the server: the stick's copy may be the longer one. */
+static int merge_stick(struct run *run, struct error *error)
+{
+    struct journal there;
+    struct error reading = {0};
+    journal_init(&there);
+    int result = journal_read(&there, run->evidence.dir_fd, JOURNAL_FILE, &reading);
+    if (result == 0) {
+        result = journal_merge(&run->journal, &there, error);
+    } else if (reading.code == CSN_NOT_FOUND) {
+        result = 0;
+    } else if (error != NULL) {
+        *error = reading;
+    }
+    journal_free(&there);
+    return result;
+}
+
 int run_adopt(struct run *run, struct journal *journal, struct error *error)
 {
     yyjson_val *first = journal->count == 0 ? NULL : journal_record(journal, 0);
@@ -139,7 +157,10 @@ int run_adopt(struct run *run, struct journal *journal, struct error *error)
     journal->watch_context = run;
     run->journal = *journal;
     journal_init(journal);
-    return evidence_open(&run->evidence, run->base, journal_get(journal_record(&run->journal, 0), "run"), error);
+    if (evidence_open(&run->evidence, run->base, journal_get(journal_record(&run->journal, 0), "run"), error) != 0) {
+        return -1;
+    }
+    return merge_stick(run, error);
 }
 
 /* --- disks --------------------------------------------------------------------------------------------------------- */
@@ -182,7 +203,8 @@ static int sweep_scratch(struct run *run, struct error *error)
     struct strings removed = {0};
     int result = media_sweep(run->backup_path, SCRATCH_PREFIX, &run->console->progress, &removed, error);
     for (size_t i = 0; i < removed.count; i++) {
-        console_say(run->console, "  removed %s/%s, left by a run that was cut off", run->backup_path, removed.items[i]);
+        console_say(run->console, "  removed %s/%s, left by a run that was cut off", run->backup_path,
+                    removed.items[i]);
     }
     strings_free(&removed);
     return result;

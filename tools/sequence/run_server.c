@@ -129,7 +129,8 @@ static int open_found(struct run *run, struct error *error)
         .profiles = &run->profiles,
         .writable_later = true,
     };
-    return run->job.server_disks.count > 0 ? open_named(run, &options, error) : target_open(&run->target, &options, error);
+    return run->job.server_disks.count > 0 ? open_named(run, &options, error)
+                                           : target_open(&run->target, &options, error);
 }
 
 int run_open_target(struct run *run, struct error *error)
@@ -213,8 +214,13 @@ int run_make_writable(struct run *run, struct error *error)
     if (run->server_writable) {
         return 0;
     }
-    if (check_disks_named(run, error) != 0 || protect_server(run, true, error) != 0 ||
-        target_make_writable(&run->target, error) != 0) {
+    if (check_disks_named(run, error) != 0) {
+        return -1;
+    }
+    if (protect_server(run, true, error) != 0 || target_make_writable(&run->target, error) != 0) {
+        struct error ignored;
+        refresh_site(run);
+        (void)!protect_server(run, false, &ignored);
         return -1;
     }
     refresh_site(run);
@@ -225,6 +231,10 @@ int run_make_writable(struct run *run, struct error *error)
         result = journal_attach(&run->journal, folder_fd, JOURNAL_FILE, "server", error);
     }
     file_drop(&folder_fd);
+    if (result != 0) {
+        struct error ignored;
+        (void)!run_make_read_only(run, &ignored);
+    }
     return result;
 }
 

@@ -159,6 +159,7 @@ int runner_fail(struct run *run, bool staged, const struct error *failure, struc
     console_say(run->console, "%s: %s", error_entry(failure->code)->code, failure->message);
     console_say(run->console, "rolling back");
     struct error undoing = {0};
+    journal_tolerate(&run->journal, "server");
     if (run_make_writable(run, &undoing) != 0 ||
         rollback_site(run, &run->site, failure->message, error_entry(failure->code)->code, &times, &undoing) != 0) {
         undoing.code = CSN_SEQUENCE_ROLLBACK_FAILED;
@@ -175,7 +176,7 @@ int runner_fail(struct run *run, bool staged, const struct error *failure, struc
     }
     struct error ending;
     if (runner_end(run, staged ? "rolled-back" : "stopped", error, &ending) != 0) {
-        *error = ending;
+        console_say(run->console, "the end of the run could not be written down: %s", ending.message);
     }
     return -1;
 }
@@ -220,6 +221,11 @@ int runner_steps(struct run *run, int first, enum sequence_kind kind, struct err
                              NULL) == 0) {
                 continue;
             }
+        }
+        if (evidence_is_released(&run->journal)) {
+            /* People may already work with the new version: whatever fails now, it is not undone. */
+            *error = failure;
+            return -1;
         }
         return runner_fail(run, i >= stage, &failure, error);
     }

@@ -82,7 +82,8 @@ static int go_on(struct run *run, int step, struct error *error)
 {
     struct error failure = {0};
     console_say(run->console, "the switch had begun: going on with \"%s\"", runner_name(step));
-    if (recall(run, &failure) != 0) {
+    /* Release and report need nothing but the journal: they must not fail for a package that has left the stick. */
+    if (!evidence_is_released(&run->journal) && recall(run, &failure) != 0) {
         return runner_fail(run, true, &failure, error);
     }
     return runner_steps(run, step, SEQUENCE_ALL, error);
@@ -120,34 +121,72 @@ static enum outcome open_its_server(struct run *run, struct error *error)
                                                                                              : OUTCOME_OTHER_SERVER;
 }
 
-/* Finishes or undoes the adopted run. */
-static enum outcome take_up(struct run *run, struct error *error)
+/* True if the server may hold more of the run than the stick says: its folder is there, or a file system's own journal is not
+ * played back, so that nothing recent can be seen. */
+static bool server_may_know_more(const struct run *run)
+{
+    struct error ignored;
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", EVIDENCE_SERVER, run->evidence.run);
+    return root_exists(run->target.root_fd, path) || target_check_clean(&run->target, &ignored) != 0;
+}
+
+static enum outcome abandon(struct run *run, struct error *error)
+{
+    return run_attach_stick(run, error) != 0 || runner_end(run, "abandoned", NULL, error) != 0 ? OUTCOME_FAILED
+                                                                                               : OUTCOME_UNDONE;
+}
+
+/* What to do with a run whose copies of the journal have been brought together. */
+static enum outcome finish_or_undo(struct run *run, struct error *error)
 {
     int last = last_step(&run->journal);
     bool rolling = was_rolling_back(&run->journal);
+    if (evidence_state(&run->journal) != RUN_UNFINISHED) {
+        console_say(run->console, "run %s had ended; the server's copy of its journal is complete now",
+                    run->evidence.run);
+        return OUTCOME_UNDONE;
+    }
     console_say(run->console, "run %s was cut off in \"%s\"%s", run->evidence.run,
                 last < 0 ? "its beginning" : runner_name(last), rolling ? ", while rolling back" : "");
-    if (!rolling && (last < 0 || runner_after_cut(last) == CUT_ABANDON)) {
-        return run_attach_stick(run, error) != 0 || runner_end(run, "abandoned", NULL, error) != 0 ? OUTCOME_FAILED
-                                                                                                   : OUTCOME_UNDONE;
-    }
-    enum outcome whose = open_its_server(run, error);
-    if (whose != OUTCOME_UNDONE) {
-        return whose;
-    }
-    if (run_make_writable(run, error) != 0) {
-        return OUTCOME_FAILED;
-    }
     if (journal_note(&run->journal, error, "resumed", "step", last < 0 ? "" : runner_name(last), NULL) != 0) {
         return OUTCOME_FAILED;
     }
     if (rolling && find_record(&run->journal, "rollback-asked") != NULL) {
         return roll_back_released(run, error) == 0 ? OUTCOME_UNDONE : OUTCOME_FAILED;
     }
-    if (!rolling && runner_after_cut(last) == CUT_GO_ON) {
+    if (!rolling && last >= 0 && runner_after_cut(last) == CUT_GO_ON) {
         return go_on(run, last, error) == 0 ? OUTCOME_ENDED : OUTCOME_FAILED;
     }
+    if (!rolling && (last < 0 || runner_after_cut(last) == CUT_ABANDON)) {
+        return runner_end(run, "abandoned", NULL, error) == 0 ? OUTCOME_UNDONE : OUTCOME_FAILED;
+    }
     return undo_run(run, "the run was cut off", NULL, "rolled-back", error) == 0 ? OUTCOME_UNDONE : OUTCOME_FAILED;
+}
+
+/* Finishes or undoes the adopted run. */
+static enum outcome take_up(struct run *run, struct error *error)
+{
+    int last = last_step(&run->journal);
+    bool untouched = !was_rolling_back(&run->journal) && (last < 0 || runner_after_cut(last) == CUT_ABANDON);
+    if (evidence_machine(&run->journal)[0] == '\0') {
+        return abandon(run, error); /* it had not even found its server */
+    }
+    enum outcome whose = open_its_server(run, error);
+    if (whose != OUTCOME_UNDONE) {
+        return whose;
+    }
+    if (untouched && !server_may_know_more(run)) {
+        return abandon(run, error);
+    }
+    if (!evidence_is_released(&run->journal)) {
+        journal_tolerate(&run->journal, "server"); /* a full server must not keep us from undoing */
+    }
+    if (run_make_writable(run, error) != 0) {
+        return OUTCOME_FAILED;
+    }
+    journal_tolerate(&run->journal, "");
+    return finish_or_undo(run, error);
 }
 
 /* --- finding the run that is meant --------------------------------------------------------------------------------- */
@@ -368,6 +407,27 @@ int sequence_resume(const struct run_options *options, const char *job_path, str
     return EXIT_DONE;
 }
 
+/* Undoes an adopted run whose server is open. Where people may have worked with the new version, the place for their work is
+ * opened before anything is said or done. */
+static int go_back(struct run *run, struct error *error)
+{
+    if (evidence_is_released(&run->journal) &&
+        (run_open_backup(run, error) != 0 || run_open_scratch(run, error) != 0)) {
+        return -1;
+    }
+    if (run_make_writable(run, error) != 0) {
+        return -1;
+    }
+    /* Now with what the server's copy of the journal adds. */
+    if (evidence_is_released(&run->journal) &&
+        journal_note(&run->journal, error, "rollback-asked", "after", "release", NULL) != 0) {
+        return -1;
+    }
+    return find_record(&run->journal, "rollback-asked") != NULL
+               ? roll_back_released(run, error)
+               : undo_run(run, "asked for by the operator", NULL, "rolled-back", error);
+}
+
 /* Goes back from the newest run in this state, if it is one of this server. */
 static enum outcome roll_back_one(const struct run_options *options, const char *job_path, const struct place *place,
                                   const struct strings *skipped, bool *found, char name[EVIDENCE_RUN_SIZE],
@@ -384,16 +444,7 @@ static enum outcome roll_back_one(const struct run_options *options, const char 
     }
     if (result == 0 && *found && outcome == OUTCOME_UNDONE) {
         console_say(options->console, "rolling back run %s", name);
-        result = run_make_writable(&run, error);
-        if (result == 0 && place->state == RUN_RELEASED) {
-            result = journal_note(&run.journal, error, "rollback-asked", "after", "release", NULL);
-        }
-        if (result == 0) {
-            result = find_record(&run.journal, "rollback-asked") != NULL
-                         ? roll_back_released(&run, error)
-                         : undo_run(&run, "asked for by the operator", NULL, "rolled-back", error);
-        }
-        outcome = result == 0 ? OUTCOME_UNDONE : OUTCOME_FAILED;
+        outcome = go_back(&run, error) == 0 ? OUTCOME_UNDONE : OUTCOME_FAILED;
     }
     return close_with(&run, outcome, error);
 }

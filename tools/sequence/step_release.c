@@ -24,10 +24,14 @@ int step_release(struct run *run, struct site *site, struct buffer *detail, stru
     const char *version = run->hop_count == 0 ? NULL : run->hops[run->hop_count - 1]->version;
     char *old_program = run_staged_path(run, run->target.installation.program_root, error);
     char *old_cluster = run->cluster.data_path == NULL ? NULL : run_staged_path(run, run->cluster.data_path, error);
-    int result = old_program == NULL ? -1 : deed_undo_step(&site->place, "fence", error);
+    int result = old_program == NULL ? -1 : 0;
+    /* The record first: from here on people may work with the new version, and whatever comes, their work is kept. */
+    if (result == 0 && !evidence_is_released(&run->journal)) {
+        result = journal_note(&run->journal, error, "released", "version", version, "keep_until", until, "old_program",
+                              old_program, "old_cluster", old_cluster, NULL);
+    }
     if (result == 0) {
-        result = journal_note(&run->journal, error, "released", "version", version, "keep_until", until,
-                              "old_program", old_program, "old_cluster", old_cluster, NULL);
+        result = deed_undo_step(&site->place, "fence", error);
     }
     buffer_format(detail, "the application may start; the old version is kept until %s", until);
     free(old_program);
