@@ -447,9 +447,10 @@ static int check_old_is_back(const struct deed_place *place, yyjson_val *record,
         return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED,
                          "%s is not the old version yet, so nothing is removed", path);
     }
-    /* Once it was removed (inode 0) there is nothing left that could be wrong. */
-    uint64_t other_now = inode_at(place->root_fd, other);
-    if (other_now != 0 && other_now == (uint64_t)journal_get_number(record, "inode")) {
+    /* The disk is asked, too, about what is to be removed itself. For things inside exchanged folders (attachments) the path of the
+     * record may mean another place by now. */
+    if (find_open_intent(place, "create", other) != 0 &&
+        inode_at(place->root_fd, other) == (uint64_t)journal_get_number(record, "inode")) {
         return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED,
                          "%s still holds the old version of %s, so nothing is removed", other, path);
     }
