@@ -263,6 +263,7 @@ static void test_a_live_postmaster_is_refused(void **state)
     subject.cluster = &cluster;
     pid_t child = fork();
     if (child == 0) {
+        alarm(30); /* also if the test fails before it is killed */
         _exit(chdir(place_path("data")) == 0 && pause() != 0);
     }
     assert_true(child > 0);
