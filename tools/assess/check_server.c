@@ -224,8 +224,10 @@ static uint64_t free_bytes_at(int fd)
 static int lack(struct looking *looking, const char *where, uint64_t needed, uint64_t available,
                 enum finding_severity severity, struct error *error)
 {
+    unsigned long long needed_mb = needed / MEBIBYTE + 1;
+    unsigned long long available_mb = available / MEBIBYTE;
     return look_add(looking, severity, CSN_ASSESS_SPACE, error, "%s: %llu MB are needed, %llu MB are free", where,
-                    (unsigned long long)(needed / MEBIBYTE + 1), (unsigned long long)(available / MEBIBYTE));
+                    needed_mb, available_mb);
 }
 
 static uint64_t new_tree_bytes(const struct assess_subject *subject, const struct assessment *assessment)

@@ -220,7 +220,7 @@ static int print_json(const struct package *package, const struct error *failure
         add_migrations(document, root, package);
         add_checks(document, root, package);
         add_rest(document, root, package);
-    } else {
+    } else if (failure != NULL) {
         add_text(document, root, "code", error_entry(failure->code)->code);
         json_add_bytes(document, root, "message", failure->message, strlen(failure->message));
     }

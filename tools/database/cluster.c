@@ -139,7 +139,7 @@ static int look_at_link(int root_fd, struct cluster *cluster, const char *link, 
     file_drop(&fd);
     /* The folder itself, not a link on the way to it: what is copied, bound and exchanged must be the data. */
     char *real = root_real_path(root_fd, target, error);
-    int result = real == NULL                                 ? -1
+    int result = real == NULL                               ? -1
                  : path_is_inside(real, cluster->data_path) ? 0
                                                             : add_folder(cluster, link, real, error);
     free(real);

@@ -444,8 +444,8 @@ static int check_old_is_back(const struct deed_place *place, yyjson_val *record,
     const char *path = journal_get(record, "path");
     const char *other = journal_get(record, "other");
     if (!has_record_of(place->journal, "undone", journal_get_number(record, "seq"))) {
-        return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED,
-                         "%s is not the old version yet, so nothing is removed", path);
+        return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED, "%s is not the old version yet, so nothing is removed",
+                         path);
     }
     /* The disk is asked, too, about what is to be removed itself. For things inside exchanged folders (attachments) the path of the
      * record may mean another place by now. */

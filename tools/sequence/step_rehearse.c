@@ -142,11 +142,10 @@ int step_rehearse(struct run *run, struct site *site, struct buffer *detail, str
     struct journal journal;
     struct error closing;
     int root_fd = -1;
-    struct overlay_layout layout = {
-        .root_path = site->root_path,
-        .scratch_path = run->scratch_path,
-        .at_path = REHEARSAL_MOUNT,
-        .stable_inodes = true};
+    struct overlay_layout layout = {.root_path = site->root_path,
+                                    .scratch_path = run->scratch_path,
+                                    .at_path = REHEARSAL_MOUNT,
+                                    .stable_inodes = true};
     int result = open_journal(run, &journal, error);
     if (result == 0 &&
         (file_make_dirs(AT_FDCWD, REHEARSAL_MOUNT, 0700, error) != 0 || overlay_open(&layout, &overlay, error) != 0)) {

@@ -100,7 +100,7 @@ static int stage_cluster(struct staging *staging, struct error *error)
     char *suffix = run_staged_path(run, "", error);
     int result = suffix == NULL ? -1 : clone_plan(place->root_fd, &run->cluster, suffix, &staging->clone, error);
     free(suffix);
-    int64_t seqs[64];
+    int64_t seqs[64] = {0};
     if (result == 0 && staging->clone.pair_count > sizeof seqs / sizeof seqs[0]) {
         return error_set(error, CSN_TARGET_PROFILE, "the cluster has more than %zu folders elsewhere",
                          sizeof seqs / sizeof seqs[0]);

@@ -148,8 +148,7 @@ static void test_failed_upgrade_that_went_back(void **state)
     (void)state;
     assert_int_equal(rehearse((struct outcome){.stage = CSN_DATABASE_MIGRATION}, "equal", "the migration went wrong"),
                      CSN_SEQUENCE_REHEARSAL);
-    assert_int_equal(rehearse((struct outcome){.back_ms = 60001}, "equal", "the budget is 1 min"),
-                     CSN_SEQUENCE_BUDGET);
+    assert_int_equal(rehearse((struct outcome){.back_ms = 60001}, "equal", "the budget is 1 min"), CSN_SEQUENCE_BUDGET);
 }
 
 static void test_failed_way_back(void **state)

@@ -356,10 +356,8 @@ int main(int argc, char **argv)
     (void)argc;
     room_need_root(argv);
     const struct CMUnitTest everywhere[] = {
-        cmocka_unit_test(test_keeps_attributes),
-        cmocka_unit_test(test_finds_mounts),
-        cmocka_unit_test(test_fails_whole),
-        cmocka_unit_test(test_busy_is_told),
+        cmocka_unit_test(test_keeps_attributes), cmocka_unit_test(test_finds_mounts),
+        cmocka_unit_test(test_fails_whole),      cmocka_unit_test(test_busy_is_told),
         cmocka_unit_test(test_stable_inodes),
     };
     const struct CMUnitTest as_root[] = {cmocka_unit_test(test_exchange)};
