@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "lib/clock.h"
+#include "sequence/durable.h"
 
 static void term_text(const struct run *run, char *text, size_t size)
 {
@@ -29,6 +30,9 @@ int step_release(struct run *run, struct site *site, struct buffer *detail, stru
     if (result == 0 && !evidence_is_released(&run->journal)) {
         result = journal_note(&run->journal, error, "released", "version", version, "keep_until", until, "old_program",
                               old_program, "old_cluster", old_cluster, NULL);
+    }
+    if (result == 0) {
+        result = durable_sync_site(run, site, error);
     }
     if (result == 0) {
         result = deed_undo_step(&site->place, "fence", error);
