@@ -28,9 +28,21 @@ caisson run "$tmp/stick/up.job" "$tmp/root"
 check "the same job again: nothing to upgrade (1, CSN-K006)" [ "$status" -eq 1 ]
 check "and it says so" grep -q 'CSN-K006' "$tmp/out"
 
+# People work with it: they replace attachments, take some away, and add some.
+files=$tmp/root/srv/tiny/files
+echo 'written over' >"$files/2023/01/1.txt"
+echo 'replaced' >"$files/2023/01/new" && mv "$files/2023/01/new" "$files/2023/01/scan.bin"
+rm -r "$files/odd" "$files/2023/01/2.txt"
+mv "$files/2023/01/3.txt" "$files/2023/01/renamed.txt"
+chmod 600 "$files/2023/01/4.txt"
+echo 'added' >"$files/2023/01/9.txt"
 caisson rollback "$tmp/stick/up.job" "$tmp/root"
 if [ "$status" -ne 0 ]; then cat "$tmp/out"; fi
 check "rollback ends with 0" [ "$status" -eq 0 ]
+check "the attachments people added are there" [ "$(cat "$files/2023/01/9.txt" "$files/2023/01/renamed.txt" | tr '\n' ' ')" = 'added attachment 3 ' ]
+check "the journal tells them" [ "$(jq -r 'select(.kind == "attachments-back") | .added' "$(find "$tmp/stick/caisson-runs" -name journal.jsonl | sort | head -n 1)")" -eq 2 ]
+rm "$files/2023/01/9.txt" "$files/2023/01/renamed.txt"
+touch -d '2023-04-05 06:07:08.123456789' "$files/2023/01"
 picture "$tmp/root" "$tmp/after"
 check "every tree is as it was" diff "$tmp/before" "$tmp/after"
 check "what people did is in the backup" [ "$(jq -r 'select(.kind == "work-kept") | .snapshot | length' "$(find "$tmp/stick/caisson-runs" -name journal.jsonl | sort | head -n 1)")" = 64 ]

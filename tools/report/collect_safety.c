@@ -33,6 +33,12 @@ static void add_backup(struct collect *collect)
         collect_copy(collect, object, kept, "snapshot", NULL);
         collect_seq(collect, object, "record", kept);
     }
+    yyjson_val *back = collect_last(collect, "attachments-back");
+    if (back != NULL) {
+        yyjson_mut_val *object = collect_object(collect, collect->root, "attachments_back");
+        collect_copy(collect, object, back, "snapshot", "restored", "restored_paths", "added", "added_paths", NULL);
+        collect_seq(collect, object, "record", back);
+    }
 }
 
 static void add_proof(struct collect *collect)

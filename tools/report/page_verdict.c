@@ -132,6 +132,13 @@ static void say_way_back(const struct page *page, const char *result)
         HTML_SAY(page->out, "rests.work-kept", html_of(journal_get(kept, "snapshot")));
         end_line(page, journal_get_number(kept, "record"));
     }
+    yyjson_val *attachments = part(page, "attachments_back");
+    if (attachments != NULL) {
+        begin_line(page, "good");
+        HTML_SAY(page->out, "rests.attachments-back", html_of_number(journal_get_number(attachments, "restored")),
+                 html_of_number(journal_get_number(attachments, "added")));
+        end_line(page, journal_get_number(attachments, "record"));
+    }
     yyjson_val *server = part(page, "on_server");
     if (strcmp(result, "upgraded") == 0 && journal_get(server, "keep_until")[0] != '\0') {
         begin_line(page, "good");

@@ -63,6 +63,8 @@ const struct words words_table[] = {
     {"rests.back", {"Going back took {1}.", "回退用时 {1}。"}},
     {"rests.work-kept", {"What people had done since the upgrade was put into the backup first: snapshot {1}.",
                          "升级之后人们所做的工作已先存入备份：快照 {1}。"}},
+    {"rests.attachments-back", {"Attachments that were changed or removed since the upgrade and are as they were: {1}; added since and left in place: {2}.",
+                                "升级之后被更改或删除、现已恢复原样的附件：{1}；升级之后新增并保留在原处的附件：{2}。"}},
     {"rests.kept", {"The old version is kept beside until {1}; until then one can go back.", "旧版本保留在旁边，直到 {1}；在此之前可以回退。"}},
     {"rests.journal", {"All of this is from the journal; its chain of hashes was checked, records: {1}.", "以上内容来自 {1} 条记录，其哈希链已核对。"}},
     {"rests.how", {"How to check it yourself", "如何自行核对"}},

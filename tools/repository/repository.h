@@ -165,6 +165,12 @@ int repository_compare(struct repository *repository, const char *id, const stru
                        void *context, const struct progress *progress, struct tree_compare_counts *counts,
                        struct error *error) MUST_CHECK;
 
+/* Compares two snapshots, nothing else is read. paths: recorded names, none inside another, each means all below it too;
+ * NULL: everything. differ is called for each difference in order; paths have no leading '/'. */
+int repository_diff(struct repository *repository, const char *id_a, const char *id_b, const struct strings *paths,
+                    int (*differ)(void *context, const struct tree_difference *difference, struct error *error),
+                    void *context, struct error *error) MUST_CHECK;
+
 /* --- verify --- */
 
 enum repository_verify_level {

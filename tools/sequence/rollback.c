@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "sequence/attachments.h"
 #include "sequence/steps.h"
 
 static int note_ms(const struct site *site, const char *kind, int64_t milliseconds, struct error *error)
@@ -59,10 +60,22 @@ int rollback_site(struct run *run, struct site *site, const char *reason, const 
     return note_ms(site, "swept", times->cleanup_ms, error) != 0 ? failed(error) : 0;
 }
 
-int rollback_keep_work(struct run *run, struct error *error)
+static yyjson_val *last_of(const struct journal *journal, const char *kind, const char *before)
+{
+    yyjson_val *found = NULL;
+    for (size_t i = 0; i < journal->count; i++) {
+        yyjson_val *record = journal_record(journal, i);
+        if (before != NULL && journal_is(record, before)) {
+            break;
+        }
+        found = journal_is(record, kind) ? record : found;
+    }
+    return found;
+}
+
+static int keep_work(struct run *run, struct error *error)
 {
     struct buffer detail = {0};
-    run->site.place.step = "rollback";
     int result = step_fence(run, &run->site, &detail, error);
     if (result == 0 && run->repository_path != NULL) {
         console_say(run->console, "  what was done since the upgrade goes into the backup first");
@@ -73,4 +86,17 @@ int rollback_keep_work(struct run *run, struct error *error)
     }
     buffer_free(&detail);
     return result;
+}
+
+int rollback_keep_work(struct run *run, struct error *error)
+{
+    run->site.place.step = "rollback";
+    if (last_of(&run->journal, "work-kept", NULL) == NULL && keep_work(run, error) != 0) {
+        return -1;
+    }
+    const char *before = journal_get(last_of(&run->journal, "snapshot", "rollback-asked"), "id");
+    const char *since = journal_get(last_of(&run->journal, "work-kept", NULL), "snapshot");
+    return run->repository_path == NULL || before[0] == '\0' || since[0] == '\0'
+               ? 0
+               : attachments_bring_back(run, before, since, error);
 }

@@ -92,7 +92,7 @@ static int go_on(struct run *run, int step, struct error *error)
 /* Takes up what a rollback after release had begun. */
 static int roll_back_released(struct run *run, struct error *error)
 {
-    if (find_record(&run->journal, "work-kept") == NULL && find_record(&run->journal, "rollback-begin") == NULL &&
+    if (find_record(&run->journal, "rollback-begin") == NULL &&
         (run_open_backup(run, error) != 0 || run_open_scratch(run, error) != 0 ||
          rollback_keep_work(run, error) != 0)) {
         return -1;

@@ -340,11 +340,13 @@ static void test_going_back_after_release(void **state)
     buffer_free(&before);
     sample_add(&made.journal, "snapshot", "{\"id\":\"later\",\"files\":1}");
     sample_add(&made.journal, "work-kept", "{\"snapshot\":\"later\"}");
+    sample_add(&made.journal, "attachments-back", "{\"restored\":5,\"added\":2,\"added_paths\":[\"srv/new\"]}");
     sample_undo_all(&made.journal, "asked for by the operator", NULL);
     sample_end(&made.journal, "rolled-back", NULL, NULL);
     make(&made);
     assert_string_equal(text_at(&made, "/verdict/result"), "rolled-back");
     assert_string_equal(text_at(&made, "/work_kept/snapshot"), "later");
+    assert_string_equal(text_at(&made, "/attachments_back/added_paths/0"), "srv/new");
     assert_string_not_equal(text_at(&made, "/backup/id"), "later");
     assert_int_equal(yyjson_arr_size(at(&made, "/on_server/stays")), 1);
     assert_shows(&made, "has been undone since");

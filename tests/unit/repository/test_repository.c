@@ -677,6 +677,56 @@ static void compares_with_a_tree_that_is_not_there(void **state)
     repository_backup_summary_free(&summary);
 }
 
+static void diff_of(const struct fixture *fixture, const char *a, const char *b, const struct strings *paths,
+                    struct differences *differences)
+{
+    struct error error;
+    struct repository *repository = vault_open(fixture, REPOSITORY_READ);
+    differences->text[0] = '\0';
+    if (repository_diff(repository, a, b, paths, note_difference, differences, &error) != 0) {
+        fail_msg("%s", error.message);
+    }
+    repository_close(repository);
+}
+
+static void tells_two_snapshots_apart(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct repository_backup_summary before;
+    struct repository_backup_summary after;
+    struct differences differences;
+    struct strings data = {0};
+    struct error error;
+    vault_init(fixture);
+    make_small_tree(fixture);
+    make_large(fixture, "tree/large", 3 << 20, 9);
+    fixture_file(fixture->fd, "tree/same", "same\n", 0644);
+    fixture_time(fixture->fd, "tree/data/one", 1600000000, 1);
+    vault_backup(fixture, &before);
+    diff_of(fixture, before.id, before.id, NULL, &differences);
+    assert_string_equal(differences.text, "");
+
+    fixture_file(fixture->fd, "tree/data/one", "ONE\n", 0644); /* as long as before */
+    fixture_time(fixture->fd, "tree/data/one", 1600000000, 1);
+    fixture_unlink(fixture->fd, "tree/data/two");
+    fixture_file(fixture->fd, "tree/data/xnew", "new\n", 0644);
+    assert_int_equal(fchmodat(fixture->fd, "tree/start", 0700, 0), 0);
+    vault_flip(fixture, "tree/large", 8 * (2u << 20));
+    vault_backup(fixture, &after);
+    diff_of(fixture, before.id, after.id, NULL, &differences);
+    assert_string_equal(differences.text, "opt/tree/data: mtime\nopt/tree/data/one: content\n"
+                                          "opt/tree/data/two: only in first\nopt/tree/data/xnew: only in second\n"
+                                          "opt/tree/large: content, mtime\nopt/tree/start: mode\n");
+    assert_int_equal(strings_add(&data, "/opt/tree/data", &error), 0);
+    assert_int_equal(strings_add(&data, "/opt/tree/nothing", &error), 0);
+    diff_of(fixture, before.id, after.id, &data, &differences);
+    assert_string_equal(differences.text, "opt/tree/data: mtime\nopt/tree/data/one: content\n"
+                                          "opt/tree/data/two: only in first\nopt/tree/data/xnew: only in second\n");
+    strings_free(&data);
+    repository_backup_summary_free(&before);
+    repository_backup_summary_free(&after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -698,6 +748,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(follows_no_link_out_of_the_target, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(compares_a_snapshot_with_a_tree, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(compares_with_a_tree_that_is_not_there, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(tells_two_snapshots_apart, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
