@@ -1,9 +1,9 @@
 # shellcheck shell=sh disable=SC2154
 # The steps of the demo, of which run-demo and run-demo-rollback are made: each says what it does and how long it took.
-# Sourced, never run, after common.sh, which sets top, here and cache. Everything is under out/demo; what takes long is in
+# Sourced, never run, after common.sh, which sets top, here and cache. Everything is under out/demo (or $DEMO); what takes long is in
 # the cache.
 
-demo=$top/out/demo
+demo=${DEMO:-$top/out/demo}
 pki=''
 times=$demo/times
 backup_mib=8192
@@ -90,6 +90,15 @@ the_stick() {
 		$(($(du -sm "$demo/stick" | cut -f 1) + 96))
 }
 
+# on_stick: where the stick's data partition begins, as mtools take it.
+on_stick() { echo "$demo/stick.img@@$(($(partx -g -n 1 -o START "$demo/stick.img" | tr -d ' ') * 512))"; }
+
+# ask_for COMMAND: from now on the job on the stick asks for this; what earlier runs left there stays.
+ask_for() {
+	sed -i "s/^command = .*/command = $1/" "$demo/stick/upgrade.job"
+	mcopy -D o -m -i "$(on_stick)" "$demo/stick/upgrade.job" ::/upgrade.job
+}
+
 # the_backup_disk: empty, ext4, found by its label.
 the_backup_disk() {
 	rm -f "$demo/backup.img"
@@ -118,8 +127,7 @@ boot_stick() {
 # fetch_evidence: the folders of the runs, from the stick's data partition.
 fetch_evidence() {
 	mkdir -p "$demo/evidence"
-	offset=$(partx -g -n 1 -o START "$demo/stick.img" | tr -d ' ')
-	mcopy -s -m -n -o -i "$demo/stick.img@@$((offset * 512))" ::/caisson-runs "$demo/evidence/" || die "there is no evidence on the stick"
+	mcopy -s -m -n -o -i "$(on_stick)" ::/caisson-runs "$demo/evidence/" || die "there is no evidence on the stick"
 }
 
 # newest NAME: a file of the newest run.
@@ -127,10 +135,10 @@ newest() { find "$demo/evidence" -name "$1" | LC_ALL=C sort | tail -n 1; }
 
 check_server() { "$here/boot-server" "$demo/server.img" --expect "$1" --facts "$demo/server.facts.json" --log "$demo/server-$1.log"; }
 
-# same_as_before: nothing on the server differs from its first image but what the allow-list names.
+# same_as_before [FILE]: nothing on the server differs from its first image but what the allow-list, or FILE, names.
 same_as_before() {
 	"$here/make-server" "$demo/before.img"
-	"$here/compare-servers" "$demo/before.img" "$demo/server.img" --allow "$here/allowed-after-rollback"
+	"$here/compare-servers" "$demo/before.img" "$demo/server.img" --allow "${1:-$here/allowed-after-rollback}"
 }
 
 # summary: the steps of the sequence as the console told them, the demo's own, and where to look.
