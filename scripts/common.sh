@@ -7,6 +7,7 @@ umask 022
 LC_ALL=C
 export LC_ALL
 # Environments set for someone's own work must not reach a build.
+PATH=$PATH:/usr/sbin:/sbin # a user's PATH may be without them
 unset CDPATH LIBRARY_PATH CPATH C_INCLUDE_PATH LD_LIBRARY_PATH LD_RUN_PATH PKG_CONFIG_PATH GREP_OPTIONS
 
 me=${0##*/}
