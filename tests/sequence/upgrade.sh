@@ -49,6 +49,11 @@ check "what people did is in the backup" [ "$(jq -r 'select(.kind == "work-kept"
 caisson rollback "$tmp/stick/up.job" "$tmp/root"
 check "a second rollback has nothing to do (CSN-L004)" grep -q CSN-L004 "$tmp/out"
 
+# For a machine: the journal as it is written.
+timeout -k 5 300 "$tiny/with-root" "$tmp/root" "$CAISSON" assess "$tmp/stick/up.job" --trust "$pki/root.pem" --json >"$tmp/records" 2>"$tmp/out"
+check "assess --json: stdout is the journal" cmp "$tmp/records" "$(journal)"
+check "assess --json: a person reads the rest" grep -q '2/11. assess: done' "$tmp/out"
+
 caisson run "$tmp/stick/up.job" "$tmp/root"
 check "and it can be upgraded again" [ "$status/$(version "$tmp/root")" = 0/2.0 ]
 finish

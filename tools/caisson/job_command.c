@@ -12,6 +12,8 @@ int job_command(int argc, char **argv, const char *summary,
     const struct option_usage usage = {argv[0], "JOB", summary, 1, 1};
     static const struct option_rule rules[] = {
         {"trust", OPTION_TEXT, false, "FILE", "root certificates (a file or a folder); in the image always its own"},
+        {"json", OPTION_FLAG, false, NULL,
+         "each record of the journal on stdout as it is written (JSON lines); the rest on stderr"},
         {0},
     };
     struct options options;
@@ -22,9 +24,11 @@ int job_command(int argc, char **argv, const char *summary,
         exit_code = command_fail(&error);
     } else if (parsed == 0) {
         struct console console;
-        console_open(&console, stdout);
+        bool json = options_flag(&options, "json");
+        console_open(&console, json ? stderr : stdout);
         struct protect protect = {0};
-        struct run_options run_options = {.console = &console, .trust_path = options_text(&options, "trust")};
+        struct run_options run_options = {
+            .console = &console, .trust_path = options_text(&options, "trust"), .records = json ? stdout : NULL};
         if (protect_is_image()) {
             run_options.protect = &protect;
             exit_code = protect_start(&protect, NULL, &error) == 0 ? EXIT_DONE : error_entry(error.code)->exit_code;

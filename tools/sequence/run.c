@@ -26,10 +26,22 @@ static char *join(const char *folder, const char *name, struct error *error)
 
 /* --- beginning ----------------------------------------------------------------------------------------------------- */
 
+/* The line just written, for a machine. */
+static void print_last_line(const struct run *run, const struct journal *journal)
+{
+    size_t length = journal->lines.size - 1; /* without the newline */
+    const char *before = memrchr(journal->lines.data, '\n', length);
+    const char *line = before == NULL ? journal->lines.data : before + 1;
+    fwrite(line, 1, (size_t)(journal->lines.data + journal->lines.size - line), run->records);
+    fflush(run->records);
+}
+
 static void show_record(void *context, const struct journal *journal, yyjson_val *record)
 {
     struct run *run = context;
-    (void)journal;
+    if (run->records != NULL) {
+        print_last_line(run, journal);
+    }
     const char *kind = journal_get(record, "kind");
     if (strcmp(kind, "intent") == 0) {
         const char *other = journal_get(record, "other");
@@ -65,7 +77,8 @@ static int record_run(struct run *run, struct error *error)
 
 static void run_init(struct run *run, const struct run_options *options)
 {
-    *run = (struct run){.console = options->console, .trust_path = options->trust_path, .rollback_ms = -1};
+    *run = (struct run){
+        .console = options->console, .trust_path = options->trust_path, .records = options->records, .rollback_ms = -1};
     run->evidence.dir_fd = -1;
     run->site.place.root_fd = -1;
     run->target.root_fd = -1;
@@ -276,7 +289,9 @@ int run_close(struct run *run, struct error *error)
     free(run->backup_path);
     free(run->repository_path);
     free(run->scratch_path);
-    run_init(run,
-             &(struct run_options){.console = run->console, .trust_path = run->trust_path, .protect = run->protect});
+    run_init(run, &(struct run_options){.console = run->console,
+                                        .trust_path = run->trust_path,
+                                        .protect = run->protect,
+                                        .records = run->records});
     return result;
 }

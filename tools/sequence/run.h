@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "assess/assess.h"
 #include "console/console.h"
@@ -33,6 +34,7 @@ struct site {
 struct run {
     struct job job;
     struct console *console;
+    FILE *records;           /* each record of the journal goes there, too; NULL: nowhere. Not owned */
     const char *trust_path;  /* folder or file of trust anchors */
     struct protect *protect; /* of the booted image, whose disks are write-protected; NULL elsewhere. Not owned */
 
@@ -72,6 +74,7 @@ struct run_options {
     struct console *console;
     const char *trust_path;  /* of trust anchors; NULL, and always in the image: /etc/caisson/trust */
     struct protect *protect; /* started once for the whole program, in the image; else NULL */
+    FILE *records;           /* each record of the journal goes there, too; NULL: nowhere */
 };
 
 /* Reads the job at path; makes the folder of the evidence writable (run->base). Call
