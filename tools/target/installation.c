@@ -14,6 +14,7 @@
 
 #define SMALL_FILE_BYTES ((size_t)64 * 1024)
 #define VERSION_FILE_BYTES ((size_t)4 * 1024 * 1024)
+#define VERSION_GROUPS 10
 
 static int memory_error(struct error *error)
 {
@@ -83,25 +84,59 @@ void installation_free(struct installation *installation)
     *installation = (struct installation){0};
 }
 
-/* The first group of pattern in text; NULL with *error where it does not match. */
+/* A file made on Windows begins with a byte-order mark and has CR before LF: a pattern need not know that. */
+static void drop_windows(struct buffer *content)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    size_t length = sizeof mark - 1;
+    size_t from = content->size >= length && memcmp(content->data, mark, length) == 0 ? length : 0;
+    size_t to = 0;
+    for (; from < content->size; from++) {
+        if (content->data[from] != '\r' || from + 1 == content->size || content->data[from + 1] != '\n') {
+            content->data[to++] = content->data[from];
+        }
+    }
+    if (content->size > 0) {
+        content->data[to] = '\0';
+        content->size = to;
+    }
+}
+
+/* "5.0.4" of the groups "5", "0" and "4"; a group inside another says nothing new. */
+static int join_groups(const char *text, const regmatch_t groups[VERSION_GROUPS], struct buffer *version)
+{
+    regoff_t end = -1;
+    for (size_t i = 1; i < VERSION_GROUPS; i++) {
+        if (groups[i].rm_so >= 0 && groups[i].rm_eo > groups[i].rm_so && groups[i].rm_so >= end) {
+            buffer_format(version, "%s%.*s", version->size == 0 ? "" : ".", (int)(groups[i].rm_eo - groups[i].rm_so),
+                          text + groups[i].rm_so);
+            end = groups[i].rm_eo;
+        }
+    }
+    return version->size > 0 ? 0 : -1;
+}
+
+/* What the groups of pattern tell in text; NULL with *error where it does not match. */
 static char *match_version(const char *pattern, const char *text, const char *path, struct error *error)
 {
     regex_t compiled;
-    regmatch_t groups[2];
+    regmatch_t groups[VERSION_GROUPS];
+    struct buffer joined = {0};
     char *version = NULL;
     /* REG_NEWLINE: ^ and $ mean lines, and . stays on one. */
     if (regcomp(&compiled, pattern, REG_EXTENDED | REG_NEWLINE) != 0) {
         (void)error_set(error, CSN_TARGET_PROFILE, "version-pattern is not a regular expression");
         return NULL;
     }
-    if (regexec(&compiled, text, 2, groups, 0) != 0 || groups[1].rm_so < 0 || groups[1].rm_eo == groups[1].rm_so) {
-        (void)error_set(error, CSN_TARGET_PROFILE, "%s has no line that fits version-pattern %s", path, pattern);
+    if (regexec(&compiled, text, VERSION_GROUPS, groups, 0) != 0 || join_groups(text, groups, &joined) != 0) {
+        (void)error_set(error, CSN_TARGET_PROFILE, "%s has nothing that fits version-pattern %s", path, pattern);
     } else {
-        version = strndup(text + groups[1].rm_so, (size_t)(groups[1].rm_eo - groups[1].rm_so));
+        version = buffer_take(&joined);
         if (version == NULL) {
             (void)memory_error(error);
         }
     }
+    buffer_free(&joined);
     regfree(&compiled);
     return version;
 }
@@ -123,6 +158,7 @@ int target_read_version(int root_fd, const struct profile *profile, const char *
             (void)error_set(error, CSN_TARGET_PROFILE, "%s is not there", path);
         }
     } else {
+        drop_windows(&content);
         *version = match_version(profile->version_pattern, buffer_text(&content), path, error);
     }
     buffer_free(&content);

@@ -59,7 +59,7 @@ struct profile {
     char *source;                 /* the file it was read from */
     struct strings roots;         /* candidate program roots, globs allowed */
     char *version_file;           /* below the program root */
-    char *version_pattern;        /* extended regular expression; its first group is the version */
+    char *version_pattern;        /* extended regular expression; its groups, joined by dots, are the version */
     struct strings configuration; /* absolute paths, files or folders */
     struct strings attachments;   /* absolute paths, folders */
     struct strings keep;          /* patterns below the program root; see profile_keeps */

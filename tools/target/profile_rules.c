@@ -6,7 +6,7 @@ static const struct ini_rule rules[] = {
     {"program", "root", INI_PATH, false, "the folder of the program tree; globs allowed. Give this or `search`"},
     {"program", "search", INI_LIST, false, "several folders where it may lie, globs allowed"},
     {"program", "version-file", INI_TEXT, true, "a file below the program root that tells the version"},
-    {"program", "version-pattern", INI_TEXT, true, "POSIX extended regular expression; its first group is the version"},
+    {"program", "version-pattern", INI_TEXT, true, "POSIX extended regular expression; its group is the version, of several joined by dots"},
     {"configuration", "paths", INI_LIST, false, "the site's configuration: absolute paths of files or folders"},
     {"attachments", "paths", INI_LIST, false, "what users have uploaded: absolute paths of folders"},
     {"keep", "paths", INI_LIST, false,

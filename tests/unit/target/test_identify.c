@@ -158,11 +158,54 @@ static void none(void **state)
     place_folder("r/opt/tiny");
     refused(&options, CSN_TARGET_NONE, "tiny: /opt/tiny/VERSION is not there");
     place_write("r/opt/tiny/VERSION", "1.2\n");
-    refused(&options, CSN_TARGET_NONE, "/opt/tiny/VERSION has no line that fits version-pattern ^version ([0-9.]+)$");
+    refused(&options, CSN_TARGET_NONE, "/opt/tiny/VERSION has nothing that fits version-pattern ^version ([0-9.]+)$");
     struct target_options nothing = {.root_folder = options.root_folder};
     refused(&nothing, CSN_TARGET_NONE, "there is no profile");
     options = below("absent");
     refused(&options, CSN_NOT_FOUND, "absent");
+}
+
+/* What version files really look like: parts on lines of their own, CRLF, a byte-order mark, groups inside groups. */
+static void versions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *content, *version; /* NULL: refused */
+    } cases[] = {
+        {"^([0-9.]+)$", "1.2\n", "1.2"},
+        {"^([0-9.]+)$", "1.2", "1.2"},
+        {"^([0-9.]+)$",
+         "\xef\xbb\xbf"
+         "1.2\r\n",
+         "1.2"},
+        {"MAJOR = ([0-9]+)[[:space:]]+MINOR = ([0-9]+)[[:space:]]+TINY += ([0-9]+)",
+         "module VERSION\n  MAJOR = 5\r\n  MINOR = 0\r\n  TINY  = 4\r\n", "5.0.4"},
+        {"v(([0-9]+)\\.([0-9]+))( SP([0-9]+))?", "app v8.1 SP2", "8.1. SP2"},
+        {"v([0-9]+(\\.[0-9]+)*)( SP([0-9]+))?", "app v8.1.3", "8.1.3"},
+        {"(a)|(b)", "b", "b"},
+        {"(x*)", "b", NULL},
+        {"^([0-9.]+)$", "", NULL},
+    };
+    struct profile profile = profiles.items[0];
+    profile.version_file = (char *)"VERSION";
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct error error = {0};
+        char *version = NULL;
+        profile.version_pattern = (char *)(uintptr_t)cases[i].pattern;
+        place_write("r/opt/app/VERSION", cases[i].content);
+        struct target_options options = below("r");
+        int root_fd = open(options.root_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(root_fd >= 0);
+        int result = target_read_version(root_fd, &profile, "/opt/app", &version, &error);
+        assert_int_equal(close(root_fd), 0);
+        assert_int_equal(result, cases[i].version == NULL ? -1 : 0);
+        if (cases[i].version != NULL) {
+            assert_string_equal(version, cases[i].version);
+        } else {
+            assert_int_equal(error.code, CSN_TARGET_PROFILE);
+        }
+        free(version);
+    }
 }
 
 static void several(void **state)
@@ -389,6 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one, setup, teardown),
         cmocka_unit_test_setup_teardown(none, setup, teardown),
+        cmocka_unit_test_setup_teardown(versions, setup, teardown),
         cmocka_unit_test_setup_teardown(several, setup, teardown),
         cmocka_unit_test_setup_teardown(one_after_all, setup, teardown),
         cmocka_unit_test_setup_teardown(no_way_out, setup, teardown),
