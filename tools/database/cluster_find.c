@@ -13,6 +13,7 @@
 #include "lib/file.h"
 #include "lib/root.h"
 #include "lib/strings.h"
+#include "target/installation.h"
 
 /* Every postgres carries its `--version` answer as one string. */
 static const char version_mark[] = "postgres (PostgreSQL) ";
@@ -131,11 +132,12 @@ int cluster_find_binaries(int root_fd, const char *given, int version, char **bi
     return result == 0 ? try_opt(root_fd, version, binaries, error) : result;
 }
 
-/* True if a line of a postgresql.conf sets data_directory to that path. The last such line counts, as in PostgreSQL. */
-static bool config_names(const char *text, const char *data_path)
+/* The folder that a postgresql.conf sets as data_directory; the last such line counts, as in PostgreSQL. Which one is there
+ * is asked of the server: the name may lead over a link. */
+static bool config_names(int root_fd, const char *text, const char *data_path)
 {
     static const char key[] = "data_directory";
-    bool fits = false;
+    char *named = NULL;
     for (const char *line = text; line != NULL && *line != '\0';) {
         const char *at = line + strspn(line, " \t");
         if (strncasecmp(at, key, sizeof key - 1) == 0 && strchr(" \t='", at[sizeof key - 1]) != NULL) {
@@ -145,11 +147,17 @@ static bool config_names(const char *text, const char *data_path)
             while (length > 1 && strchr("/ \t", at[length - 1]) != NULL) {
                 length--;
             }
-            fits = length == strlen(data_path) && strncmp(at, data_path, length) == 0;
+            free(named);
+            named = strndup(at, length);
         }
         line = strchr(line, '\n');
         line = line == NULL ? NULL : line + 1;
     }
+    struct error none;
+    char *real = named == NULL || named[0] != '/' ? NULL : root_real_path(root_fd, named, &none);
+    bool fits = real != NULL && strcmp(real, data_path) == 0;
+    free(real);
+    free(named);
     return fits;
 }
 
@@ -177,7 +185,8 @@ static int try_debian(int root_fd, const char *data_path, int version, char **co
             continue;
         }
         snprintf(path, sizeof path, "/etc/postgresql/%d/%s/postgresql.conf", version, entry->d_name);
-        if (root_read(root_fd, path, 1 << 20, &content, NULL) == 0 && config_names(buffer_text(&content), data_path)) {
+        if (root_read(root_fd, path, 1 << 20, &content, NULL) == 0 &&
+            config_names(root_fd, buffer_text(&content), data_path)) {
             result = take(path, config_file, error);
         }
         buffer_free(&content);

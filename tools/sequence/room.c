@@ -64,12 +64,19 @@ void room_binds_free(struct room_binds *binds)
 static int start_database(struct room *room, const struct run *run, enum database_mode mode, struct error *error)
 {
     const struct profile_database *database = &run->target.profile->database;
+    const struct installation *server = &run->target.installation;
     if (cluster_examine(view_root_fd(room->view), run->cluster.data_path, database->binaries, &room->cluster, error) !=
             0 ||
         cluster_require_binaries(&room->cluster, error) != 0) {
         return -1;
     }
-    struct database_settings settings = {.cluster = &room->cluster, .mode = mode, .superuser = database->user};
+    struct database_settings settings = {
+        .cluster = &room->cluster,
+        .mode = mode,
+        .superuser = database->user,
+        .config_file = server->cluster_config,
+        .hba_file = server->cluster_hba,
+    };
     return database_server_start(room->view, &settings, &room->server, error);
 }
 

@@ -300,10 +300,9 @@ static int add_paths(const struct run *run, struct strings *paths, const struct 
     return 0;
 }
 
-/* The folder of the cluster's configuration, where it lies outside (Debian: /etc/postgresql/15/main). */
-static int add_config_folder(const struct run *run, struct strings *paths, struct error *error)
+/* The folder of a file of the cluster's configuration, where it lies outside (Debian: /etc/postgresql/15/main). */
+static int add_config_folder(const struct run *run, struct strings *paths, const char *config, struct error *error)
 {
-    const char *config = run->cluster.config_file;
     const char *slash = config == NULL ? NULL : strrchr(config, '/');
     if (slash == NULL || slash == config) {
         return 0;
@@ -326,7 +325,10 @@ int run_paths(const struct run *run, struct strings *paths, struct error *error)
     if (run->cluster.data_path == NULL) {
         return 0;
     }
-    if (add_path(run, paths, run->cluster.data_path, error) != 0 || add_config_folder(run, paths, error) != 0) {
+    if (add_path(run, paths, run->cluster.data_path, error) != 0 ||
+        add_config_folder(run, paths, run->cluster.config_file, error) != 0 ||
+        add_config_folder(run, paths, run->target.installation.cluster_config, error) != 0 ||
+        add_config_folder(run, paths, run->target.installation.cluster_hba, error) != 0) {
         return -1;
     }
     for (size_t i = 0; i < run->cluster.folder_count; i++) {

@@ -345,9 +345,11 @@ static void test_lies_in_parts(void **state)
         snprintf(name, sizeof name, "etc/postgresql/%d/%s/postgresql.conf", cold.cluster.version, names[i]);
         room_write(other.server, name,
                    i == 0 ? "data_directory = '/elsewhere'\n"
-                          : "#data_directory = 'x'\ndata_directory = '" COLD_DATA
+                          : "#data_directory = 'x'\ndata_directory = '/linked" COLD_DATA
                             "'\t# use data in another directory\n");
     }
+    snprintf(name, sizeof name, "%s/linked", other.server);
+    assert_int_equal(symlink("/", name), 0);
     ASSERT_DONE(cluster_examine(fd, COLD_DATA, "/no/such/folder", &cluster, &error));
     assert_null(cluster.binaries);
     assert_int_equal(cluster.folder_count, 2);
