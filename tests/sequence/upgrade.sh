@@ -12,6 +12,7 @@ if [ "$status" -ne 0 ]; then cat "$tmp/out"; fi
 check "run ends with 0" [ "$status" -eq 0 ]
 check "the server has 2.0" [ "$(version "$tmp/root")" = 2.0 ]
 check "all eleven steps were done" [ "$(grep -cE '^\[[0-9]+/11\] .*: done in' "$tmp/out")" -eq 11 ]
+check "each step says what it read and wrote" [ "$(jq -s '[.[] | select(.kind == "step-end" and .read_bytes > 0 and .written_bytes > 0)] | length' "$(journal)")" -eq 11 ]
 check "the fence is down" [ ! -e "$tmp/root/etc/caisson" ]
 check "the site's file was carried over" cmp -s "$tmp/root/opt/tiny/templates/footer.html" "$tmp"/root/opt/tiny.caisson-*/templates/footer.html
 check "what the site keeps was carried over" [ -e "$tmp/root/opt/tiny/theme.css" ]

@@ -173,10 +173,18 @@ void console_step_begin(struct console *console, int number, int count, const ch
 }
 
 void console_step_end(struct console *console, int number, int count, const char *name, bool good, int64_t milliseconds,
-                      const char *detail)
+                      const struct traffic *traffic, const char *detail)
 {
     char duration[CONSOLE_TEXT_SIZE];
+    char moved[3 * CONSOLE_TEXT_SIZE] = "";
     console_duration(duration, milliseconds);
-    console_say(console, "[%d/%d] %s: %s %s%s%s", number, count, name, good ? "done in" : "FAILED after", duration,
-                detail == NULL || detail[0] == '\0' ? "" : "; ", detail == NULL ? "" : detail);
+    if (traffic->known) {
+        char was_read[CONSOLE_TEXT_SIZE];
+        char written[CONSOLE_TEXT_SIZE];
+        console_bytes(was_read, traffic->read_bytes);
+        console_bytes(written, traffic->written_bytes);
+        snprintf(moved, sizeof moved, ", read %s, wrote %s", was_read, written);
+    }
+    console_say(console, "[%d/%d] %s: %s %s%s%s%s", number, count, name, good ? "done in" : "FAILED after", duration,
+                moved, detail == NULL || detail[0] == '\0' ? "" : "; ", detail == NULL ? "" : detail);
 }

@@ -14,6 +14,7 @@
 
 #include "lib/error.h"
 #include "lib/progress.h"
+#include "lib/traffic.h"
 
 struct console {
     FILE *out;
@@ -32,10 +33,10 @@ void console_open(struct console *console, FILE *out);
  * \xNN, here and in all that is shown: texts from a server's disk cannot pretend to be a line of ours. */
 void console_say(struct console *console, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* "[4/11] backup: reads, changes nothing" and "[4/11] backup: done in 12.3 s (detail)". */
+/* "[4/11] backup: reads, changes nothing" and "[4/11] backup: done in 12.3 s, read 1.2 GB, wrote 410.0 MB; detail". */
 void console_step_begin(struct console *console, int number, int count, const char *name, const char *summary);
 void console_step_end(struct console *console, int number, int count, const char *name, bool good, int64_t milliseconds,
-                      const char *detail);
+                      const struct traffic *traffic, const char *detail);
 
 /* Ends an unfinished progress line. Call before anything else is printed to the same place. */
 void console_finish_line(struct console *console);

@@ -46,7 +46,8 @@ static void add_steps(struct collect *collect)
         collect_copy(collect, item, begin, "step", "number", NULL);
         collect_text(collect, item, "begun", journal_get(begin, "time"));
         if (end != NULL) {
-            collect_copy(collect, item, end, "result", "ms", "detail", "code", "message", NULL);
+            collect_copy(collect, item, end, "result", "ms", "read_bytes", "written_bytes", "detail", "code", "message",
+                         NULL);
         } else {
             collect_text(collect, item, "result", is_last_begun(collect, i) ? "open" : "cut-off");
         }

@@ -44,6 +44,26 @@ static void add_times(const struct page *page, yyjson_val *item, const char *fir
     html_record(page->out, journal_get_number(item, second));
 }
 
+/* An older journal, or one of a kernel that does not count, does not say. */
+static bool has_traffic(yyjson_val *step)
+{
+    return yyjson_is_uint(yyjson_obj_get(step, "read_bytes")) && yyjson_is_uint(yyjson_obj_get(step, "written_bytes"));
+}
+
+static bool any_has_traffic(yyjson_val *steps)
+{
+    size_t i;
+    size_t count;
+    yyjson_val *step;
+    yyjson_arr_foreach(steps, i, count, step)
+    {
+        if (has_traffic(step)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void add_step(const struct page *page, struct line *line, yyjson_val *step)
 {
     const char *result = journal_get(step, "result");
@@ -63,6 +83,11 @@ static void add_step(const struct page *page, struct line *line, yyjson_val *ste
     add_bar(page, line, (double)page_ms(step, "ms"), colour_of(result));
     buffer_string(page->out, "<p class=\"does\">");
     page_name(page, "does", name[0] == '\0' ? "?" : name);
+    if (has_traffic(step)) {
+        buffer_string(page->out, " · ");
+        HTML_SAY(page->out, "step.traffic", html_of_bytes(journal_get_number(step, "read_bytes")),
+                 html_of_bytes(journal_get_number(step, "written_bytes")));
+    }
     add_times(page, step, "begin_record", "end_record");
     buffer_string(page->out, "</p>\n<p class=\"detail\">");
     html_member(page->out, step, "detail");
@@ -150,6 +175,10 @@ void page_steps(const struct page *page)
     page_open(page, "steps", "steps");
     buffer_string(page->out, "<p class=\"note\">");
     HTML_SAY(page->out, "steps.total", html_of_ms((int64_t)line.total_ms));
+    if (any_has_traffic(steps)) {
+        buffer_string(page->out, " ");
+        HTML_WORDS(page->out, "steps.traffic");
+    }
     buffer_string(page->out, "</p>\n");
     add_interruptions(page);
     buffer_string(page->out, "<ol class=\"line\">\n");

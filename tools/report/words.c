@@ -115,6 +115,8 @@ const struct words words_table[] = {
     /* steps */
     {"steps", {"Steps", "步骤"}},
     {"steps.total", {"{1} of work, without the hours in between. Times are the machine's, in UTC.", "工作用时共 {1}，不含其间的等待。时间取自机器时钟（UTC）。"}},
+    {"steps.traffic", {"Bytes are what the programs of a step read and wrote, on disks or in memory.", "字节数为该步骤的程序读写的总量，无论在磁盘还是内存。"}},
+    {"step.traffic", {"{1} read, {2} written", "读取 {1}，写入 {2}"}},
     {"step.identify", {"Identify", "识别"}},
     {"step.assess", {"Assess", "评估"}},
     {"step.fence", {"Fence", "隔离"}},

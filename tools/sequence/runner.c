@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/traffic.h"
 #include "sequence/rollback.h"
 #include "sequence/steps.h"
 
@@ -50,28 +51,41 @@ int runner_step(const char *name)
 
 /* --- one step ------------------------------------------------------------------------------------------------------ */
 
-static int record_step(struct run *run, const char *kind, int index, const char *result_text, int64_t milliseconds,
-                       const char *detail, const struct error *failure, struct error *error)
+/* How a step ended. */
+struct step_end {
+    int64_t took_ms;
+    struct traffic traffic;
+    const char *detail;
+    const struct error *failure; /* NULL: done */
+};
+
+/* end NULL: it begins. */
+static int record_step(struct run *run, int index, const struct step_end *end, struct error *error)
 {
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *fields = yyjson_mut_obj(document);
     yyjson_mut_obj_add_str(document, fields, "step", steps[index].name);
     yyjson_mut_obj_add_int(document, fields, "number", index + 1);
-    if (result_text == NULL) {
+    if (end == NULL) {
         yyjson_mut_obj_add_str(document, fields, "summary", steps[index].summary);
     } else {
-        yyjson_mut_obj_add_str(document, fields, "result", result_text);
-        yyjson_mut_obj_add_sint(document, fields, "ms", milliseconds);
-        if (detail[0] != '\0') {
-            yyjson_mut_obj_add_str(document, fields, "detail", detail);
-        }
+        yyjson_mut_obj_add_str(document, fields, "result", end->failure == NULL ? "done" : "failed");
+        yyjson_mut_obj_add_sint(document, fields, "ms", end->took_ms);
     }
-    if (failure != NULL) {
-        yyjson_mut_obj_add_str(document, fields, "code", error_entry(failure->code)->code);
-        yyjson_mut_obj_add_str(document, fields, "message", failure->message);
+    if (end != NULL && end->traffic.known) {
+        yyjson_mut_obj_add_uint(document, fields, "read_bytes", end->traffic.read_bytes);
+        yyjson_mut_obj_add_uint(document, fields, "written_bytes", end->traffic.written_bytes);
     }
-    int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
-                                  : journal_append(&run->journal, kind, fields, error);
+    if (end != NULL && end->detail[0] != '\0') {
+        yyjson_mut_obj_add_str(document, fields, "detail", end->detail);
+    }
+    if (end != NULL && end->failure != NULL) {
+        yyjson_mut_obj_add_str(document, fields, "code", error_entry(end->failure->code)->code);
+        yyjson_mut_obj_add_str(document, fields, "message", end->failure->message);
+    }
+    int result = document == NULL
+                     ? error_set(error, CSN_MEMORY, "no memory for a journal record")
+                     : journal_append(&run->journal, end == NULL ? "step-begin" : "step-end", fields, error);
     yyjson_mut_doc_free(document);
     return result;
 }
@@ -95,17 +109,17 @@ static int run_step(struct run *run, int index, struct error *error)
     struct error recording;
     console_step_begin(run->console, index + 1, STEP_COUNT, step->name, step->summary);
     int64_t begun_ms = clock_monotonic_ms();
-    if (prepare_disks(run, step, error) != 0 || record_step(run, "step-begin", index, NULL, 0, "", NULL, error) != 0) {
+    struct traffic before = traffic_now();
+    if (prepare_disks(run, step, error) != 0 || record_step(run, index, NULL, error) != 0) {
         return -1;
     }
     run->site.place.step = step->name;
     int result = step->run(run, &run->site, &detail, &failure);
-    int64_t took_ms = clock_monotonic_ms() - begun_ms;
-    console_step_end(run->console, index + 1, STEP_COUNT, step->name, result == 0, took_ms,
-                     result == 0 ? buffer_text(&detail) : failure.message);
-    if (record_step(run, "step-end", index, result == 0 ? "done" : "failed", took_ms, buffer_text(&detail),
-                    result == 0 ? NULL : &failure, &recording) != 0 &&
-        result == 0) {
+    struct step_end end = {clock_monotonic_ms() - begun_ms, traffic_since(&before), buffer_text(&detail),
+                           result == 0 ? NULL : &failure};
+    console_step_end(run->console, index + 1, STEP_COUNT, step->name, result == 0, end.took_ms, &end.traffic,
+                     result == 0 ? end.detail : failure.message);
+    if (record_step(run, index, &end, &recording) != 0 && result == 0) {
         failure = recording;
         result = -1;
     }

@@ -42,7 +42,7 @@ static void test_control_characters_forge_no_line(void **state)
     (void)state;
     begin(false);
     console_say(&console, "  check %s", "a\nresult: upgraded\r\033[2J\x7f");
-    console_step_end(&console, 9, 11, "verify", false, 1200,
+    console_step_end(&console, 9, 11, "verify", false, 1200, &(struct traffic){0},
                      "\xC2\x9B"
                      "1A\ttext");
     end();
@@ -108,6 +108,20 @@ static void test_progress_fits_a_terminal(void **state)
     free(shown);
 }
 
+static void test_a_step_says_what_it_took(void **state)
+{
+    (void)state;
+    begin(false);
+    console_step_end(&console, 4, 11, "backup", true, 62000, &(struct traffic){true, 1234567890, 999}, "all of it");
+    console_step_end(&console, 8, 11, "switch", true, 250, &(struct traffic){true, 0, 0}, "");
+    console_step_end(&console, 9, 11, "verify", true, 250, &(struct traffic){0}, NULL);
+    end();
+    assert_string_equal(shown, "[4/11] backup: done in 1 min 2 s, read 1.2 GB, wrote 999 B; all of it\n"
+                               "[8/11] switch: done in 0.2 s, read 0 B, wrote 0 B\n"
+                               "[9/11] verify: done in 0.2 s\n");
+    free(shown);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +130,7 @@ int main(void)
         cmocka_unit_test(test_a_long_sentence_is_cut),
         cmocka_unit_test(test_progress_is_one_safe_line),
         cmocka_unit_test(test_progress_fits_a_terminal),
+        cmocka_unit_test(test_a_step_says_what_it_took),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,8 +37,10 @@ static void begin(struct journal *journal, const char *step, int number)
 
 static void end(struct journal *journal, const char *step, int number, int ms, const char *detail)
 {
-    add(journal, "step-end", "{\"step\":\"%s\",\"number\":%d,\"result\":\"done\",\"ms\":%d,\"detail\":\"%s\"}", step,
-        number, ms, detail);
+    add(journal, "step-end",
+        "{\"step\":\"%s\",\"number\":%d,\"result\":\"done\",\"ms\":%d,\"read_bytes\":%d,\"written_bytes\":%d,"
+        "\"detail\":\"%s\"}",
+        step, number, ms, number * 1000000, number * 2000, detail);
 }
 
 static void deed(struct journal *journal, const char *step, const char *deed_name, const char *path, const char *other)

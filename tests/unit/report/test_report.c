@@ -155,6 +155,10 @@ static void test_upgraded(void **state)
     assert_string_equal(text_at(&made, "/versions/wanted"), "1.43.1");
     assert_int_equal(yyjson_arr_size(at(&made, "/steps")), 11);
     assert_string_equal(text_at(&made, "/steps/10/result"), "done");
+    assert_int_equal(number_at(&made, "/steps/3/read_bytes"), 4000000);
+    assert_int_equal(number_at(&made, "/steps/3/written_bytes"), 8000);
+    assert_shows(&made, "4.0 MB read, 8.0 kB written");
+    assert_shows(&made, "Bytes are what the programs of a step read and wrote");
     assert_string_equal(text_at(&made, "/journal/head"), made.journal.head);
     assert_int_equal(number_at(&made, "/journal/records"), made.journal.count);
     assert_true(check_records(&made, made.root) > 40);
@@ -519,7 +523,8 @@ static void test_strange_fields(void **state)
         "{}],"
         "\"roles\":[7,{\"role\":[]}],\"ms\":9223372036854775807,\"cleanup_ms\":9223372036854775807,\"of\":9999999,"
         "\"conflicts\":[{}],\"foreign\":7,\"paths\":[7],\"count_x\":\"12\",\"count_\":5,\"path64\":\"not base64!\","
-        "\"disks\":[[],{}],\"from\":[null],\"size_bytes\":-1,\"entries\":-9223372036854775808,\"time\":\"T\"}",
+        "\"disks\":[[],{}],\"from\":[null],\"size_bytes\":-1,\"read_bytes\":-1,\"written_bytes\":18446744073709551615,"
+        "\"entries\":-9223372036854775808,\"time\":\"T\"}",
     };
     for (size_t f = 0; f < sizeof fields / sizeof fields[0]; f++) {
         struct made made;

@@ -19,6 +19,7 @@
 #include "lib/file.h"
 #include "lib/process.h"
 #include "lib/root.h"
+#include "lib/traffic.h"
 #include "target/room.h"
 #include "target/view.h"
 
@@ -366,6 +367,26 @@ static void test_close_kills_all(void **state)
     ASSERT_DONE(view_stop(program, 0, &error));
 }
 
+/* What ran in the room counts as ours (lib/traffic.h), also what went to the background there. */
+static void test_traffic_counts(void **state)
+{
+    (void)state;
+    const uint64_t mib = 1024 * 1024;
+    struct traffic before = traffic_now();
+    struct view *view = open_plain();
+    free(shell(view, NULL, "head -c 4194304 /dev/zero >/var/lib/x", 0));
+    const char *const argv[] = {"sh", "-c", "(head -c 8388608 /dev/zero; exec sleep 1000) >/var/lib/y & exit", NULL};
+    struct view_command command = {.argv = argv};
+    struct view_program *program = NULL;
+    ASSERT_DONE(view_start(view, &command, 0, &program, &error));
+    assert_shell(view, NULL, "for i in $(seq 100); do [ $(stat -c %s /var/lib/y) = 8388608 ] && break; sleep 0.1; done",
+                 "");
+    ASSERT_DONE(view_stop(program, 10, &error));
+    close_view(view);
+    struct traffic moved = traffic_since(&before);
+    assert_in_range(moved.written_bytes, 12 * mib, 13 * mib);
+}
+
 /* The caller is killed: nothing of the view may survive it. */
 static void test_killed_caller(void **state)
 {
@@ -590,19 +611,13 @@ int main(int argc, char **argv)
     (void)argc;
     room_need_root(argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_runs_programs),
-        cmocka_unit_test(test_says_what_cannot_start),
-        cmocka_unit_test(test_is_closed),
-        cmocka_unit_test(test_users_have_no_rights),
-        cmocka_unit_test(test_writes_stay_inside),
-        cmocka_unit_test(test_binds),
-        cmocka_unit_test(test_timeout_kills_all),
-        cmocka_unit_test(test_background),
-        cmocka_unit_test(test_log_is_bounded),
-        cmocka_unit_test(test_close_kills_all),
-        cmocka_unit_test(test_killed_caller),
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_scratch),
+        cmocka_unit_test(test_runs_programs),      cmocka_unit_test(test_says_what_cannot_start),
+        cmocka_unit_test(test_is_closed),          cmocka_unit_test(test_users_have_no_rights),
+        cmocka_unit_test(test_writes_stay_inside), cmocka_unit_test(test_binds),
+        cmocka_unit_test(test_timeout_kills_all),  cmocka_unit_test(test_background),
+        cmocka_unit_test(test_log_is_bounded),     cmocka_unit_test(test_close_kills_all),
+        cmocka_unit_test(test_traffic_counts),     cmocka_unit_test(test_killed_caller),
+        cmocka_unit_test(test_addresses),          cmocka_unit_test(test_scratch),
         cmocka_unit_test(test_run_folders),
     };
     /* Only root of the machine mounts disks. */
