@@ -301,45 +301,107 @@ static int undo_fence(const struct deed_place *place, yyjson_val *record, struct
     return result;
 }
 
-/* Undoing a name changes its folder's time: that is put back at once, so that restore_times can tell what others did. */
-static int undo_create(const struct deed_place *place, const char *path, const struct progress *progress,
-                       struct error *error)
+/* What the folders of a deed's names have as their times once it is undone. */
+struct times {
+    struct timespec folder;
+    struct timespec other; /* of a rename's second name */
+};
+
+static struct timespec time_in(yyjson_val *record, const char *sec_key, const char *nsec_key)
 {
-    struct timespec time;
-    struct error ignored;
-    if (folder_time(place->root_fd, path, &time, &ignored) != 0) {
-        return 0; /* the folder itself is gone */
-    }
-    return tree_remove(place->root_fd, path, progress, error) != 0 ? -1
-                                                                   : set_folder_time(place->root_fd, path, time, error);
+    return (struct timespec){(time_t)journal_get_number(record, sec_key), (long)journal_get_number(record, nsec_key)};
 }
 
-/* The time that a folder gets when a rename in it has been undone: the recorded one, or, where somebody has worked in it since
- * the release, the one it had just now. */
-static struct timespec time_back(const struct deed_place *place, struct timespec now, int64_t sec, int64_t nsec)
+static void read_times(yyjson_val *record, struct times *times)
 {
-    return now.tv_sec > released_sec(place->journal) ? now : (struct timespec){(time_t)sec, (long)nsec};
+    times->folder = time_in(record, "folder_time_sec", "folder_time_nsec");
+    times->other = time_in(record, "other_folder_time_sec", "other_folder_time_nsec");
+}
+
+static int record_undoing(const struct deed_place *place, int64_t seq, const struct times *times, struct error *error)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    yyjson_mut_obj_add_str(document, fields, "step", place->step);
+    yyjson_mut_obj_add_sint(document, fields, "of", seq);
+    yyjson_mut_obj_add_sint(document, fields, "folder_time_sec", times->folder.tv_sec);
+    yyjson_mut_obj_add_sint(document, fields, "folder_time_nsec", times->folder.tv_nsec);
+    yyjson_mut_obj_add_sint(document, fields, "other_folder_time_sec", times->other.tv_sec);
+    yyjson_mut_obj_add_sint(document, fields, "other_folder_time_nsec", times->other.tv_nsec);
+    int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
+                                  : journal_append(place->journal, "undoing", fields, error);
+    yyjson_mut_doc_free(document);
+    return result;
+}
+
+/* The record "undoing" of an intent; NULL if there is none. */
+static yyjson_val *find_undoing(const struct journal *journal, int64_t seq)
+{
+    for (size_t i = (size_t)seq; i < journal->count; i++) {
+        yyjson_val *record = journal_record(journal, i);
+        if (journal_is(record, "undoing") && journal_get_number(record, "of") == seq) {
+            return record;
+        }
+    }
+    return NULL;
+}
+
+/* The times that the folders get when a deed in them has been undone: of a rename the recorded ones; of a create those that they
+ * have now, so that restore_times can tell what others did. Where somebody has worked in a folder since the release, the time is
+ * his and stays. Undoing changes the times itself: so after a release they are in the journal first, for a cut in the midst of
+ * it. */
+static int times_after(const struct deed_place *place, yyjson_val *record, struct times *times, struct error *error)
+{
+    const char *other = journal_get(record, "other");
+    int64_t seq = journal_get_number(record, "seq");
+    int64_t released = released_sec(place->journal);
+    yyjson_val *undoing = find_undoing(place->journal, seq);
+    struct times now = {0};
+    if (undoing != NULL) {
+        read_times(undoing, times);
+        return 0;
+    }
+    if (folder_time(place->root_fd, journal_get(record, "path"), &now.folder, error) != 0 ||
+        (other[0] != '\0' && folder_time(place->root_fd, other, &now.other, error) != 0)) {
+        return -1;
+    }
+    read_times(record, times);
+    if (now.folder.tv_sec > released || other[0] == '\0') {
+        times->folder = now.folder;
+    }
+    if (now.other.tv_sec > released) {
+        times->other = now.other;
+    }
+    return released == INT64_MAX ? 0 : record_undoing(place, seq, times, error);
+}
+
+static int undo_create(const struct deed_place *place, yyjson_val *record, const struct progress *progress,
+                       struct error *error)
+{
+    const char *path = journal_get(record, "path");
+    struct timespec there;
+    struct error ignored;
+    struct times times;
+    if (folder_time(place->root_fd, path, &there, &ignored) != 0) {
+        return 0; /* the folder itself is gone */
+    }
+    if (times_after(place, record, &times, error) != 0 || tree_remove(place->root_fd, path, progress, error) != 0) {
+        return -1;
+    }
+    return set_folder_time(place->root_fd, path, times.folder, error);
 }
 
 /* The folders' times are put back at once: a folder may lie in a tree that was exchanged before, so that only now, with all later
  * renames undone, the names mean what they meant when the times were recorded. */
 static int undo_rename_and_times(const struct deed_place *place, yyjson_val *record, struct error *error)
 {
-    const char *path = journal_get(record, "path");
-    const char *other = journal_get(record, "other");
-    struct timespec time = {0};
-    struct timespec other_time = {0};
-    if (folder_time(place->root_fd, path, &time, error) != 0 ||
-        folder_time(place->root_fd, other, &other_time, error) != 0 || undo_rename(place, record, error) != 0) {
+    struct times times;
+    if (times_after(place, record, &times, error) != 0 || undo_rename(place, record, error) != 0) {
         return -1;
     }
-    time = time_back(place, time, journal_get_number(record, "folder_time_sec"),
-                     journal_get_number(record, "folder_time_nsec"));
-    other_time = time_back(place, other_time, journal_get_number(record, "other_folder_time_sec"),
-                           journal_get_number(record, "other_folder_time_nsec"));
-    return set_folder_time(place->root_fd, other, other_time, error) != 0
+    return set_folder_time(place->root_fd, journal_get(record, "other"), times.other, error) != 0
                ? -1
-               : set_folder_time(place->root_fd, path, time, error);
+               : set_folder_time(place->root_fd, journal_get(record, "path"), times.folder, error);
 }
 
 static int undo_one(const struct deed_place *place, yyjson_val *record, const struct progress *progress,
@@ -350,7 +412,7 @@ static int undo_one(const struct deed_place *place, yyjson_val *record, const st
     if (strcmp(deed, "fence") == 0) {
         result = undo_fence(place, record, error);
     } else if (strcmp(deed, "create") == 0) {
-        result = undo_create(place, journal_get(record, "path"), progress, error);
+        result = undo_create(place, record, progress, error);
     } else {
         result = undo_rename_and_times(place, record, error);
     }

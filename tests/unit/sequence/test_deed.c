@@ -373,6 +373,51 @@ static void test_times_of_others_stay(void **state)
     assert_int_equal(status.st_mtim.tv_sec, 2114380800);
 }
 
+/* Undoing changes the times of folders itself: after the release a cut right behind a rename or a removal must not pass for somebody's
+ * work, nor lose the time of somebody's. */
+static void test_times_after_a_cut_in_undoing(void **state)
+{
+    static const char *const works[] = {NULL, "touch -d '2037-01-01 00:00:00' r/opt"};
+    (void)state;
+    for (size_t i = 0; i < sizeof works / sizeof works[0]; i++) {
+        for (int records = 1; records <= 3; records++) {
+            struct stat status;
+            stage();
+            assert_done(deed_exchange(&place, "/opt/app", "/opt/app.new", &error));
+            assert_done(journal_note(&journal, &error, "released", NULL));
+            if (works[i] != NULL) {
+                place_run(works[i]);
+            }
+            assert_done(deed_undo_quick(&place, &error));
+            if (records == 1) { /* behind the rename */
+                forget_records(1);
+                place_run("touch -d '2037-07-07 00:00:00' r/opt");
+            }
+            if (records == 2) { /* before it */
+                forget_records(1);
+                place_run("mv r/opt/app r/opt/x && mv r/opt/app.new r/opt/app && mv r/opt/x r/opt/app.new");
+            }
+            assert_done(deed_undo_quick(&place, &error));
+            assert_done(deed_undo_created(&place, NULL, &error));
+            if (records == 3) { /* behind the removal */
+                forget_records(1);
+                place_run("touch -d '2037-07-07 00:00:00' r/opt");
+                assert_done(deed_undo_created(&place, NULL, &error));
+            }
+            if (works[i] == NULL) {
+                assert_as_before();
+            } else {
+                assert_int_equal(stat(place_path("r/opt"), &status), 0);
+                assert_int_equal(status.st_mtim.tv_sec, 2114380800);
+                place_run("touch -d '2021-02-03 04:05:06.789012345' r/opt");
+            }
+            journal_free(&journal);
+            place_run("rm s/journal.jsonl");
+            open_stick();
+        }
+    }
+}
+
 /* A cut leaves any beginning of the journal, and the server as far: from each, undoing brings it back. */
 static void test_undone_from_everywhere(void **state)
 {
@@ -419,6 +464,7 @@ int main(void)
         TEST(test_fenced_and_back),
         TEST(test_the_fence_goes_last),
         TEST(test_times_of_others_stay),
+        TEST(test_times_after_a_cut_in_undoing),
         TEST(test_undone_from_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
