@@ -58,6 +58,8 @@ ERROR_ENUM(CSN_JOURNAL_NONE, "CSN-L004", EXIT_BAD, "there is no journal of a run
     "Nothing has been done that could be resumed or undone. Check that the right server and stick are connected.")
 ERROR_ENUM(CSN_JOURNAL_FORK, "CSN-L005", EXIT_BAD, "the journals on the server and on the stick tell different stories",
     "One of the two belongs to another run or was changed. Use the stick of this server's last run.")
+ERROR_ENUM(CSN_JOURNAL_NEWER, "CSN-L006", EXIT_BAD, "a newer run stands on this server",
+    "Nothing was changed. Go back from the newer run first, with its own stick if this one cannot.")
 
 /* K: the package */
 ERROR_ENUM(CSN_PACKAGE_OPEN, "CSN-K001", EXIT_BAD, "the file is not an offline package, or it is cut short",
@@ -187,7 +189,9 @@ ERROR_ENUM(CSN_SEQUENCE_ROLLBACK_FAILED, "CSN-Q006", EXIT_NEEDS_PERSON, "the rol
 ERROR_ENUM(CSN_SEQUENCE_STALE, "CSN-Q007", EXIT_BAD, "the server changed since it was assessed",
     "Run the job again; it assesses and rehearses anew.")
 ERROR_ENUM(CSN_SEQUENCE_TERM, "CSN-Q008", EXIT_BAD, "the old version is no longer kept",
-    "Its term has ended and it was removed. Restore the snapshot named in the report instead.")
+    "It was removed, at the end of its term or by hand. Nothing was changed. Restore the snapshot named in the report instead.")
 ERROR_ENUM(CSN_SEQUENCE_REHEARSED_ROLLBACK, "CSN-Q009", EXIT_BAD, "going back failed in the rehearsal",
     "Nothing was upgraded, and no job can force past it: send both journals of the run's folder to the vendor.")
+ERROR_ENUM(CSN_SEQUENCE_NO_WAY_BACK, "CSN-Q010", EXIT_BAD, "going back is not possible as the server stands",
+    "Nothing was changed. Put in order what the message names and roll back again, or restore the snapshot named in the report.")
 /* clang-format on */

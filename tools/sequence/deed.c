@@ -151,6 +151,16 @@ static uint64_t inode_at(int root_fd, const char *path)
     return root_lstat(root_fd, path, &status) == 0 ? (uint64_t)status.st_ino : 0;
 }
 
+static bool is_exchange(yyjson_val *record)
+{
+    return strcmp(journal_get(record, "deed"), "exchange") == 0;
+}
+
+static bool is_rename(yyjson_val *record)
+{
+    return journal_is(record, "intent") && (is_exchange(record) || strcmp(journal_get(record, "deed"), "move") == 0);
+}
+
 /* --- doing --------------------------------------------------------------------------------------------------------- */
 
 /* The open intent of this run for the same deed and path, when the step is done again after a cut; 0 if none. */
@@ -211,8 +221,8 @@ int deed_fence(const struct deed_place *place, const struct fence_file *file, st
     return has_record_of(place->journal, "done", seq) ? 0 : record_of(place, "done", seq, error);
 }
 
-/* 0: as it was before the deed; 1: the deed has happened; -1: neither, which only a person can explain. */
-static int exchange_state(const struct deed_place *place, yyjson_val *record, struct error *error)
+/* 0: as it was before the rename; 1: it has happened; -1: neither, which only a person can explain. */
+static int rename_state(const struct deed_place *place, yyjson_val *record, struct error *error)
 {
     const char *path = journal_get(record, "path");
     const char *other = journal_get(record, "other");
@@ -226,8 +236,18 @@ static int exchange_state(const struct deed_place *place, yyjson_val *record, st
     if (now == other_inode && other_now == inode) {
         return 1;
     }
-    return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED, "%s and %s are neither as before nor as after their exchange",
-                     path, other);
+    /* After the release people work with what stands in the new version's place, and an editor or a copy leaves another inode
+     * there. The old version, which nobody works with, tells of an exchange; the place itself of attachments that moved. */
+    if (released_sec(place->journal) != INT64_MAX) {
+        if (is_exchange(record) && (now == inode || other_now == inode)) {
+            return other_now == inode;
+        }
+        if (!is_exchange(record) && (now == 0 || other_now == 0)) {
+            return other_now != 0; /* or they are gone altogether */
+        }
+    }
+    return error_set(error, CSN_SEQUENCE_ROLLBACK_FAILED, "%s and %s are neither as before nor as after their %s", path,
+                     other, is_exchange(record) ? "exchange" : "move");
 }
 
 /* move is the same with nothing (inode 0) at the other place. What has its "done" is not asked of the disk again: a later
@@ -242,7 +262,7 @@ static int rename_both(const struct deed_place *place, const char *deed, const c
         return 0;
     }
     if (seq != 0) {
-        state = exchange_state(place, journal_record(place->journal, (size_t)seq - 1), error);
+        state = rename_state(place, journal_record(place->journal, (size_t)seq - 1), error);
     } else {
         struct intent intent = {deed, path, other, inode_at(place->root_fd, path), inode_at(place->root_fd, other)};
         if (intent.inode == 0 || (intent.other_inode != 0) != exchange) {
@@ -280,12 +300,14 @@ static int undo_rename(const struct deed_place *place, yyjson_val *record, struc
 {
     const char *path = journal_get(record, "path");
     const char *other = journal_get(record, "other");
-    int state = exchange_state(place, record, error);
+    int state = rename_state(place, record, error);
     if (state <= 0) {
         return state;
     }
-    return strcmp(journal_get(record, "deed"), "exchange") == 0 ? tree_exchange(place->root_fd, path, other, error)
-                                                                : tree_move(place->root_fd, other, path, error);
+    /* A file that was taken away since leaves nothing to exchange with. */
+    return is_exchange(record) && inode_at(place->root_fd, path) != 0
+               ? tree_exchange(place->root_fd, path, other, error)
+               : tree_move(place->root_fd, other, path, error);
 }
 
 static int undo_fence(const struct deed_place *place, yyjson_val *record, struct error *error)
@@ -456,12 +478,10 @@ enum which { RENAMES, FENCE, CREATED, OF_STEP };
 static bool is_meant(yyjson_val *record, enum which which, const char *step)
 {
     const char *deed = journal_get(record, "deed");
-    bool renames = strcmp(deed, "exchange") == 0 || strcmp(deed, "move") == 0;
-    bool created = strcmp(deed, "create") == 0;
     switch (which) {
-    case RENAMES: return renames;
-    case FENCE: return !renames && !created;
-    case CREATED: return created;
+    case RENAMES: return is_rename(record);
+    case FENCE: return strcmp(deed, "fence") == 0;
+    case CREATED: return strcmp(deed, "create") == 0;
     case OF_STEP: return strcmp(journal_get(record, "step"), step) == 0;
     }
     return false;
@@ -474,6 +494,72 @@ static int undo(const struct deed_place *place, enum which which, const char *st
         yyjson_val *record = journal_record(place->journal, i - 1);
         if (journal_is(record, "intent") && is_meant(record, which, step) &&
             !has_record_of(place->journal, "undone", (int64_t)i) && undo_one(place, record, progress, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Where the thing stands now that a record names `path`: later renames may have given a folder above it another name. seq is
+ * that record's. The caller's; NULL without memory. */
+static char *name_now(const struct deed_place *place, int64_t seq, const char *path, struct error *error)
+{
+    struct buffer now = {0};
+    buffer_string(&now, path);
+    for (size_t i = (size_t)seq; i < place->journal->count && !now.failed; i++) {
+        yyjson_val *record = journal_record(place->journal, i);
+        const char *names[] = {journal_get(record, "path"), journal_get(record, "other")};
+        if (!is_rename(record) || has_record_of(place->journal, "undone", (int64_t)i + 1)) {
+            continue;
+        }
+        for (int k = 0; k < 2; k++) {
+            if (path_is_inside(now.data, names[k])) {
+                struct buffer renamed = {0};
+                buffer_format(&renamed, "%s%s", names[1 - k], now.data + strlen(names[k]));
+                buffer_free(&now);
+                now = renamed;
+                break;
+            }
+        }
+    }
+    char *name = buffer_take(&now);
+    if (name == NULL) {
+        (void)error_set(error, CSN_MEMORY, "no memory for the path %s", path);
+    }
+    return name;
+}
+
+static int check_rename(const struct deed_place *place, yyjson_val *record, struct error *error)
+{
+    int64_t seq = journal_get_number(record, "seq");
+    char *path = name_now(place, seq, journal_get(record, "path"), error);
+    char *other = path == NULL ? NULL : name_now(place, seq, journal_get(record, "other"), error);
+    struct timespec ignored;
+    int result = other == NULL ? -1 : 0;
+    if (result == 0 && is_exchange(record)) {
+        uint64_t kept = inode_at(place->root_fd, other);
+        if (kept == 0) {
+            result = error_set(error, CSN_SEQUENCE_TERM, "%s, the old version of %s, is gone", other, path);
+        } else if (kept != (uint64_t)journal_get_number(record, "inode")) {
+            result =
+                error_set(error, CSN_SEQUENCE_TERM, "%s is not the old version of %s that was kept there", other, path);
+        } else {
+            result = folder_time(place->root_fd, path, &ignored, error);
+        }
+    } else if (result == 0 && inode_at(place->root_fd, path) != 0) {
+        result = error_set(error, CSN_SEQUENCE_NO_WAY_BACK, "%s is in the way of %s", path, other);
+    }
+    free(path);
+    free(other);
+    return result;
+}
+
+int deed_check_undo(const struct deed_place *place, struct error *error)
+{
+    for (size_t i = place->journal->count; i > 0; i--) {
+        yyjson_val *record = journal_record(place->journal, i - 1);
+        if (is_rename(record) && !has_record_of(place->journal, "undone", (int64_t)i) &&
+            check_rename(place, record, error) != 0) {
             return -1;
         }
     }
@@ -523,8 +609,7 @@ int deed_undo_created(const struct deed_place *place, const struct progress *pro
 {
     for (size_t i = 0; i < place->journal->count; i++) {
         yyjson_val *record = journal_record(place->journal, i);
-        if (journal_is(record, "intent") && is_meant(record, RENAMES, NULL) &&
-            check_old_is_back(place, record, error) != 0) {
+        if (is_rename(record) && check_old_is_back(place, record, error) != 0) {
             return -1;
         }
     }

@@ -37,8 +37,14 @@ int deed_exchange(const struct deed_place *place, const char *path, const char *
 /* Renames; nothing stands at `to` yet. */
 int deed_move(const struct deed_place *place, const char *from, const char *to, struct error *error) MUST_CHECK;
 
-/* Undoes every deed of the journal but what deed_create made: first the renames, the last one first, then the fence
- *. After it the server runs as before. May be called again after any cut. */
+/* Asks the disk, of a run that was released, whether every rename can be undone as it stands: the old versions are where they were
+ * kept, and nothing is in the way of attachments that go back. What people made of the new version does not matter.
+ * Changes nothing. CSN_SEQUENCE_TERM: an old version is not kept any more. CSN_SEQUENCE_NO_WAY_BACK. */
+int deed_check_undo(const struct deed_place *place, struct error *error) MUST_CHECK;
+
+/* Undoes every deed of the journal but what deed_create made: first the renames, the last one first, then the fence. After a
+ * release what was exchanged away for the new version counts, not what stands in its place by now: that goes to the place beside,
+ * where deed_undo_created removes it. After it the server runs as before. May be called again after any cut. */
 int deed_undo_quick(const struct deed_place *place, struct error *error) MUST_CHECK;
 
 /* Then removes what deed_create made. Refuses (CSN_SEQUENCE_ROLLBACK_FAILED) while a rename is not undone. */

@@ -251,8 +251,8 @@ const char *evidence_machine(const struct journal *journal)
     return "";
 }
 
-int evidence_find(int runs_fd, enum run_state state, const struct strings *skipped, struct journal *journal,
-                  bool *found, struct error *error)
+int evidence_find(int runs_fd, unsigned states, const struct strings *skipped, struct journal *journal, bool *found,
+                  struct error *error)
 {
     *found = false;
     struct strings names = {0};
@@ -267,7 +267,7 @@ int evidence_find(int runs_fd, enum run_state state, const struct strings *skipp
             continue;
         }
         if (journal_read(journal, run_fd, JOURNAL_FILE, &reading) == 0) {
-            *found = is_own_folder(journal, names.items[i]) && evidence_state(journal) == state;
+            *found = is_own_folder(journal, names.items[i]) && (evidence_state(journal) & states) != 0;
         } else if (reading.code != CSN_NOT_FOUND) {
             result = error_wrap(&reading, "run %s", names.items[i]); /* its state is unknown: never guess past it */
             if (error != NULL) {

@@ -41,12 +41,12 @@ void evidence_close(struct evidence *evidence);
 /* The folder of run on a server, made if make is set; its descriptor or -1. */
 int evidence_open_server(int root_fd, const char *run, bool make, struct error *error) MUST_CHECK;
 
-/* How a run stands. */
+/* How a run stands; a set of them is their sum. */
 enum run_state {
-    RUN_NONE,       /* no such run */
-    RUN_UNFINISHED, /* cut off, or waiting for a person */
-    RUN_ENDED,      /* nothing left to do or undo */
-    RUN_RELEASED,   /* upgraded; the old version is kept: it can be rolled back */
+    RUN_NONE = 0,       /* no such run */
+    RUN_UNFINISHED = 1, /* cut off, or waiting for a person */
+    RUN_ENDED = 2,      /* nothing left to do or undo */
+    RUN_RELEASED = 4,   /* upgraded; the old version is kept: it can be rolled back */
 };
 
 /* What the journal says of it. */
@@ -56,10 +56,10 @@ enum run_state evidence_state(const struct journal *journal);
  * has ended. Such a run is never undone without keeping their work. */
 bool evidence_is_released(const struct journal *journal);
 
-/* The newest run in this state among the folders of runs_fd (of the stick or of a server; -1: none), but not one of those named
+/* The newest run in one of these states among the folders of runs_fd (of the stick or of a server; -1: none), but not one of those named
  * in skipped (NULL: none), nor in a folder of another name than the run's. Its journal is read into *journal (journal_init'ed). *found says whether there is one. */
-int evidence_find(int runs_fd, enum run_state state, const struct strings *skipped, struct journal *journal,
-                  bool *found, struct error *error) MUST_CHECK;
+int evidence_find(int runs_fd, unsigned states, const struct strings *skipped, struct journal *journal, bool *found,
+                  struct error *error) MUST_CHECK;
 
 /* The machine id of the server that a journal is about; "" where it was not yet known. */
 const char *evidence_machine(const struct journal *journal);

@@ -60,6 +60,7 @@ int rollback_site(struct run *run, struct site *site, const char *reason, const 
     return note_ms(site, "swept", times->cleanup_ms, error) != 0 ? failed(error) : 0;
 }
 
+/* The last record of this kind, or the last before the first one of the kind `before`. NULL: none. */
 static yyjson_val *last_of(const struct journal *journal, const char *kind, const char *before)
 {
     yyjson_val *found = NULL;
@@ -76,8 +77,8 @@ static yyjson_val *last_of(const struct journal *journal, const char *kind, cons
 static int keep_work(struct run *run, struct error *error)
 {
     struct buffer detail = {0};
-    int result = step_fence(run, &run->site, &detail, error);
-    if (result == 0 && run->repository_path != NULL) {
+    int result = 0;
+    if (run->repository_path != NULL) {
         console_say(run->console, "  what was done since the upgrade goes into the backup first");
         result = step_backup(run, &run->site, &detail, error);
     }
@@ -88,15 +89,37 @@ static int keep_work(struct run *run, struct error *error)
     return result;
 }
 
-int rollback_keep_work(struct run *run, struct error *error)
+static int put_fence_up(struct run *run, struct error *error)
 {
-    run->site.place.step = "rollback";
-    if (last_of(&run->journal, "work-kept", NULL) == NULL && keep_work(run, error) != 0) {
-        return -1;
-    }
-    const char *before = journal_get(last_of(&run->journal, "snapshot", "rollback-asked"), "id");
+    struct buffer detail = {0};
+    int result = step_fence(run, &run->site, &detail, error);
+    buffer_free(&detail);
+    return result;
+}
+
+static int bring_attachments_back(struct run *run, struct error *error)
+{
+    const char *before = journal_get(last_of(&run->journal, "snapshot", "released"), "id");
     const char *since = journal_get(last_of(&run->journal, "work-kept", NULL), "snapshot");
     return run->repository_path == NULL || before[0] == '\0' || since[0] == '\0'
                ? 0
                : attachments_bring_back(run, before, since, error);
+}
+
+int rollback_prepare(struct run *run, struct error *error)
+{
+    yyjson_val *asked = last_of(&run->journal, "rollback-asked", NULL);
+    yyjson_val *fence = last_of(&run->journal, "fence", NULL);
+    run->site.place.step = "rollback";
+    if (asked == NULL && (deed_check_undo(&run->site.place, error) != 0 || keep_work(run, error) != 0 ||
+                          journal_note(&run->journal, error, "rollback-asked", "after", "release", NULL) != 0)) {
+        return -1;
+    }
+    if (asked == NULL || journal_get_number(fence, "seq") < journal_get_number(asked, "seq")) {
+        /* After a cut the server may have run once more, as long as the fence did not stand. */
+        if (put_fence_up(run, error) != 0 || (asked != NULL && keep_work(run, error) != 0)) {
+            return -1;
+        }
+    }
+    return bring_attachments_back(run, error);
 }

@@ -18,9 +18,10 @@ struct rollback_times {
 int rollback_site(struct run *run, struct site *site, const char *reason, const char *code,
                   struct rollback_times *times, struct error *error) MUST_CHECK;
 
-/* Before going back from an upgrade that people have worked with: the fence goes up again, and everything as it is now goes
- * into the repository (record "work-kept"), so that nobody's work is lost; then the attachments are brought back
- * (attachments.h). May be called again after any cut. */
-int rollback_keep_work(struct run *run, struct error *error) MUST_CHECK;
+/* Before going back from an upgrade that people have worked with: the disk is asked whether it can be done (deed_check_undo), and
+ * everything as it is now goes into the repository (record "work-kept"), so that nobody's work is lost. Only then it is promised
+ * (record "rollback-asked"): the fence goes up again, and the attachments are brought back (attachments.h). The backup disk is
+ * open. May be called again after any cut. */
+int rollback_prepare(struct run *run, struct error *error) MUST_CHECK;
 
 #endif

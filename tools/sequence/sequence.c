@@ -8,6 +8,8 @@
 #include "sequence/rollback.h"
 #include "sequence/runner.h"
 
+#define OF_ANOTHER "run %s is of another server: left alone"
+
 static int finish(struct run *run, int result, struct error *error)
 {
     struct error closing = {0};
@@ -89,18 +91,17 @@ static int go_on(struct run *run, int step, struct error *error)
     return runner_steps(run, step, SEQUENCE_ALL, error);
 }
 
-/* Takes up what a rollback after release had begun. */
+/* Goes back from an upgrade that people may have worked with, or goes on with that. */
 static int roll_back_released(struct run *run, struct error *error)
 {
     if (find_record(&run->journal, "rollback-begin") == NULL &&
-        (run_open_backup(run, error) != 0 || run_open_scratch(run, error) != 0 ||
-         rollback_keep_work(run, error) != 0)) {
+        (run_open_backup(run, error) != 0 || run_open_scratch(run, error) != 0 || rollback_prepare(run, error) != 0)) {
         return -1;
     }
     return undo_run(run, "asked for by the operator", NULL, "rolled-back", error);
 }
 
-enum outcome { OUTCOME_FAILED = -1, OUTCOME_ENDED, OUTCOME_UNDONE, OUTCOME_OTHER_SERVER };
+enum outcome { OUTCOME_FAILED = -1, OUTCOME_ENDED, OUTCOME_UNDONE, OUTCOME_OTHER_SERVER, OUTCOME_PASSED_OVER };
 
 /* A stick goes from server to server. What opening another one's disks or root comes to on this machine: it is not here, or
  * holds nothing of the kind. */
@@ -191,20 +192,20 @@ static enum outcome take_up(struct run *run, struct error *error)
 
 /* --- finding the run that is meant --------------------------------------------------------------------------------- */
 
-static int find_on_stick(const struct run *run, enum run_state state, const struct strings *skipped,
-                         struct journal *journal, bool *found, struct error *error)
+static int find_on_stick(const struct run *run, unsigned states, const struct strings *skipped, struct journal *journal,
+                         bool *found, struct error *error)
 {
     struct buffer path = {0};
     buffer_format(&path, "%s/%s", run->base, EVIDENCE_STICK);
     int runs_fd = open(buffer_text(&path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = evidence_find(runs_fd, state, skipped, journal, found, error);
+    int result = evidence_find(runs_fd, states, skipped, journal, found, error);
     file_drop(&runs_fd);
     buffer_free(&path);
     return result;
 }
 
 /* The server is opened for it: the run's target stays open. */
-static int find_on_server(struct run *run, enum run_state state, const struct strings *skipped, struct journal *journal,
+static int find_on_server(struct run *run, unsigned states, const struct strings *skipped, struct journal *journal,
                           bool *found, struct error *error)
 {
     run_try_packages(run);
@@ -212,14 +213,14 @@ static int find_on_server(struct run *run, enum run_state state, const struct st
         return -1;
     }
     int runs_fd = root_try_open(run->target.root_fd, EVIDENCE_SERVER, O_RDONLY | O_DIRECTORY, 0);
-    int result = evidence_find(runs_fd, state, skipped, journal, found, error);
+    int result = evidence_find(runs_fd, states, skipped, journal, found, error);
     file_drop(&runs_fd);
     return result;
 }
 
 /* Which run is looked for, and where. */
 struct place {
-    enum run_state state;
+    unsigned states;
     bool on_server;
 };
 
@@ -232,8 +233,8 @@ static int adopt_one(struct run *run, const struct run_options *options, const c
     *found = false;
     int result = run_prepare(run, options, job_path, error);
     if (result == 0) {
-        result = place->on_server ? find_on_server(run, place->state, skipped, &journal, found, error)
-                                  : find_on_stick(run, place->state, skipped, &journal, found, error);
+        result = place->on_server ? find_on_server(run, place->states, skipped, &journal, found, error)
+                                  : find_on_stick(run, place->states, skipped, &journal, found, error);
     }
     if (result == 0 && run_close_target(run, error) != 0) {
         result = -1;
@@ -277,13 +278,6 @@ static enum outcome resume_one(const struct run_options *options, const char *jo
     return close_with(&run, outcome, error);
 }
 
-static int leave_alone(const struct run_options *options, struct strings *skipped, const char *name,
-                       struct error *error)
-{
-    console_say(options->console, "run %s is of another server: left alone", name);
-    return strings_add(skipped, name, error);
-}
-
 /* Every unfinished run of this server on the stick. *resumed: one was finished (not undone). */
 static int resume_all(const struct run_options *options, const char *job_path, bool *any, bool *upgraded,
                       struct error *error)
@@ -296,7 +290,8 @@ static int resume_all(const struct run_options *options, const char *job_path, b
         if (outcome == OUTCOME_FAILED) {
             result = -1;
         } else if (found && outcome == OUTCOME_OTHER_SERVER) {
-            result = leave_alone(options, &skipped, name, error);
+            console_say(options->console, OF_ANOTHER, name);
+            result = strings_add(&skipped, name, error);
         } else if (found) {
             *any = true;
             *upgraded = outcome == OUTCOME_ENDED;
@@ -407,60 +402,85 @@ int sequence_resume(const struct run_options *options, const char *job_path, str
     return EXIT_DONE;
 }
 
-/* Undoes an adopted run whose server is open. Where people may have worked with the new version, the place for their work is
- * opened before anything is said or done. */
-static int go_back(struct run *run, struct error *error)
+/* Only the newest run can be gone back from: an older one's version stands below what the newer ones made. */
+static int check_newest(const struct run *run, struct error *error)
 {
-    if (evidence_is_released(&run->journal) &&
-        (run_open_backup(run, error) != 0 || run_open_scratch(run, error) != 0)) {
-        return -1;
+    struct journal newest;
+    bool found = false;
+    journal_init(&newest);
+    int runs_fd = root_try_open(run->target.root_fd, EVIDENCE_SERVER, O_RDONLY | O_DIRECTORY, 0);
+    int result = evidence_find(runs_fd, RUN_UNFINISHED | RUN_RELEASED, NULL, &newest, &found, error);
+    const char *name = found ? journal_get(journal_record(&newest, 0), "run") : "";
+    if (result == 0 && strcmp(name, run->evidence.run) > 0) {
+        result = error_set(error, CSN_JOURNAL_NEWER, "run %s is not the newest of this server: that is %s",
+                           run->evidence.run, name);
     }
-    if (run_make_writable(run, error) != 0) {
-        return -1;
-    }
-    /* Now with what the server's copy of the journal adds. */
-    if (evidence_is_released(&run->journal) &&
-        journal_note(&run->journal, error, "rollback-asked", "after", "release", NULL) != 0) {
-        return -1;
-    }
-    return find_record(&run->journal, "rollback-asked") != NULL
-               ? roll_back_released(run, error)
-               : undo_run(run, "asked for by the operator", NULL, "rolled-back", error);
+    journal_free(&newest);
+    file_drop(&runs_fd);
+    return result;
 }
 
-/* Goes back from the newest run in this state, if it is one of this server. */
+/* Undoes an adopted run whose server is open. */
+static enum outcome go_back(struct run *run, struct error *error)
+{
+    if (!evidence_is_released(&run->journal)) {
+        journal_tolerate(&run->journal, "server"); /* a full server must not keep us from undoing */
+    }
+    if (run_make_writable(run, error) != 0 || check_newest(run, error) != 0) {
+        return OUTCOME_FAILED;
+    }
+    journal_tolerate(&run->journal, "");
+    /* Now with what the server's copy of the journal adds. */
+    if (evidence_state(&run->journal) == RUN_ENDED) {
+        console_say(run->console, "run %s had ended; the stick's copy of its journal is complete now",
+                    run->evidence.run);
+        return OUTCOME_PASSED_OVER;
+    }
+    console_say(run->console, "rolling back run %s", run->evidence.run);
+    bool after_release = evidence_is_released(&run->journal) || find_record(&run->journal, "rollback-asked") != NULL;
+    int result = after_release ? roll_back_released(run, error)
+                               : undo_run(run, "asked for by the operator", NULL, "rolled-back", error);
+    return result == 0 ? OUTCOME_UNDONE : OUTCOME_FAILED;
+}
+
+/* Goes back from the newest run there. A run that is not the one to go back from is named in *skipped: OUTCOME_PASSED_OVER. */
 static enum outcome roll_back_one(const struct run_options *options, const char *job_path, const struct place *place,
-                                  const struct strings *skipped, bool *found, char name[EVIDENCE_RUN_SIZE],
-                                  struct error *error)
+                                  struct strings *skipped, struct error *error)
 {
     struct run run;
+    bool found = false;
     enum outcome outcome = OUTCOME_FAILED;
-    int result = adopt_one(&run, options, job_path, place, skipped, found, error);
-    if (result == 0 && !*found) {
-        outcome = OUTCOME_ENDED;
-    } else if (result == 0) {
-        snprintf(name, EVIDENCE_RUN_SIZE, "%s", run.evidence.run);
+    int result = adopt_one(&run, options, job_path, place, skipped, &found, error);
+    if (result == 0 && found) {
         outcome = open_its_server(&run, error);
-    }
-    if (result == 0 && *found && outcome == OUTCOME_UNDONE) {
-        console_say(options->console, "rolling back run %s", name);
-        outcome = go_back(&run, error) == 0 ? OUTCOME_UNDONE : OUTCOME_FAILED;
+        if (outcome == OUTCOME_UNDONE) {
+            outcome = go_back(&run, error);
+        }
+        if (outcome == OUTCOME_FAILED && error->code == CSN_JOURNAL_NEWER && !place->on_server) {
+            console_say(options->console, "%s", error->message); /* the server has its journal */
+            outcome = OUTCOME_PASSED_OVER;
+        } else if (outcome == OUTCOME_OTHER_SERVER) {
+            console_say(options->console, OF_ANOTHER, run.evidence.run);
+            outcome = OUTCOME_PASSED_OVER;
+        }
+        if (outcome == OUTCOME_PASSED_OVER && strings_add(skipped, run.evidence.run, error) != 0) {
+            outcome = OUTCOME_FAILED;
+        }
+    } else if (result == 0) {
+        outcome = OUTCOME_ENDED;
     }
     return close_with(&run, outcome, error);
 }
 
 int sequence_rollback(const struct run_options *options, const char *job_path, struct error *error)
 {
-    static const struct place places[] = {
-        {RUN_UNFINISHED, false}, {RUN_RELEASED, false}, {RUN_UNFINISHED, true}, {RUN_RELEASED, true}};
     struct strings skipped = {0};
     enum outcome outcome = OUTCOME_ENDED;
-    for (size_t i = 0; outcome == OUTCOME_ENDED && i < sizeof places / sizeof places[0]; i++) {
-        bool found = false;
-        char name[EVIDENCE_RUN_SIZE] = "";
+    for (int i = 0; i < 2 && outcome == OUTCOME_ENDED; i++) {
+        const struct place place = {RUN_UNFINISHED | RUN_RELEASED, i == 1};
         do {
-            outcome = roll_back_one(options, job_path, &places[i], &skipped, &found, name, error);
-        } while (outcome == OUTCOME_OTHER_SERVER && leave_alone(options, &skipped, name, error) == 0);
+            outcome = roll_back_one(options, job_path, &place, &skipped, error);
+        } while (outcome == OUTCOME_PASSED_OVER);
     }
     strings_free(&skipped);
     if (outcome == OUTCOME_ENDED) {

@@ -26,6 +26,7 @@
 #include "target/installation.h"
 #include "tree/compare.h"
 #include "tree/copy.h"
+#include "tree/remove.h"
 
 #define SQL_LIMIT ((size_t)256 << 20)
 #define OUTPUT_KEPT 4000
@@ -351,24 +352,24 @@ static int migrate_hop(struct staging *staging, size_t hop, struct error *error)
 
 /* --- the plan ------------------------------------------------------------------------------------------------------ */
 
-/* Attachments inside the program tree are not copied: at the switch they go from the old tree into the new one that stands
- * beside, in exchange for the empty folder that the new release may bring. */
+/* Attachments inside the program tree are not copied: at the switch they go from the old tree to their place in the new one that
+ * stands beside, where a folder that the release brings for them gives way. */
 static int plan_attachment(const struct staging *staging, const char *path, struct plan *plan, struct error *error)
 {
     int root_fd = staging->site->place.root_fd;
     struct buffer beside = {0};
     buffer_format(&beside, "%s%s", staging->program, path + strlen(staging->run->target.installation.program_root));
     int result = buffer_check(&beside, error);
-    if (result == 0 && root_exists(root_fd, beside.data)) {
-        result = plan_add(plan, PLAN_EXCHANGE, path, beside.data, error);
-    } else if (result == 0) {
+    if (result == 0) {
         char *slash = strrchr(beside.data, '/');
         *slash = '\0';
         result = root_make_dirs(root_fd, beside.data, 0755, error);
         *slash = '/';
-        if (result == 0) {
-            result = plan_add(plan, PLAN_MOVE, path, beside.data, error);
-        }
+    }
+    if (result == 0 && tree_remove(root_fd, beside.data, NULL, error) == 0) {
+        result = plan_add(plan, PLAN_MOVE, path, beside.data, error);
+    } else {
+        result = -1;
     }
     buffer_free(&beside);
     return result;
@@ -379,7 +380,11 @@ static int plan_attachments(const struct staging *staging, struct plan *plan, st
     const struct strings *paths = &staging->run->target.profile->attachments;
     for (size_t i = 0; i < paths->count; i++) {
         const char *path = paths->items[i];
-        if (path_is_inside(path, staging->run->target.installation.program_root) &&
+        bool goes_along = false; /* with another one that holds it */
+        for (size_t k = 0; k < paths->count; k++) {
+            goes_along |= strcmp(path, paths->items[k]) != 0 && path_is_inside(path, paths->items[k]);
+        }
+        if (!goes_along && path_is_inside(path, staging->run->target.installation.program_root) &&
             root_exists(staging->site->place.root_fd, path) && plan_attachment(staging, path, plan, error) != 0) {
             return -1;
         }

@@ -418,6 +418,75 @@ static void test_times_after_a_cut_in_undoing(void **state)
     }
 }
 
+/* After the release an editor leaves another inode in the new version's place, or nothing at all; attachments are what stands there. */
+static void test_back_from_what_people_made_of_it(void **state)
+{
+    (void)state;
+    static const char *const changes[] = {
+        "cp -a r/opt/app r/opt/x && rm -rf r/opt/app && mv r/opt/x r/opt/app && echo 3 >r/opt/app/files/more",
+        "mkdir r/opt/x && mv r/opt/app/files r/opt/x/ && rm -rf r/opt/app && mv r/opt/x r/opt/app",
+        "echo b >r/etc/x && mv r/etc/x r/etc/conf",
+        "rm r/etc/conf",
+    };
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        int64_t seq = 0;
+        stage();
+        assert_done(deed_create_begin(&place, "/etc/conf.new", &seq, &error));
+        place_write("r/etc/conf.new", "a = 2\n");
+        assert_done(deed_create_end(&place, seq, &error));
+        assert_done(deed_move(&place, "/opt/app/files", "/opt/app.new/files", &error));
+        assert_done(deed_exchange(&place, "/opt/app", "/opt/app.new", &error));
+        assert_done(deed_exchange(&place, "/etc/conf", "/etc/conf.new", &error));
+        assert_done(journal_note(&journal, &error, "released", NULL));
+        place_run(changes[i]);
+        assert_done(deed_check_undo(&place, &error));
+        assert_done(deed_undo_quick(&place, &error));
+        forget_records(1); /* the last "undone" */
+        undo_all();
+        if (i == 0) {
+            place_run("rm r/opt/app/files/more");
+        }
+        place_run("find r -exec touch -h -d '2021-02-03 04:05:06.789012345' {} +");
+        assert_as_before();
+    }
+}
+
+/* What an undoing would fail at is known before it begins. */
+static void test_asks_before_going_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *spoil;
+        const char *mend;
+        enum error_code code;
+        const char *words;
+    } cases[] = {
+        {"mv r/opt/app.new r/x", "mv r/x r/opt/app.new", CSN_SEQUENCE_TERM, "/opt/app.new"},
+        {"mv r/opt/app.new r/x && mkdir r/opt/app.new", "rm -r r/opt/app.new && mv r/x r/opt/app.new",
+         CSN_SEQUENCE_TERM, "/opt/app.new"},
+        {"mkdir r/opt/app.new/files", "rmdir r/opt/app.new/files", CSN_SEQUENCE_NO_WAY_BACK,
+         "/opt/app.new/files is in the way"},
+    };
+    stage();
+    assert_done(deed_move(&place, "/opt/app/files", "/opt/app.new/files", &error));
+    assert_done(deed_exchange(&place, "/opt/app", "/opt/app.new", &error));
+    assert_done(journal_note(&journal, &error, "released", NULL));
+    assert_done(deed_check_undo(&place, &error));
+    size_t count = journal.count;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        place_run(cases[i].spoil);
+        char *stood = place_snapshot("r");
+        assert_refused(deed_check_undo(&place, &error), cases[i].code, cases[i].words);
+        char *stands = place_snapshot("r");
+        assert_string_equal(stands, stood);
+        assert_int_equal(journal.count, count);
+        free(stood);
+        free(stands);
+        place_run(cases[i].mend);
+        assert_done(deed_check_undo(&place, &error));
+    }
+}
+
 /* A cut leaves any beginning of the journal, and the server as far: from each, undoing brings it back. */
 static void test_undone_from_everywhere(void **state)
 {
@@ -465,6 +534,8 @@ int main(void)
         TEST(test_the_fence_goes_last),
         TEST(test_times_of_others_stay),
         TEST(test_times_after_a_cut_in_undoing),
+        TEST(test_back_from_what_people_made_of_it),
+        TEST(test_asks_before_going_back),
         TEST(test_undone_from_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,97 @@
+#!/bin/sh
+# Going back after people have worked with the new version: whatever they did to it, the old version comes back and their work is
+# kept; where that cannot be done, it is refused before anything is promised.
+# shellcheck source=common
+. "$(dirname "$0")/common"
+
+prepare
+# tiny 2.0 with a migration that writes to the configuration, so that it is exchanged, too; and a folder where attachments will lie.
+cp -R "$tmp/vendor/release-2.0" "$tmp/vendor/release-2.0-writes"
+awk '/^\[check pages\]/ {
+	print "[migration 30-configuration]\nkind = program\nuser = root\ncommand = echo added = by 2.0 >>/etc/tiny.conf\n"
+} { print }' "$tmp/vendor/release-2.0/package.ini" >"$tmp/vendor/release-2.0-writes/package.ini"
+mkdir -p "$tmp/vendor/tree-2.0/files/empty"
+echo 'of the vendor' >"$tmp/vendor/tree-2.0/files/index.html"
+pack 2.0-writes 1.0 2.0
+pack 3.0 2.0 3.0
+sed -i 's,^paths = /srv/tiny/files$,paths = /opt/tiny/files,' "$tmp/stick/profiles/tiny.profile"
+
+server "$tmp/root"
+mv "$tmp/root/srv/tiny/files" "$tmp/root/opt/tiny/files"
+# The upgrade moves the attachments; their folder's content is what counts here.
+touch -d '2023-04-05 06:07:08' "$tmp/root/opt/tiny/files"
+picture "$tmp/root" "$tmp/before"
+job "$tmp/stick/up.job" "$tmp/root" tiny-2.0-writes.cpkg
+caisson run "$tmp/stick/up.job" "$tmp/root"
+[ "$status" -eq 0 ] || cat "$tmp/out"
+check "upgraded" [ "$status/$(version "$tmp/root")" = 0/2.0 ]
+check "the vendor's folder gave way to the attachments" [ ! -e "$tmp/root/opt/tiny/files/index.html" ]
+# refused NAME CODE WORDS: the last rollback was, and the server is as it stood; the fence is down and no journal speaks of going back.
+refused() {
+	picture "$tmp/root" "$tmp/after"
+	check "$1: refused ($2)" [ "$status/$(sed -n 's/^caisson: \(CSN-[A-Z0-9]*\):.*/\1/p' "$tmp/out")" = "1/$2" ]
+	check "$1: says which" grep -q "^caisson: $2: .*$3" "$tmp/out"
+	check "$1: the server is as it stood" diff "$tmp/stood" "$tmp/after"
+	check "$1: not fenced" [ ! -e "$tmp/root/etc/caisson" ]
+	check "$1: nothing was promised" [ -z "$(cat "$tmp"/stick/caisson-runs/*/journal.jsonl "$tmp"/root/var/lib/caisson/runs/*/journal.jsonl | grep '"rollback-asked"')" ]
+}
+
+# The old version was removed by hand to make room; so was the old configuration, and later copied back.
+kept=$(basename "$tmp"/stick/caisson-runs/*)
+mv "$tmp/root/opt/tiny.caisson-$kept" "$tmp/taken"
+picture "$tmp/root" "$tmp/stood"
+caisson rollback "$tmp/stick/up.job" "$tmp/root"
+refused "the old version is gone" CSN-Q008 "/opt/tiny.caisson-$kept"
+mv "$tmp/taken" "$tmp/root/opt/tiny.caisson-$kept"
+mv "$tmp/root/etc/tiny.conf.caisson-$kept" "$tmp/taken"
+cp "$tmp/taken" "$tmp/root/etc/tiny.conf.caisson-$kept"
+picture "$tmp/root" "$tmp/stood"
+caisson rollback "$tmp/stick/up.job" "$tmp/root"
+refused "the old configuration was replaced" CSN-Q008 "/etc/tiny.conf.caisson-$kept"
+mv "$tmp/taken" "$tmp/root/etc/tiny.conf.caisson-$kept"
+
+# There is no place for the work since: known before anything is promised, too.
+mv "$tmp/backup" "$tmp/away"
+: >"$tmp/backup"
+picture "$tmp/root" "$tmp/stood"
+caisson rollback "$tmp/stick/up.job" "$tmp/root"
+status=1 # which error it is, the machine decides
+refused "no place for the work since" "$(sed -n 's/^caisson: \(CSN-[A-Z0-9]*\):.*/\1/p' "$tmp/out")" "$tmp/backup"
+rm "$tmp/backup"
+mv "$tmp/away" "$tmp/backup"
+
+# Another stick goes on to 3.0. The first stick's run is not the newest any more.
+mkdir "$tmp/second"
+cp -a "$tmp/stick/profiles" "$tmp"/stick/*.cpkg "$tmp/second/"
+job "$tmp/second/on.job" "$tmp/root" tiny-3.0.cpkg
+caisson run "$tmp/second/on.job" "$tmp/root"
+[ "$status" -eq 0 ] || cat "$tmp/out"
+check "a second stick goes on to 3.0" [ "$status/$(version "$tmp/root")" = 0/3.0 ]
+second=$(basename "$tmp"/second/caisson-runs/*)
+mv "$tmp/root/opt/tiny.caisson-$second" "$tmp/taken"
+picture "$tmp/root" "$tmp/stood"
+caisson rollback "$tmp/stick/up.job" "$tmp/root"
+refused "the newest run's old version is gone" CSN-Q008 "/opt/tiny.caisson-$second"
+check "it says why it took that one" grep -q "run $kept is not the newest" "$tmp/out"
+mv "$tmp/taken" "$tmp/root/opt/tiny.caisson-$second"
+caisson rollback "$tmp/stick/up.job" "$tmp/root"
+[ "$status" -eq 0 ] || cat "$tmp/out"
+check "the first stick goes back from the newest run" [ "$status/$(version "$tmp/root")" = 0/2.0 ]
+
+# An editor saves by renaming, and somebody brings the program in from elsewhere: the names lead to other inodes now.
+sed -i 's/^title = .*/title = Edited since/' "$tmp/root/etc/tiny.conf"
+cp -a "$tmp/root/opt/tiny" "$tmp/root/opt/tiny.copy"
+rm -rf "$tmp/root/opt/tiny"
+mv "$tmp/root/opt/tiny.copy" "$tmp/root/opt/tiny"
+caisson rollback "$tmp/stick/up.job" "$tmp/root"
+[ "$status" -eq 0 ] || cat "$tmp/out"
+check "replaced since: then from its own" [ "$status/$(version "$tmp/root")" = 0/1.0 ]
+# What people have done since is theirs: the times of folders in which they worked.
+picture "$tmp/root" "$tmp/after"
+sed -i '/^\.\/\(opt\|etc\) d /d' "$tmp/before" "$tmp/after"
+check "replaced since: every tree is as it was" diff "$tmp/before" "$tmp/after"
+snapshot=$(jq -r 'select(.kind == "work-kept") | .snapshot' "$tmp/stick/caisson-runs/$kept/journal.jsonl")
+mkdir "$tmp/work"
+"$CAISSON" restore --repository "$tmp/backup/repository" --target "$tmp/work" "$snapshot" >"$tmp/log" 2>&1 || cat "$tmp/log"
+check "replaced since: what was edited is in the backup" grep -q '^title = Edited since$' "$tmp/work/etc/tiny.conf"
+finish
