@@ -87,10 +87,22 @@ static int lift_disk_of(dev_t device, struct protect *protect, struct error *err
     return result;
 }
 
-int evidence_make_writable(const char *folder, struct protect *protect, struct error *error)
+/* Mounts what holds folder anew where it is mounted. */
+static int remount(const char *folder, dev_t device, unsigned long flags)
+{
+    char *point = mount_point_of(folder, device);
+    int result = point == NULL ? -1
+                               : mount(NULL, point, NULL,
+                                       MS_REMOUNT | MS_NOATIME | MS_NODEV | MS_NOSUID | MS_NOEXEC | flags, NULL);
+    free(point);
+    return result;
+}
+
+int evidence_make_writable(const char *folder, struct protect *protect, bool *changed, struct error *error)
 {
     struct statvfs how;
     struct stat status;
+    *changed = false;
     if (statvfs(folder, &how) != 0 || stat(folder, &status) != 0) {
         return error_system(error, CSN_NOT_FOUND, "looking at %s", folder);
     }
@@ -103,13 +115,25 @@ int evidence_make_writable(const char *folder, struct protect *protect, struct e
     if (lift_disk_of(status.st_dev, protect, error) != 0) {
         return -1;
     }
-    char *point = mount_point_of(folder, status.st_dev);
-    int result = 0;
-    if (point == NULL ||
-        mount(NULL, point, NULL, MS_REMOUNT | MS_NOATIME | MS_NODEV | MS_NOSUID | MS_NOEXEC, NULL) != 0) {
-        result = error_system(error, CSN_JOURNAL_WRITE, "the stick (%s) cannot be made writable", folder);
+    if (remount(folder, status.st_dev, 0) != 0) {
+        return error_system(error, CSN_JOURNAL_WRITE, "the stick (%s) cannot be made writable", folder);
     }
-    free(point);
+    *changed = true;
+    return 0;
+}
+
+int evidence_make_read_only(const char *folder, struct error *error)
+{
+    struct stat status;
+    int result = 0;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) != 0 || syncfs(fd) != 0) {
+        result = error_system(error, CSN_IO, "writing out the stick (%s)", folder);
+    }
+    file_drop(&fd);
+    if (result == 0 && remount(folder, status.st_dev, MS_RDONLY) != 0) {
+        result = error_system(error, CSN_IO, "the stick (%s) stays writable", folder);
+    }
     return result;
 }
 

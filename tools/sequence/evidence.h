@@ -27,9 +27,12 @@ struct evidence {
 /* True if what lies at folder would be gone after power-off. */
 bool evidence_is_volatile(const char *folder);
 
-/* Makes the file system that holds folder writable if it is not: in the image the stick is mounted read-only until a run
- * begins. protect: NULL outside the image, where whoever mounted it read-only meant it: CSN_JOURNAL_WRITE. */
-int evidence_make_writable(const char *folder, struct protect *protect, struct error *error) MUST_CHECK;
+/* Makes the file system that holds folder writable if it is not (*changed): in the image the stick is mounted read-only but for
+ * a run. protect: NULL outside the image, where whoever mounted it read-only meant it: CSN_JOURNAL_WRITE. */
+int evidence_make_writable(const char *folder, struct protect *protect, bool *changed, struct error *error) MUST_CHECK;
+
+/* Writes it out and makes it read-only again; its disk's protection is the caller's. Nothing on it may be open for writing. */
+int evidence_make_read_only(const char *folder, struct error *error) MUST_CHECK;
 
 /* A new run's folder below base, with a name of its own. Then its journal is attached by the caller. CSN_JOURNAL_WRITE. */
 int evidence_create(struct evidence *evidence, const char *base, struct error *error) MUST_CHECK;

@@ -107,7 +107,7 @@ static int open_base(struct run *run, const char *wanted, struct error *error)
     if (run->base == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for the run");
     }
-    return evidence_make_writable(run->base, run->protect, error);
+    return evidence_make_writable(run->base, run->protect, &run->stick_writable, error);
 }
 
 int run_prepare(struct run *run, const struct run_options *options, const char *job_path, struct error *error)
@@ -242,7 +242,8 @@ int run_open_scratch(struct run *run, struct error *error)
 
 /* --- ending -------------------------------------------------------------------------------------------------------- */
 
-static void note_first(int failed, int *result, struct error *error, const struct error *now)
+/* True if it failed. */
+static bool note_first(int failed, int *result, struct error *error, const struct error *now)
 {
     if (failed != 0 && *result == 0) {
         *result = -1;
@@ -250,6 +251,7 @@ static void note_first(int failed, int *result, struct error *error, const struc
             *error = *now;
         }
     }
+    return failed != 0;
 }
 
 int run_close_target(struct run *run, struct error *error)
@@ -273,14 +275,21 @@ int run_close(struct run *run, struct error *error)
 {
     struct error now = {0};
     int result = 0;
-    note_first(run_close_target(run, &now), &result, error, &now);
+    bool held = note_first(run_close_target(run, &now), &result, error, &now);
     if (run->scratch_path != NULL) {
         note_first(media_remove(run->scratch_path, &run->console->progress, &now), &result, error, &now);
     }
     journal_free(&run->journal);
     evidence_close(&run->evidence);
     if (run->backup_mounted) {
-        note_first(media_unmount(run->backup_path, &now), &result, error, &now);
+        held |= note_first(media_unmount(run->backup_path, &now), &result, error, &now);
+    }
+    if (run->stick_writable) {
+        held |= note_first(evidence_make_read_only(run->base, &now), &result, error, &now);
+    }
+    /* A disk that is still mounted for writing is not protected: what waits to be written would be lost. */
+    if (run->protect != NULL && !held) {
+        note_first(protect_restore_all(run->protect, &now), &result, error, &now);
     }
     run_close_packages(run);
     assess_free(&run->assessment);

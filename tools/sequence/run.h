@@ -38,7 +38,8 @@ struct run {
     const char *trust_path;  /* folder or file of trust anchors */
     struct protect *protect; /* of the booted image, whose disks are write-protected; NULL elsewhere. Not owned */
 
-    char *base; /* folder of the evidence: the job's, or the backup disk's */
+    char *base;          /* folder of the evidence: the job's, or the backup disk's */
+    bool stick_writable; /* made so for this run */
     struct evidence evidence;
     struct journal journal;
 
@@ -117,7 +118,8 @@ int run_make_read_only(struct run *run, struct error *error) MUST_CHECK;
 /* Leaves the server read-only and unmounted; run_open_target may follow. */
 int run_close_target(struct run *run, struct error *error) MUST_CHECK;
 
-/* Leaves the server read-only and unmounted, the backup disk unmounted, all freed. The first error is reported. */
+/* Leaves the server and the backup disk unmounted, the stick read-only, every disk write-protected again, all freed. What
+ * cannot be given back stays writable. The first error is reported. */
 int run_close(struct run *run, struct error *error) MUST_CHECK;
 
 /* "/opt/app" -> "/opt/app.caisson-RUN": where the new version stands before the switch and the old one after it. The caller

@@ -249,7 +249,8 @@ int run_make_read_only(struct run *run, struct error *error)
         result = -1;
     }
     refresh_site(run);
-    if (protect_server(run, false, result == 0 ? error : NULL) != 0) {
+    /* What could not be mounted anew is still written to: closing the run tries once more. */
+    if (!run->target.mounts.writable && protect_server(run, false, result == 0 ? error : NULL) != 0) {
         result = -1;
     }
     return result;

@@ -192,6 +192,25 @@ int protect_restore(struct protect *protect, const struct disk *disk, struct err
     return set_disk(disk, true, error);
 }
 
+int protect_restore_all(struct protect *protect, struct error *error)
+{
+    struct disks disks;
+    if (disks_list(&disks, &protect->places, error) != 0) {
+        return -1;
+    }
+    int result = 0;
+    struct error ignored;
+    for (size_t i = 0; i < disks.count; i++) {
+        const struct protect_entry *entry = find_entry(protect, &disks.items[i]);
+        if (entry != NULL && entry->writable &&
+            protect_restore(protect, &disks.items[i], result == 0 ? error : &ignored) != 0) {
+            result = -1;
+        }
+    }
+    disks_free(&disks);
+    return result;
+}
+
 static int check_disk(struct protect *protect, const struct disk *disk, struct strings *appeared, struct error *error)
 {
     struct protect_entry *entry = find_entry(protect, disk);

@@ -41,6 +41,9 @@ void protect_free(struct protect *protect); /* leaves the disks as they are */
 int protect_lift(struct protect *protect, const struct disk *disk, struct error *error) MUST_CHECK;
 int protect_restore(struct protect *protect, const struct disk *disk, struct error *error) MUST_CHECK;
 
+/* Puts every disk back that was lifted and is still there. All are tried; the first error counts. */
+int protect_restore_all(struct protect *protect, struct error *error) MUST_CHECK;
+
 /*
  * At the start of each step: a disk that appeared since is protected and its name added to *appeared (NULL: not asked);
  * a known one that is writable though it was not lifted is protected again and is an error, CSN_TARGET_PROTECT: somebody

@@ -241,9 +241,11 @@ static void test_a_folder_that_can_be_written(void **state)
 {
     (void)state;
     char none[128];
-    assert_int_equal(evidence_make_writable(folder, NULL, &error), 0);
+    bool changed = true;
+    assert_int_equal(evidence_make_writable(folder, NULL, &changed, &error), 0);
+    assert_false(changed);
     snprintf(none, sizeof none, "%s/none", folder);
-    assert_int_equal(evidence_make_writable(none, NULL, &error), -1);
+    assert_int_equal(evidence_make_writable(none, NULL, &changed, &error), -1);
     assert_int_equal(error.code, CSN_NOT_FOUND);
 }
 

@@ -9,6 +9,9 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+
+#include "lib/file.h"
 #include "sequence/run.h"
 #include "target/place.h"
 
@@ -97,6 +100,47 @@ static void test_a_named_disk_must_be_there(void **state)
     assert_int_equal(error.code, CSN_TARGET_DISK_MISSING);
 }
 
+/* A file is still open there: what waits to be written must not meet a protected disk. */
+static void test_a_disk_still_written_to_is_not_protected(void **state)
+{
+    (void)state;
+    struct protect protect;
+    bool read_only = true;
+    char script[128];
+    place_need_root();
+    add_disk("root.img");
+    assert_int_equal(run_open_target(&run, &error), 0);
+    /* Protection sees this disk alone. */
+    snprintf(script, sizeof script, "mkdir -p sys/block stick && ln -s /sys/block/%s sys/block/",
+             run.target.mounts.items[0].disk);
+    place_run(script);
+    char *sys = strdup(place_path("sys"));
+    const struct disk_places places = {sys, "/dev"};
+    assert_int_equal(protect_start(&protect, &places, &error), 0);
+    run.protect = &protect;
+    run.evidence = (struct evidence){.run = "r1", .dir_fd = open(place_path("stick"), O_RDONLY | O_DIRECTORY)};
+    journal_init(&run.journal);
+    if (run_make_writable(&run, &error) != 0) {
+        fail_msg("%s", error.message);
+    }
+    char file[256];
+    char device[64];
+    snprintf(file, sizeof file, "%s/opt/app/open", run.target.root_path);
+    snprintf(device, sizeof device, "%s", run.target.mounts.items[0].device);
+    int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(run_make_read_only(&run, &error), -1);
+    assert_int_equal(protect_get(device, &read_only, &error), 0);
+    assert_false(read_only);
+    file_drop(&fd);
+    assert_int_equal(run_close_target(&run, &error), 0);
+    journal_free(&run.journal);
+    evidence_close(&run.evidence);
+    protect_free(&protect);
+    free(sys);
+    run.protect = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +148,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_none_of_the_disks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_of_the_disks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_named_disk_must_be_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_disk_still_written_to_is_not_protected, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

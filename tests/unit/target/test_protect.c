@@ -143,6 +143,12 @@ static void protects(void **state)
     assert_int_equal(protect_restore(&protect, nth(&disks, 0), &error), 0);
     assert_int_equal(protect_restore(&protect, nth(&disks, 0), &error), 0);
     all(0, false);
+    assert_int_equal(protect_lift(&protect, nth(&disks, 0), &error), 0);
+    assert_int_equal(protect_lift(&protect, nth(&disks, 1), &error), 0);
+    assert_int_equal(protect_restore_all(&protect, &error), 0);
+    all(0, false);
+    all(1, false);
+    assert_int_equal(protect_check(&protect, NULL, &error), 0);
     disks_free(&disks);
     protect_free(&protect);
     all(1, false); /* freeing leaves it as it is */
