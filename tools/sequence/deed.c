@@ -441,36 +441,45 @@ static int undo_one(const struct deed_place *place, yyjson_val *record, const st
     return result == 0 ? record_of(place, "undone", journal_get_number(record, "seq"), error) : -1;
 }
 
-/* Once all is undone: each folder as it was before the first deed in it. From the last intent to the first, so that the
- * first has the last word. Those of renames were put back with them. */
+/* The folder that a create or a file of the fence was the first to change, and its time before; NULL: a rename, or no memory. The
+ * caller's. */
+static char *changed_folder(yyjson_val *record, struct timespec *time)
+{
+    struct fence_file file = {0};
+    char *folder = NULL;
+    if (strcmp(journal_get(record, "deed"), "create") == 0) {
+        *time = time_in(record, "folder_time_sec", "folder_time_nsec");
+        folder = parent_of(journal_get(record, "path"));
+    } else if (strcmp(journal_get(record, "deed"), "fence") == 0 && fence_file_from_json(&file, record)) {
+        *time = (struct timespec){(time_t)file.parent_time_sec, (long)file.parent_time_nsec};
+        folder = strdup(file.parent);
+        fence_file_free(&file);
+    }
+    return folder;
+}
+
+/* Once all is undone: each folder as it was before the first deed in it; what later ones found there may have been our own
+ * doing. Those of renames were put back with them. */
 static int restore_times(const struct deed_place *place, struct error *error)
 {
-    for (size_t i = place->journal->count; i > 0; i--) {
-        yyjson_val *record = journal_record(place->journal, i - 1);
-        struct fence_file file = {0};
-        int result = 0;
-        if (!journal_is(record, "intent")) {
-            continue;
-        }
-        if (strcmp(journal_get(record, "deed"), "fence") == 0) {
+    struct strings done = {0};
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < place->journal->count; i++) {
+        yyjson_val *record = journal_record(place->journal, i);
+        struct timespec time = {0};
+        char *folder = journal_is(record, "intent") ? changed_folder(record, &time) : NULL;
+        if (folder != NULL && !strings_has(&done, folder)) {
             struct buffer inside = {0};
-            if (fence_file_from_json(&file, record)) {
-                buffer_format(&inside, "%s/.", strcmp(file.parent, "/") == 0 ? "" : file.parent);
-                result = restore_folder_time(place, buffer_text(&inside), file.parent_time_sec, file.parent_time_nsec,
-                                             error);
-            }
+            buffer_format(&inside, "%s/.", strcmp(folder, "/") == 0 ? "" : folder);
+            result = strings_add(&done, folder, error) != 0 || buffer_check(&inside, error) != 0
+                         ? -1
+                         : restore_folder_time(place, inside.data, time.tv_sec, time.tv_nsec, error);
             buffer_free(&inside);
-            fence_file_free(&file);
-        } else if (strcmp(journal_get(record, "deed"), "create") == 0) {
-            result =
-                restore_folder_time(place, journal_get(record, "path"), journal_get_number(record, "folder_time_sec"),
-                                    journal_get_number(record, "folder_time_nsec"), error);
         }
-        if (result != 0) {
-            return -1;
-        }
+        free(folder);
     }
-    return 0;
+    strings_free(&done);
+    return result;
 }
 
 enum which { RENAMES, FENCE, CREATED, OF_STEP };

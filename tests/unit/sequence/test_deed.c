@@ -487,6 +487,24 @@ static void test_asks_before_going_back(void **state)
     }
 }
 
+/* The fence that goes up again after the release may be cut, too: what its second half finds in the folder is the first's doing. */
+static void test_times_below_a_fence_in_two_halves(void **state)
+{
+    (void)state;
+    struct fence_file first = fence_file("/etc/systemd/system/app.conf", NULL);
+    place.step = "fence";
+    assert_done(deed_fence(&place, &first, &error));
+    assert_done(deed_undo_step(&place, "fence", &error));
+    assert_done(journal_note(&journal, &error, "released", NULL));
+    place.step = "rollback";
+    assert_done(deed_fence(&place, &first, &error));
+    place_run("touch -d '2037-01-01 00:00:00' r/etc/systemd/system");
+    struct fence_file second = fence_file("/etc/systemd/system/db.conf", NULL);
+    assert_done(deed_fence(&place, &second, &error));
+    undo_all();
+    assert_as_before();
+}
+
 /* A cut leaves any beginning of the journal, and the server as far: from each, undoing brings it back. */
 static void test_undone_from_everywhere(void **state)
 {
@@ -536,6 +554,7 @@ int main(void)
         TEST(test_times_after_a_cut_in_undoing),
         TEST(test_back_from_what_people_made_of_it),
         TEST(test_asks_before_going_back),
+        TEST(test_times_below_a_fence_in_two_halves),
         TEST(test_undone_from_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
