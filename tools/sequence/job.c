@@ -25,7 +25,7 @@ const struct ini_rule job_rules[] = {
     {"package", "version", INI_TEXT, false, "the version wanted; default: what the packages lead to"},
     {"rehearsal", "scratch", INI_TEXT, false, "memory or backup: where overlays are written; default backup"},
     {"rehearsal", "force", INI_BOOL, false, "yes: upgrade although the rehearsal failed; needs approved-by"},
-    {"assessment", "valid-hours", INI_NUMBER, false, "after so long it is made anew; default 12"},
+    {"assessment", "valid-hours", INI_NUMBER, false, "older than this before stage, it is made once more; default 12"},
     {"budget", "rollback-minutes", INI_NUMBER, false, "a rehearsed rollback over it stops the run; default 120"},
     {"release", "keep-days", INI_NUMBER, false, "how long the old version stays beside the new; default 30"},
     {"accept", "warnings", INI_LIST, false, "names of warnings that somebody has accepted"},

@@ -293,6 +293,7 @@ int run_close(struct run *run, struct error *error)
     }
     run_close_packages(run);
     assess_free(&run->assessment);
+    buffer_free(&run->fingerprint);
     job_free(&run->job);
     free(run->base);
     free(run->backup_path);

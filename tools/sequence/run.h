@@ -63,11 +63,11 @@ struct run {
 
     struct site site; /* the real one */
     struct assessment assessment;
-    int64_t assessed_sec;             /* when, 0: not yet */
-    uint8_t fingerprint[SHA256_SIZE]; /* of the server when it was assessed */
-    uint64_t attachments_missing;     /* rows without a file, then */
-    int64_t rollback_ms;              /* as rehearsed; -1: not yet */
-    char snapshot[65];                /* of step backup; "" before */
+    int64_t assessed_sec;         /* when, 0: not yet */
+    struct buffer fingerprint;    /* of the server when it was assessed */
+    uint64_t attachments_missing; /* rows without a file, then */
+    int64_t rollback_ms;          /* as rehearsed; -1: not yet */
+    char snapshot[65];            /* of step backup; "" before */
 };
 
 /* What a run is given from outside. Everything stays the caller's. */

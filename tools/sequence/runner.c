@@ -195,33 +195,51 @@ int runner_fail(struct run *run, bool staged, const struct error *failure, struc
     return -1;
 }
 
-static bool is_stale(const struct run *run)
+/* What the steps before stage have found out holds for the server as it was then. A change makes them invalid; age alone is
+ * reason to look once more, and no longer: a backup may take longer than an assessment is valid. */
+struct staleness {
+    bool changed; /* has been the reason before */
+    bool aged;
+};
+
+static int check_stale(struct run *run, struct staleness *before, bool *repeat, struct error *error)
 {
-    uint8_t now[SHA256_SIZE];
-    struct error ignored;
-    if (clock_unix_sec() - run->assessed_sec > (int64_t)run->job.valid_hours * 3600) {
-        return true;
+    struct buffer path = {0};
+    bool aged = clock_unix_sec() - run->assessed_sec > (int64_t)run->job.valid_hours * 3600;
+    int result = target_compare_fingerprint(&run->target, &run->fingerprint, &path, error);
+    *repeat = false;
+    if (result == 0 && path.size > 0 && before->changed) {
+        result =
+            error_set(error, CSN_SEQUENCE_STALE, "%s has changed again while the upgrade was rehearsed", path.data);
+    } else if (result == 0 && path.size > 0) {
+        before->changed = *repeat = true;
+        console_say(run->console, "%s has changed since the assessment: once more", path.data);
+        result = journal_note(&run->journal, error, "stale", "reason", "changed", "path", path.data, NULL);
+    } else if (result == 0 && aged && !before->aged) {
+        before->aged = *repeat = true;
+        console_say(run->console, "the assessment is more than %llu hours old: once more",
+                    (unsigned long long)run->job.valid_hours);
+        result = journal_note(&run->journal, error, "stale", "reason", "age", NULL);
     }
-    return target_fingerprint(&run->target, now, &ignored) != 0 || memcmp(now, run->fingerprint, sizeof now) != 0;
+    buffer_free(&path);
+    return result;
 }
 
 /* From step `first` on. The fence changes nothing that the fingerprint looks at. */
 int runner_steps(struct run *run, int first, enum sequence_kind kind, struct error *error)
 {
     int stage = runner_step("stage");
-    bool repeated = false;
+    struct staleness staleness = {0};
     for (int i = first; i < STEP_COUNT; i++) {
         if ((steps[i].kinds & (1u << kind)) == 0) {
             continue;
         }
         struct error failure = {0};
-        if (i == stage && is_stale(run)) {
-            if (repeated) {
-                error_set(&failure, CSN_SEQUENCE_STALE, "the server keeps changing while it is rehearsed");
-                return runner_fail(run, false, &failure, error);
-            }
-            console_say(run->console, "the assessment has grown stale: once more");
-            repeated = true;
+        bool repeat = false;
+        if (i == stage && check_stale(run, &staleness, &repeat, &failure) != 0) {
+            return runner_fail(run, false, &failure, error);
+        }
+        if (repeat) {
             i = runner_step("assess") - 1;
             continue;
         }

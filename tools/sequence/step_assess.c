@@ -131,9 +131,10 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
     struct room room = {0};
     struct query_target database = {0};
     struct error closing;
+    buffer_clear(&run->fingerprint);
     if (check_backup_apart(run, error) != 0 || run_open_backup(run, error) != 0 ||
         check_backup_lasts(run, error) != 0 || check_scratch(run, error) != 0 || run_open_scratch(run, error) != 0 ||
-        target_fingerprint(&run->target, run->fingerprint, error) != 0 ||
+        target_fingerprint(&run->target, &run->fingerprint, error) != 0 ||
         open_room(run, site, &room, &database, error) != 0) {
         return -1;
     }

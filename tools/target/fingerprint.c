@@ -1,28 +1,48 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/buffer.h"
 #include "lib/file.h"
 #include "lib/root.h"
+#include "lib/sha256.h"
 #include "target/identify.h"
 
 #define CONTROL_LIMIT_BYTES ((size_t)64 * 1024)
+#define MARK_SIZE 16 /* of a SHA-256 */
 
-/* Every text and number is hashed with its length, so that no two states read the same. */
-static void add_bytes(struct sha256 *hash, const void *data, size_t size_bytes)
+/* A walk over everything: path is the name at hand. */
+struct print {
+    const struct target *target;
+    const struct buffer *before; /* marks to compare with, or NULL */
+    struct buffer marks;
+    struct buffer *changed;
+    struct buffer path;
+};
+
+/* The marks are in one order: where one differs from that of before, its thing is another or has changed. A name that is gone
+ * shows in its folder, which comes before. */
+static int add_mark(struct print *print, const char *path, const void *facts, size_t size_bytes, struct error *error)
 {
-    uint64_t length = size_bytes;
-    sha256_add(hash, &length, sizeof length);
-    sha256_add(hash, data, size_bytes);
+    uint8_t digest[SHA256_SIZE];
+    struct sha256 hash;
+    size_t at = print->marks.size;
+    sha256_begin(&hash);
+    sha256_add(&hash, path, strlen(path) + 1);
+    sha256_add(&hash, facts, size_bytes);
+    sha256_end(&hash, digest);
+    buffer_append(&print->marks, digest, MARK_SIZE);
+    if (print->before != NULL && print->changed->size == 0 &&
+        (print->before->size < at + MARK_SIZE || memcmp(print->before->data + at, digest, MARK_SIZE) != 0)) {
+        buffer_string(print->changed, path);
+    }
+    return buffer_check(&print->marks, error);
 }
 
-static void add_status(struct sha256 *hash, const char *name, const struct stat *status)
+static int add_status(struct print *print, const struct stat *status, struct error *error)
 {
     /* A folder's size is the file system's own affair. ctime tells of changes that put mtime back. */
     uint64_t facts[] = {
@@ -35,8 +55,7 @@ static void add_status(struct sha256 *hash, const char *name, const struct stat 
         (uint64_t)status->st_ctim.tv_sec,
         (uint64_t)status->st_ctim.tv_nsec,
     };
-    add_bytes(hash, name, strlen(name));
-    add_bytes(hash, facts, sizeof facts);
+    return buffer_check(&print->path, error) != 0 ? -1 : add_mark(print, print->path.data, facts, sizeof facts, error);
 }
 
 static int by_text(const void *left, const void *right)
@@ -44,13 +63,13 @@ static int by_text(const void *left, const void *right)
     return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-static int list_names(int folder_fd, struct strings *names, struct error *error)
+static int list_names(int folder_fd, const char *path, struct strings *names, struct error *error)
 {
     int listing_fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listing = listing_fd < 0 ? NULL : fdopendir(listing_fd);
     if (listing == NULL) {
         file_drop(&listing_fd);
-        return error_system(error, CSN_TREE_READ, "listing a folder of the program tree");
+        return error_system(error, CSN_TREE_READ, "listing %s", path);
     }
     int result = 0;
     errno = 0;
@@ -60,7 +79,7 @@ static int list_names(int folder_fd, struct strings *names, struct error *error)
         }
     }
     if (result == 0 && errno != 0) {
-        result = error_system(error, CSN_TREE_READ, "listing a folder of the program tree");
+        result = error_system(error, CSN_TREE_READ, "listing %s", path);
     }
     closedir(listing);
     if (names->count > 1) {
@@ -69,25 +88,30 @@ static int list_names(int folder_fd, struct strings *names, struct error *error)
     return result;
 }
 
-/* Takes folder_fd over. Depth is bounded by PATH_MAX on any real system; 200 is far above what applications have. */
-static int add_folder(struct sha256 *hash, int folder_fd, int depth, struct error *error)
+/* What lies in the folder that print->path names. Takes folder_fd over. Depth is bounded by PATH_MAX on any real system; 200 is far
+ * above what applications have. NOLINTNEXTLINE(misc-no-recursion) */
+static int add_folder(struct print *print, int folder_fd, int depth, struct error *error)
 {
     struct strings names = {0};
-    int result = depth > 200 ? error_set(error, CSN_TREE_READ, "the program tree is more than 200 folders deep")
-                             : list_names(folder_fd, &names, error);
-    uint64_t count = names.count;
-    sha256_add(hash, &count, sizeof count);
+    size_t length = print->path.size;
+    int result = depth > 200 ? error_set(error, CSN_TREE_READ, "%s is more than 200 folders deep", print->path.data)
+                             : list_names(folder_fd, print->path.data, &names, error);
     for (size_t i = 0; result == 0 && i < names.count; i++) {
         struct stat status;
+        buffer_format(&print->path, "/%s", names.items[i]);
         if (fstatat(folder_fd, names.items[i], &status, AT_SYMLINK_NOFOLLOW) != 0) {
-            result = error_system(error, CSN_TREE_READ, "looking at %s in the program tree", names.items[i]);
-            break;
+            result = error_system(error, CSN_TREE_READ, "looking at %s", buffer_text(&print->path));
+        } else {
+            result = add_status(print, &status, error);
         }
-        add_status(hash, names.items[i], &status);
-        if (S_ISDIR(status.st_mode)) {
+        if (result == 0 && S_ISDIR(status.st_mode)) {
             int child_fd = openat(folder_fd, names.items[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-            result = child_fd < 0 ? error_system(error, CSN_TREE_READ, "opening %s in the program tree", names.items[i])
-                                  : add_folder(hash, child_fd, depth + 1, error);
+            result = child_fd < 0 ? error_system(error, CSN_TREE_READ, "opening %s", print->path.data)
+                                  : add_folder(print, child_fd, depth + 1, error);
+        }
+        if (!print->path.failed) {
+            print->path.size = length;
+            print->path.data[length] = '\0';
         }
     }
     strings_free(&names);
@@ -96,55 +120,88 @@ static int add_folder(struct sha256 *hash, int folder_fd, int depth, struct erro
 }
 
 /* A file or folder of the server; one that is not there counts as such. */
-static int add_path(struct sha256 *hash, int root_fd, const char *path, struct error *error)
+static int add_path(struct print *print, const char *path, struct error *error)
 {
+    int root_fd = print->target->root_fd;
     struct stat status;
     if (root_lstat(root_fd, path, &status) != 0) {
-        add_bytes(hash, "absent", 6);
-        return 0;
+        return add_mark(print, path, "absent", 6, error);
     }
-    add_status(hash, path, &status);
+    buffer_clear(&print->path);
+    buffer_string(&print->path, path);
+    if (add_status(print, &status, error) != 0) {
+        return -1;
+    }
     if (!S_ISDIR(status.st_mode)) {
         return 0;
     }
     int fd = root_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0, error);
-    return fd < 0 ? -1 : add_folder(hash, fd, 0, error);
+    return fd < 0 ? -1 : add_folder(print, fd, 0, error);
 }
 
-static int add_control(struct sha256 *hash, const struct target *target, struct error *error)
+static int add_control(struct print *print, struct error *error)
 {
-    if (target->installation.cluster == NULL) {
+    const char *cluster = print->target->installation.cluster;
+    struct buffer content = {0};
+    if (cluster == NULL) {
         return 0;
     }
-    char path[4096];
-    struct buffer content = {0};
-    snprintf(path, sizeof path, "%s/global/pg_control", target->installation.cluster);
-    int result = root_read(target->root_fd, path, CONTROL_LIMIT_BYTES, &content, error);
+    buffer_clear(&print->path);
+    buffer_format(&print->path, "%s/global/pg_control", cluster);
+    int result = buffer_check(&print->path, error);
     if (result == 0) {
-        add_bytes(hash, buffer_text(&content), content.size);
+        result = root_read(print->target->root_fd, print->path.data, CONTROL_LIMIT_BYTES, &content, error);
+    }
+    if (result == 0) {
+        result = add_mark(print, print->path.data, buffer_text(&content), content.size, error);
     }
     buffer_free(&content);
     return result;
 }
 
-int target_fingerprint(const struct target *target, uint8_t digest[SHA256_SIZE], struct error *error)
+static int add_all(struct print *print, struct error *error)
 {
-    struct sha256 hash;
+    const struct target *target = print->target;
+    const char *program = target->installation.program_root;
     char *version = NULL;
-    const struct installation *installation = &target->installation;
-    sha256_begin(&hash);
-    int result = target_read_version(target->root_fd, target->profile, installation->program_root, &version, error);
+    int result = target_read_version(target->root_fd, target->profile, program, &version, error);
     if (result == 0) {
-        add_bytes(&hash, version, strlen(version));
-        result = add_path(&hash, target->root_fd, installation->program_root, error);
+        result = add_path(print, program, error);
     }
     for (size_t i = 0; result == 0 && i < target->profile->configuration.count; i++) {
-        result = add_path(&hash, target->root_fd, target->profile->configuration.items[i], error);
+        result = add_path(print, target->profile->configuration.items[i], error);
     }
     if (result == 0) {
-        result = add_control(&hash, target, error);
+        result = add_control(print, error);
     }
-    sha256_end(&hash, digest);
+    if (result == 0) {
+        result = add_mark(print, program, version, strlen(version), error); /* it may stand in a file elsewhere */
+    }
     free(version);
+    buffer_free(&print->path);
     return result;
+}
+
+int target_fingerprint(const struct target *target, struct buffer *marks, struct error *error)
+{
+    struct print print = {.target = target};
+    int result = add_all(&print, error);
+    if (result == 0) {
+        buffer_append(marks, print.marks.data, print.marks.size);
+        result = buffer_check(marks, error);
+    }
+    buffer_free(&print.marks);
+    return result;
+}
+
+int target_compare_fingerprint(const struct target *target, const struct buffer *marks, struct buffer *changed,
+                               struct error *error)
+{
+    struct print print = {.target = target, .before = marks, .changed = changed};
+    int result = add_all(&print, error);
+    if (result == 0 && changed->size == 0 && print.marks.size != marks->size) {
+        buffer_string(changed, target->installation.program_root);
+    }
+    buffer_free(&print.marks);
+    return result == 0 ? buffer_check(changed, error) : -1;
 }

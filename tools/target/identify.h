@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/buffer.h"
 #include "lib/error.h"
-#include "lib/sha256.h"
 #include "lib/strings.h"
 #include "target/disk.h"
 #include "target/mount.h"
@@ -96,8 +96,13 @@ int target_check_clean(const struct target *target, struct error *error) MUST_CH
 int target_read_version(int root_fd, const struct profile *profile, const char *program_root, char **version,
                         struct error *error) MUST_CHECK;
 
-/* One hash that changes when the server was used or changed: version, every name, size, mode, owner and time of the
- * program tree and the configuration, and pg_control. Content is not read: this takes a second, not minutes. */
-int target_fingerprint(const struct target *target, uint8_t digest[SHA256_SIZE], struct error *error) MUST_CHECK;
+/* A mark for each thing that changes when the server was used or changed: version, every name, mode, owner, size and time of the
+ * program tree and the configuration, and pg_control. Content is not read: this takes a second, not minutes. Appended to
+ * *marks. */
+int target_fingerprint(const struct target *target, struct buffer *marks, struct error *error) MUST_CHECK;
+
+/* The same again: appends the path of the first thing that is not as marks say to *changed; nothing if all is. */
+int target_compare_fingerprint(const struct target *target, const struct buffer *marks, struct buffer *changed,
+                               struct error *error) MUST_CHECK;
 
 #endif
