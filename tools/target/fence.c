@@ -183,9 +183,12 @@ static int restore_time(int root_fd, const struct fence_file *file, struct error
         {.tv_nsec = UTIME_OMIT},
         {.tv_sec = (time_t)file->parent_time_sec, .tv_nsec = (long)file->parent_time_nsec},
     };
-    int fd = root_open(root_fd, file->parent, O_RDONLY | O_DIRECTORY, 0, error);
+    int fd = root_try_open(root_fd, file->parent, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+        return 0; /* somebody took the folder away: it has no time to put back */
+    }
     if (fd < 0) {
-        return -1;
+        return error_system(error, CSN_IO, "opening %s on the server", file->parent);
     }
     int result = 0;
     if (futimens(fd, times) != 0 || fsync(fd) != 0) {

@@ -281,6 +281,11 @@ static void not_ours(void **state)
     place_write("r/etc/systemd/system/work@.service.d/theirs.conf", "x");
     undo(&fence.items[1]);
     place_run("test -e r/etc/systemd/system/work@.service.d/theirs.conf");
+    /* One that somebody took away, with all above it that held units, is down already. */
+    apply(&fence.items[2]);
+    place_run("rm -r r/etc/systemd");
+    undo(&fence.items[2]);
+    place_run("test ! -e r/etc/systemd");
     fence_free(&fence);
 }
 
