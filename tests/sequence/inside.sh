@@ -39,7 +39,8 @@ server "$tmp/root"
 mv "$tmp/root/srv/tiny/files" "$tmp/root/opt/tiny/files"
 whole_way "inside"
 
-# The program tree and the configuration by links, one of them absolute, and of the database a tablespace's folder.
+# The program tree, the configuration and more attachments by links, some of them absolute, and of the database a folder.
+sed -i 's,^paths = /opt/tiny/files$,paths = /opt/tiny/files\, /srv/app/upload,' "$tmp/stick/profiles/tiny.profile"
 rm -rf "$tmp/root" "$tmp/stick/caisson-runs" "$tmp/backup"
 server "$tmp/root"
 mv "$tmp/root/opt/tiny" "$tmp/root/opt/tiny-1.0"
@@ -53,6 +54,27 @@ data=$tmp/root/var/lib/postgresql/15/main
 mv "$data/pg_wal" "$tmp/root/srv/wal/15"
 ln -s wal "$tmp/root/srv/wal-link"
 ln -s /srv/wal-link/15 "$data/pg_wal"
+mkdir -p "$tmp/root/data/app" "$tmp/root/store/upload/deep"
+ln -s /data/app "$tmp/root/srv/app"
+ln -s ../../store/upload "$tmp/root/data/app/upload"
+echo 'far away' >"$tmp/root/store/upload/deep/file"
 config=srv/site/tiny.conf
 whole_way "links"
+snapshot=$(jq -r 'select(.kind == "proof") | .snapshot' "$(journal)")
+mkdir "$tmp/work"
+"$CAISSON" restore --repository "$tmp/backup/repository" --target "$tmp/work" "$snapshot" >"$tmp/log" 2>&1 || cat "$tmp/log"
+check "links: what lies behind them is in the backup" [ "$(cat "$tmp/work/store/upload/deep/file")" = 'far away' ]
+for link in srv/app data/app/upload opt/tiny etc/tiny.conf srv/wal-link; do
+	check "links: so is $link itself" [ "$(readlink "$tmp/work/$link")" = "$(readlink "$tmp/root/$link")" ]
+done
+check "links: and nothing that merely has such a name" [ ! -L "$tmp/work/data/app" ]
+
+# A link that leads to where nothing is backed up has to be accepted.
+mkdir "$tmp/root/srv/else"
+ln -s /srv/else "$tmp/root/store/upload/deep/out"
+picture "$tmp/root" "$tmp/before"
+caisson run "$tmp/stick/up.job" "$tmp/root"
+check "links: one that leads out is a warning" grep -q '^caisson: CSN-A002: .*links-outside.*/store/upload/deep/out to /srv/else' "$tmp/out"
+picture "$tmp/root" "$tmp/after"
+check "links: one that leads out: nothing changed" [ "$status/$(diff "$tmp/before" "$tmp/after")" = 1/ ]
 finish

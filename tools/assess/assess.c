@@ -24,6 +24,7 @@ static const struct check {
     {"interfaces", check_interfaces, "removed interfaces that the site still uses"},
     {"roles", check_roles, "every role in use has a line in the map"},
     {"attachments", check_attachments, "attachments against rows"},
+    {"links-outside", check_links, "links that lead to where nothing is backed up"},
     {"fence", check_fence, "the application can be kept from starting"},
     {"renames", check_renames, "old and new can be exchanged by name"},
     {"space", check_space, "room for the new version, the backup and the rehearsal"},

@@ -37,6 +37,9 @@ check_function check_package_queries;
 check_function check_program;
 check_function check_interfaces;
 
+/* check_links.c */
+check_function check_links;
+
 /* check_data.c */
 check_function check_roles;
 check_function check_attachments;

@@ -127,7 +127,7 @@ int run_close(struct run *run, struct error *error) MUST_CHECK;
 char *run_staged_path(const struct run *run, const char *path, struct error *error) MUST_CHECK;
 
 /* All paths of the application on the server, none inside another, those that are not there left out: what is backed
- * up, proven and compared. */
+ * up, proven and compared. Links that lead to them are among them, and their own places without a link in them. */
 int run_paths(const struct run *run, struct strings *paths, struct error *error) MUST_CHECK;
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "lib/file.h"
 #include "lib/root.h"
+#include "target/installation.h"
 
 #define PROFILES_FOLDER "/etc/caisson/profiles"
 
@@ -291,18 +292,53 @@ static int add_path(const struct run *run, struct strings *paths, const char *pa
     return strings_add(paths, path, error);
 }
 
+/* Links on the way count, too, each by itself, and the real place: without them a restored server would not find its own. */
+static int add_traced(const struct run *run, struct strings *paths, const char *path, struct error *error)
+{
+    struct strings links = {0};
+    char *real = NULL;
+    int result = root_trace(run->target.root_fd, path, &links, &real, error);
+    for (size_t i = 0; result == 0 && i < links.count; i++) {
+        result = add_path(run, paths, links.items[i], error);
+    }
+    if (result == 0 && real != NULL) {
+        result = add_path(run, paths, real, error);
+    }
+    strings_free(&links);
+    free(real);
+    return result;
+}
+
 static int add_paths(const struct run *run, struct strings *paths, const struct strings *more, struct error *error)
 {
     for (size_t i = 0; i < more->count; i++) {
-        if (add_path(run, paths, more->items[i], error) != 0) {
+        if (add_traced(run, paths, more->items[i], error) != 0) {
             return -1;
         }
     }
     return 0;
 }
 
-/* The folder of a file of the cluster's configuration, where it lies outside (Debian: /etc/postgresql/15/main). */
-static int add_config_folder(const struct run *run, struct strings *paths, const char *config, struct error *error)
+/* What a pattern of the profile found on this server is known by its real path; the links that lead to it go along. */
+static int add_found(const struct run *run, struct strings *paths, const char *pattern, const char *found,
+                     struct error *error)
+{
+    struct strings names = {0};
+    int result = pattern == NULL ? 0 : pattern_expand(run->target.root_fd, pattern, &names, error);
+    for (size_t i = 0; result == 0 && i < names.count; i++) {
+        struct error none;
+        char *real = root_real_path(run->target.root_fd, names.items[i], &none);
+        if (real != NULL && strcmp(real, found) == 0) {
+            result = add_traced(run, paths, names.items[i], error);
+        }
+        free(real);
+    }
+    strings_free(&names);
+    return result == 0 ? add_path(run, paths, found, error) : -1;
+}
+
+/* A file of the cluster's configuration and the folder it lies in, where that is outside (Debian: /etc/postgresql/15/main). */
+static int add_config(const struct run *run, struct strings *paths, const char *config, struct error *error)
 {
     const char *slash = config == NULL ? NULL : strrchr(config, '/');
     if (slash == NULL || slash == config) {
@@ -310,30 +346,38 @@ static int add_config_folder(const struct run *run, struct strings *paths, const
     }
     char *folder = strndup(config, (size_t)(slash - config));
     int result =
-        folder == NULL ? error_set(error, CSN_MEMORY, "no memory for a path") : add_path(run, paths, folder, error);
+        folder == NULL ? error_set(error, CSN_MEMORY, "no memory for a path") : add_traced(run, paths, folder, error);
     free(folder);
-    return result;
+    return result == 0 ? add_traced(run, paths, config, error) : -1;
 }
 
 int run_paths(const struct run *run, struct strings *paths, struct error *error)
 {
     const struct profile *profile = run->target.profile;
-    if (add_path(run, paths, run->target.installation.program_root, error) != 0 ||
-        add_paths(run, paths, &profile->configuration, error) != 0 ||
+    const struct installation *found = &run->target.installation;
+    for (size_t i = 0; i < profile->roots.count; i++) {
+        if (add_found(run, paths, profile->roots.items[i], found->program_root, error) != 0) {
+            return -1;
+        }
+    }
+    if (add_paths(run, paths, &profile->configuration, error) != 0 ||
         add_paths(run, paths, &profile->attachments, error) != 0) {
         return -1;
     }
     if (run->cluster.data_path == NULL) {
         return 0;
     }
-    if (add_path(run, paths, run->cluster.data_path, error) != 0 ||
-        add_config_folder(run, paths, run->cluster.config_file, error) != 0 ||
-        add_config_folder(run, paths, run->target.installation.cluster_config, error) != 0 ||
-        add_config_folder(run, paths, run->target.installation.cluster_hba, error) != 0) {
+    if (add_found(run, paths, profile->database.cluster, run->cluster.data_path, error) != 0 ||
+        add_config(run, paths, run->cluster.config_file, error) != 0 ||
+        add_config(run, paths, found->cluster_config, error) != 0 ||
+        add_config(run, paths, found->cluster_hba, error) != 0) {
         return -1;
     }
     for (size_t i = 0; i < run->cluster.folder_count; i++) {
-        if (add_path(run, paths, run->cluster.folders[i].target, error) != 0) {
+        char link[4096];
+        snprintf(link, sizeof link, "%s/%s", run->cluster.data_path, run->cluster.folders[i].link);
+        if (add_traced(run, paths, link, error) != 0 ||
+            add_path(run, paths, run->cluster.folders[i].target, error) != 0) {
             return -1;
         }
     }

@@ -130,6 +130,7 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
 {
     struct room room = {0};
     struct query_target database = {0};
+    struct strings paths = {0};
     struct error closing;
     buffer_clear(&run->fingerprint);
     if (check_backup_apart(run, error) != 0 || run_open_backup(run, error) != 0 ||
@@ -146,6 +147,7 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
         .database = database.host == NULL ? NULL : &database,
         .backup_path = run->backup_path,
         .scratch_path = run->scratch_path,
+        .paths = &paths,
         .accepted = &run->job.accepted,
         .answer = answer,
         .role = job_role,
@@ -153,7 +155,11 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
         .progress = &run->console->progress,
     };
     assess_free(&run->assessment);
-    int result = assess_make(&subject, &run->assessment, error);
+    int result = run_paths(run, &paths, error);
+    if (result == 0) {
+        result = assess_make(&subject, &run->assessment, error);
+    }
+    strings_free(&paths);
     if (room_close(&room, result == 0 ? error : &closing) != 0) {
         result = -1;
     }

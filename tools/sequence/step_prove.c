@@ -12,6 +12,7 @@
 
 #include "lib/clock.h"
 #include "lib/file.h"
+#include "lib/root.h"
 #include "repository/repository.h"
 #include "sequence/media.h"
 #include "sequence/room.h"
@@ -64,7 +65,7 @@ static int compare(struct proving *proving, struct error *error)
     return 0;
 }
 
-/* The restored data at their real paths; the server itself lends only its programs. */
+/* The restored data at their real paths; the server itself lends only its programs, and the links that lead to the data. */
 static int start(struct proving *proving, struct error *error)
 {
     struct run *run = proving->run;
@@ -73,7 +74,11 @@ static int start(struct proving *proving, struct error *error)
     struct error closing;
     int result = 0;
     for (size_t i = 0; result == 0 && i < proving->paths.count; i++) {
-        result = room_bind(&binds, proving->folder, proving->paths.items[i], proving->paths.items[i], true, error);
+        const char *path = proving->paths.items[i];
+        struct stat status;
+        if (root_lstat(proving->folder_fd, path, &status) != 0 || !S_ISLNK(status.st_mode)) {
+            result = room_bind(&binds, proving->folder, path, path, true, error);
+        }
     }
     if (result == 0) {
         result = room_open(run, proving->site, &binds, DATABASE_PRIVATE, &room, error);

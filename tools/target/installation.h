@@ -25,4 +25,8 @@ int pattern_expand(int root_fd, const char *pattern, struct strings *paths, stru
 /* The path of an existing file or folder below root_fd without links in it; NULL with an error. The caller's. */
 char *root_real_path(int root_fd, const char *path, struct error *error) MUST_CHECK;
 
+/* The same with the links on the way (absolute, resolved themselves as far as their own name), added to *links in the order in which
+ * they are met. *real is NULL where nothing is at the end of them. CSN_MEMORY. */
+int root_trace(int root_fd, const char *path, struct strings *links, char **real, struct error *error) MUST_CHECK;
+
 #endif

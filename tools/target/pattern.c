@@ -117,3 +117,64 @@ out:
     file_drop(&fd);
     return real;
 }
+
+#define LINKS_LIMIT 40 /* as the kernel has it */
+
+/* One part more of the path; what a link leads to is put before the rest. */
+static int trace_part(int root_fd, struct buffer *done, struct buffer *rest, struct strings *links, struct error *error)
+{
+    char target[PATH_MAX];
+    struct buffer following = {0};
+    const char *part = rest->data + strspn(rest->data, "/");
+    size_t length = strcspn(part, "/");
+    size_t before = done->size;
+    buffer_string(&following, part + length);
+    if (length == 2 && strncmp(part, "..", 2) == 0) {
+        const char *slash = done->size == 0 ? NULL : strrchr(done->data, '/');
+        done->size = slash == NULL ? 0 : (size_t)(slash - done->data);
+    } else if (length > 0 && !(length == 1 && part[0] == '.')) {
+        buffer_format(done, "/%.*s", (int)length, part);
+        int fd = root_try_open(root_fd, buffer_text(done), O_PATH | O_NOFOLLOW, 0);
+        ssize_t size = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof target - 1);
+        file_drop(&fd);
+        if (size > 0 && strings_add(links, buffer_text(done), error) != 0) {
+            buffer_free(&following);
+            return -1;
+        }
+        if (size > 0) {
+            target[size] = '\0';
+            done->size = target[0] == '/' ? 0 : before;
+            struct buffer whole = {0};
+            buffer_format(&whole, "%s/%s", target, buffer_text(&following));
+            buffer_free(&following);
+            following = whole;
+        }
+    }
+    if (done->data != NULL) {
+        done->data[done->size] = '\0';
+    }
+    buffer_free(rest);
+    *rest = following;
+    return buffer_check(done, error) != 0 ? -1 : buffer_check(rest, error);
+}
+
+int root_trace(int root_fd, const char *path, struct strings *links, char **real, struct error *error)
+{
+    struct buffer done = {0};
+    struct buffer rest = {0};
+    size_t known = links->count;
+    buffer_string(&rest, path);
+    int result = buffer_check(&rest, error);
+    *real = NULL;
+    while (result == 0 && rest.data != NULL && rest.data[strspn(rest.data, "/")] != '\0' &&
+           links->count - known <= LINKS_LIMIT) {
+        result = trace_part(root_fd, &done, &rest, links, error);
+    }
+    if (result == 0 && links->count - known <= LINKS_LIMIT && root_exists(root_fd, done.size == 0 ? "/" : done.data)) {
+        *real = strdup(done.size == 0 ? "/" : done.data);
+        result = *real == NULL ? error_set(error, CSN_MEMORY, "no memory for the path %s", path) : 0;
+    }
+    buffer_free(&done);
+    buffer_free(&rest);
+    return result;
+}

@@ -75,14 +75,14 @@ static char *place_path(const struct target *target, const char *path, struct er
     return placed;
 }
 
-/* follow: what a link leads to is listed beside the link. */
-static int place_paths(const struct target *target, const struct strings *paths, bool follow, struct strings *placed,
+/* What a link leads to is listed beside the link. */
+static int place_paths(const struct target *target, const struct strings *paths, struct strings *placed,
                        struct error *error)
 {
     for (size_t i = 0; i < paths->count; i++) {
         struct error none;
         char *path = place_path(target, paths->items[i], error);
-        char *real = path != NULL && follow ? root_real_path(target->root_fd, path, &none) : NULL;
+        char *real = path != NULL ? root_real_path(target->root_fd, path, &none) : NULL;
         struct stat status;
         bool is_link = path != NULL && root_lstat(target->root_fd, path, &status) == 0 && S_ISLNK(status.st_mode);
         int result = path == NULL ? -1 : strings_has(placed, path) ? 0 : strings_add(placed, path, error);
@@ -109,9 +109,9 @@ static int place_profile(struct target *target, struct error *error)
     target->placed->configuration = (struct strings){0};
     target->placed->attachments = (struct strings){0};
     target->profile = target->placed;
-    return place_paths(target, &profile->configuration, true, &target->placed->configuration, error) != 0
+    return place_paths(target, &profile->configuration, &target->placed->configuration, error) != 0
                ? -1
-               : place_paths(target, &profile->attachments, false, &target->placed->attachments, error);
+               : place_paths(target, &profile->attachments, &target->placed->attachments, error);
 }
 
 int target_open(struct target *target, const struct target_options *options, struct error *error)

@@ -244,6 +244,38 @@ static void test_without_rows_only_files_count(void **state)
 
 /* --- at rest -------------------------------------------------------------------------------------------------------- */
 
+/* --- links ---------------------------------------------------------------------------------------------------------- */
+
+static void test_links_that_lead_out(void **state)
+{
+    (void)state;
+    struct strings paths = {0};
+    place_write("data/a/file", "x");
+    place_write("store/file", "x");
+    place_write("else/file", "x");
+    place_folder("usr/share/fonts");
+    place_link("data/a/inside", "../a/file");
+    place_link("data/a/known", "/store/file");
+    place_link("data/a/system", "/usr/share/fonts");
+    place_link("data/a/dangling", "/nowhere");
+    place_link("data/a/loop", "loop");
+    place_link("data/a/host", "../../../../../../../../../../etc/passwd"); /* stays in the root, where there is none */
+    assert_int_equal(strings_add(&profile.attachments, "/data", &error), 0);
+    assert_int_equal(strings_add(&profile.attachments, "/none", &error), 0);
+    assert_int_equal(strings_add(&paths, "/data", &error), 0);
+    assert_int_equal(strings_add(&paths, "/store", &error), 0);
+    target.installation.program_root = (char *)"/opt/app";
+    assert_int_equal(check_links(&looking, &error), 0);
+    subject.paths = &paths;
+    assert_int_equal(check_links(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 0);
+    place_link("data/a/out", "/data/a/through");
+    place_link("data/a/through", "../../else");
+    assert_int_equal(check_links(&looking, &error), 0);
+    judged(CSN_ASSESS_WARNING, "2 links lead to where nothing is backed up: /data/a/out to /else");
+    strings_free(&paths);
+}
+
 static void test_the_machines_own_root_is_refused(void **state)
 {
     (void)state;
@@ -296,6 +328,7 @@ int main(void)
         TEST(test_a_query_that_fails_is_a_blocker),
         TEST(test_attachments_are_counted_both_ways),
         TEST(test_without_rows_only_files_count),
+        TEST(test_links_that_lead_out),
         TEST(test_the_machines_own_root_is_refused),
         TEST(test_a_live_postmaster_is_refused),
     };

@@ -340,6 +340,56 @@ static void fingerprint(void **state)
     closed(&target);
 }
 
+/* Each link on the way by its own real name, and the place at their end; nothing leads out of the root. */
+static void traces(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        const char *met; /* links, apart by blanks */
+        const char *real;
+    } cases[] = {
+        {"/data/app/upload", "", "/data/app/upload"},
+        {"/srv/app/upload", "/srv/app", "/data/app/upload"},
+        {"/srv/two/upload", "/srv/two /srv/app", "/data/app/upload"},
+        {"/srv/../srv/./app//", "/srv/app", "/data/app"},
+        {"/srv/up", "/srv/up /srv/app", "/data/app/upload"},
+        {"/srv/out", "/srv/out", "/data"},
+        {"/srv/dangling/x", "/srv/dangling", NULL},
+        {"/srv/none", "", NULL},
+        {"/", "", "/"},
+    };
+    struct error error = {0};
+    place_folder("r/data/app/upload");
+    place_link("r/srv/app", "/data/app");
+    place_link("r/srv/two", "app");
+    place_link("r/srv/up", "../srv/app/upload");
+    place_link("r/srv/out", "../../../../../../../../../../../data");
+    place_link("r/srv/dangling", "/nowhere");
+    place_link("r/srv/loop", "loop");
+    int root_fd = open(place_path("r"), O_RDONLY | O_DIRECTORY);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct strings links = {0};
+        struct buffer met = {0};
+        char *real = NULL;
+        assert_int_equal(root_trace(root_fd, cases[i].path, &links, &real, &error), 0);
+        for (size_t k = 0; k < links.count; k++) {
+            buffer_format(&met, "%s%s", k == 0 ? "" : " ", links.items[k]);
+        }
+        assert_string_equal(buffer_text(&met), cases[i].met);
+        assert_string_equal(real == NULL ? "none" : real, cases[i].real == NULL ? "none" : cases[i].real);
+        buffer_free(&met);
+        strings_free(&links);
+        free(real);
+    }
+    struct strings links = {0};
+    char *real = NULL;
+    assert_int_equal(root_trace(root_fd, "/srv/loop/x", &links, &real, &error), 0);
+    assert_null(real);
+    strings_free(&links);
+    close(root_fd);
+}
+
 /* Two partitions with a system each, one with swap, one that is part of something else. */
 static void make_disk(void)
 {
@@ -442,6 +492,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_way_out, setup, teardown),
         cmocka_unit_test_setup_teardown(clusters, setup, teardown),
         cmocka_unit_test_setup_teardown(fingerprint, setup, teardown),
+        cmocka_unit_test_setup_teardown(traces, setup, teardown),
         cmocka_unit_test_setup_teardown(on_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(broken, setup, teardown),
     };
