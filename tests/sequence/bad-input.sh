@@ -257,15 +257,20 @@ done_run=$(basename "$(dirname "$done_journal")")
 
 # --- journals ----------------------------------------------------------------------------------------------------------
 
-# of_another FILE RUN LINES ROOT: the first lines of a journal, as a run of another machine with its root there would have them.
-of_another() {
-	mkdir -p "$stick/caisson-runs/$2"
+# rechained: a journal whose lines were changed, with hashes that fit.
+rechained() {
 	previous=$(printf '%064d' 0)
-	head -n "$3" "$1" | sed "s/0123456789abcdef0123456789abcdef/fedcba9876543210fedcba9876543210/; s,$root,$4,g; s/$done_run/$2/g" | while IFS= read -r line; do
+	while IFS= read -r line; do
 		line=$(printf '%s\n' "$line" | sed "s/\"prev\":\"[0-9a-f]*\"/\"prev\":\"$previous\"/")
 		printf '%s\n' "$line"
 		previous=$(printf '%s' "$line" | sha256sum | cut -d' ' -f1)
-	done >"$stick/caisson-runs/$2/journal.jsonl"
+	done
+}
+# of_another FILE RUN LINES ROOT: the first lines of a journal, as a run of another machine with its root there would have them.
+of_another() {
+	mkdir -p "$stick/caisson-runs/$2"
+	head -n "$3" "$1" | sed "s/0123456789abcdef0123456789abcdef/fedcba9876543210fedcba9876543210/; s,$root,$4,g; s/$done_run/$2/g" |
+		rechained >"$stick/caisson-runs/$2/journal.jsonl"
 }
 staging=$(grep -n '"step-begin","step":"stage"' "$done_journal" | cut -d: -f1)
 other=$stick/caisson-runs/29990101T000000Z-0000
@@ -321,6 +326,21 @@ caisson run "$up" "$root"
 CAISSON=$whole
 unset CAISSON_CUT
 check "cut off behind the fence" [ "$status/$(jq -r 'select(.deed == "fence") | .deed' "$(journal)" | head -n 1)" = 137/fence ]
+# The server's own journal opens nothing that the job does not.
+mv "$stick/caisson-runs" "$tmp/runs"
+for journal in "$root"/var/lib/caisson/runs/*/journal.jsonl; do :; done
+cp "$journal" "$tmp/journal"
+picture "$root" "$tmp/before-resume"
+for folder in "$root" "$tmp/backup"; do
+	sed "s,\(\"job\":.*folder = \)$folder,\1$tmp/stolen," "$tmp/journal" | rechained >"$journal"
+	check "the server's journal was tampered with" grep -q "folder = $tmp/stolen" "$journal"
+	caisson resume "$up" "$root"
+	picture "$root" "$tmp/after"
+	check "a tampered journal on the server: CSN-J005" [ "$status/$(grep -c "^caisson: CSN-J005: .*$tmp/stolen" "$tmp/out")" = 2/1 ]
+	check "a tampered journal on the server: nothing changed" [ -z "$(diff "$tmp/before-resume" "$tmp/after"; ls -d "$tmp/stolen" 2>/dev/null)" ]
+done
+cp "$tmp/journal" "$journal"
+mv "$tmp/runs" "$stick/caisson-runs"
 caisson resume "$up" "$root"
 refused "resume with the package's profile" 4 CSN-Q005 'has been undone'
 caisson run "$up" "$root"

@@ -107,6 +107,19 @@ static int check_complete(const struct job *job, struct error *error)
     return 0;
 }
 
+/* On the backup disk, or on this machine: nowhere else. */
+static int check_folder(const struct job *job, struct error *error)
+{
+    struct strings parts = {0};
+    int result = strings_split(&parts, job->backup_folder, "/", error);
+    if (result == 0 && strings_has(&parts, "..")) {
+        result = error_set(error, CSN_JOB_VALUE, "%s: \"folder\" in [backup] is \"%s\", expected is a path without ..",
+                           job->ini.name, job->backup_folder);
+    }
+    strings_free(&parts);
+    return result;
+}
+
 static int fill(struct job *job, struct error *error)
 {
     const struct ini *ini = &job->ini;
@@ -136,7 +149,7 @@ static int fill(struct job *job, struct error *error)
         check_word(job, "job", "language", job->language, "en zh", error) != 0 ||
         check_word(job, "job", "after", job->after, "power-off reboot console", error) != 0 ||
         check_word(job, "rehearsal", "scratch", scratch, "memory backup", error) != 0 ||
-        check_answers(job, error) != 0 || check_numbers(job, error) != 0) {
+        check_answers(job, error) != 0 || check_numbers(job, error) != 0 || check_folder(job, error) != 0) {
         return -1;
     }
     if (job->root_folder != NULL && job->server_disks.count > 0) {

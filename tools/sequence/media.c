@@ -126,21 +126,20 @@ static bool rests_on(const struct disks *disks, const char *name, const struct d
     return found;
 }
 
-int media_check_apart(const char *name, const struct disks *disks, const struct target_mounts *mounts,
+int media_check_apart(const char *name, const struct disks *disks, const struct strings *server_disks,
                       struct error *error)
 {
     struct error ignored;
     const struct disk *disk = disks_find(disks, name, NULL, &ignored);
-    for (size_t i = 0; disk != NULL && i < mounts->count; i++) {
-        const struct target_mount *mount = &mounts->items[i];
+    for (size_t i = 0; disk != NULL && i < server_disks->count; i++) {
         for (size_t k = 0; k < disks->count; k++) {
             const struct disk *shared = &disks->items[k];
-            if (rests_on(disks, disk->name, shared, DEEPEST) && rests_on(disks, mount->disk, shared, DEEPEST)) {
-                return error_set(
-                    error, CSN_JOB_VALUE,
-                    "\"disk\" in [backup] is \"%s\", which lies on %s, as the server's own %s does; expected is "
-                    "another disk",
-                    name, shared->name, mount->place);
+            if (rests_on(disks, disk->name, shared, DEEPEST) &&
+                rests_on(disks, server_disks->items[i], shared, DEEPEST)) {
+                return error_set(error, CSN_JOB_VALUE,
+                                 "\"disk\" in [backup] is \"%s\", which lies on %s, as the server does; expected is "
+                                 "another disk",
+                                 name, shared->name);
             }
         }
     }

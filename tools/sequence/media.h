@@ -15,9 +15,9 @@
  * NULL: not in the image). A disk with several file systems must be named by partition. CSN_TARGET_DISK_MISSING,
  * CSN_TARGET_AMBIGUOUS_DISK, CSN_TARGET_MOUNT. */
 int media_mount(const char *name, const char *path, struct protect *protect, struct error *error) MUST_CHECK;
-/* CSN_JOB_VALUE if the disk that name means is one that the server's mounts lie on, or both share one below LVM or RAID:
- * writing the backup would lift the server's protection, and a failing disk would take both. What is not there is fine here. */
-int media_check_apart(const char *name, const struct disks *disks, const struct target_mounts *mounts,
+/* CSN_JOB_VALUE if the disk that name means is one of the server's (kernel names), or shares one with them below LVM or RAID: writing
+ * the backup would lift the server's protection, and a failing disk would take both. What is not there is fine here. */
+int media_check_apart(const char *name, const struct disks *disks, const struct strings *server_disks,
                       struct error *error) MUST_CHECK;
 
 int media_unmount(const char *path, struct error *error) MUST_CHECK;

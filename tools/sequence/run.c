@@ -91,6 +91,25 @@ static void run_init(struct run *run, const struct run_options *options)
     run->journal.watch_context = run;
 }
 
+/* A job by network keeps its journal on the backup disk, which is opened before anything else: so the server is looked at first,
+ * for reading, to know its disks. If it cannot be found, the steps will say so; the job's own names still count. */
+static int look_for_its_disks(struct run *run, struct error *error)
+{
+    struct error why;
+    int result = 0;
+    if (run_open_target(run, &why) != 0 && !run->target_is_open) {
+        run_try_packages(run); /* the profile may be in one of them */
+        (void)!run_open_target(run, &why);
+    }
+    if (run->target_is_open) {
+        result = run_check_backup_apart(run, error);
+        if (run_close_target(run, result == 0 ? error : &why) != 0) {
+            result = -1;
+        }
+    }
+    return result;
+}
+
 /* The folder where the evidence goes. */
 static int open_base(struct run *run, const char *wanted, struct error *error)
 {
@@ -98,7 +117,7 @@ static int open_base(struct run *run, const char *wanted, struct error *error)
         return -1;
     }
     if (evidence_is_volatile(wanted) && run->protect != NULL && run->job.backup_disk != NULL) {
-        if (run_open_backup(run, error) != 0) {
+        if (look_for_its_disks(run, error) != 0 || run_open_backup(run, error) != 0) {
             return -1;
         }
         wanted = run->backup_path;
@@ -154,7 +173,56 @@ static int merge_stick(struct run *run, struct error *error)
     return result;
 }
 
-int run_adopt(struct run *run, struct journal *journal, struct error *error)
+/* True if both names mean one disk of this machine. */
+static bool same_disk(const struct disks *disks, const char *name, const char *other)
+{
+    struct error ignored;
+    const struct disk *disk = disks_find(disks, name, NULL, &ignored);
+    return disk != NULL && disk == disks_find(disks, other, NULL, &ignored);
+}
+
+static bool names_disk(const struct job *job, const struct disks *disks, const char *name)
+{
+    bool named =
+        job->backup_disk != NULL && (strcmp(job->backup_disk, name) == 0 || same_disk(disks, job->backup_disk, name));
+    for (size_t i = 0; i < job->server_disks.count; i++) {
+        named = named || strcmp(job->server_disks.items[i], name) == 0 ||
+                same_disk(disks, job->server_disks.items[i], name);
+    }
+    return named;
+}
+
+/* What its job opens for writing, this job must open, too. */
+static int check_opens_no_more(const struct job *own, const struct job *its, struct error *error)
+{
+    struct disks disks = {0};
+    const char *more = NULL;
+    if (disks_list(&disks, NULL, error) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; more == NULL && i < its->server_disks.count; i++) {
+        more = names_disk(own, &disks, its->server_disks.items[i]) ? NULL : its->server_disks.items[i];
+    }
+    if (more == NULL && its->backup_disk != NULL && !names_disk(own, &disks, its->backup_disk)) {
+        more = its->backup_disk;
+    }
+    disks_free(&disks);
+    if (more == NULL && its->root_folder != NULL &&
+        (own->root_folder == NULL || strcmp(own->root_folder, its->root_folder) != 0)) {
+        more = its->root_folder;
+    }
+    if (more == NULL && its->backup_folder[0] == '/' && strcmp(own->backup_folder, its->backup_folder) != 0) {
+        more = its->backup_folder;
+    }
+    return more == NULL
+               ? 0
+               : error_set(error, CSN_JOB_VALUE,
+                           "the journal on the server is of a job that writes to %s, which this job does not name "
+                           "in [server] or [backup]; expected is that it does, if that is meant",
+                           more);
+}
+
+int run_adopt(struct run *run, struct journal *journal, bool from_server, struct error *error)
 {
     yyjson_val *first = journal->count == 0 ? NULL : journal_record(journal, 0);
     if (!journal_is(first, "run")) {
@@ -162,6 +230,10 @@ int run_adopt(struct run *run, struct journal *journal, struct error *error)
     }
     struct job job;
     if (job_parse(&job, "the job in the journal", journal_get(first, "job"), run->job.folder, error) != 0) {
+        return -1;
+    }
+    if (from_server && check_opens_no_more(&run->job, &job, error) != 0) {
+        job_free(&job);
         return -1;
     }
     job_free(&run->job);
@@ -178,6 +250,26 @@ int run_adopt(struct run *run, struct journal *journal, struct error *error)
 
 /* --- disks --------------------------------------------------------------------------------------------------------- */
 
+int run_check_backup_apart(const struct run *run, struct error *error)
+{
+    struct disks disks = {0};
+    struct strings names = {0};
+    int result = run->job.backup_disk == NULL ? 0 : disks_list(&disks, NULL, error);
+    for (size_t i = 0; result == 0 && i < run->job.server_disks.count; i++) {
+        struct error missing;
+        const struct disk *disk = disks_find(&disks, run->job.server_disks.items[i], NULL, &missing);
+        result = disk == NULL ? 0 : strings_add(&names, disk->name, error);
+    }
+    if (result == 0 && run->job.backup_disk != NULL &&
+        ((run->target_is_open && target_disks(&run->target, &names, error) != 0) ||
+         media_check_apart(run->job.backup_disk, &disks, &names, error) != 0)) {
+        result = -1;
+    }
+    strings_free(&names);
+    disks_free(&disks);
+    return result;
+}
+
 int run_open_backup(struct run *run, struct error *error)
 {
     if (run->backup_path != NULL) {
@@ -189,7 +281,8 @@ int run_open_backup(struct run *run, struct error *error)
         if (run->backup_path == NULL) {
             return error_set(error, CSN_MEMORY, "no memory for the run");
         }
-        if (media_mount(job->backup_disk, BACKUP_MOUNT, run->protect, error) != 0) {
+        if (run_check_backup_apart(run, error) != 0 ||
+            media_mount(job->backup_disk, BACKUP_MOUNT, run->protect, error) != 0) {
             free(run->backup_path);
             run->backup_path = NULL; /* so that the next call tries again */
             return -1;

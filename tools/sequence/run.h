@@ -86,9 +86,11 @@ int run_prepare(struct run *run, const struct run_options *options, const char *
 /* A new run: its folder, its journal with the record "run". */
 int run_create(struct run *run, struct error *error) MUST_CHECK;
 
-/* An earlier run goes on: its journal is taken over (emptied), its job replaces the one read. Nothing is written: the copies of
+/* An earlier run goes on: its journal is taken over (emptied), its job replaces the one read. from_server: it was found on the
+ * server, where anybody may have written it: CSN_JOB_VALUE if its job opens a disk or folder for writing that the one read does
+ * not. Nothing is written: the copies of
  * the journal are brought together and attached by run_make_writable, or by run_attach_stick alone. */
-int run_adopt(struct run *run, struct journal *journal, struct error *error) MUST_CHECK;
+int run_adopt(struct run *run, struct journal *journal, bool from_server, struct error *error) MUST_CHECK;
 int run_attach_stick(struct run *run, struct error *error) MUST_CHECK;
 
 /* Trust anchors and packages: opened, every byte verified. Doing it twice is fine. run_record_packages: "package" for each. */
@@ -108,6 +110,9 @@ int run_record_server(struct run *run, struct error *error) MUST_CHECK;
 /* The backup disk is mounted for writing, and the scratch folder made on it where it can carry overlays. Doing it twice is
  * fine. */
 int run_open_backup(struct run *run, struct error *error) MUST_CHECK;
+/* CSN_JOB_VALUE if the backup disk is one of the server's, as far as they are known: the job's own, and those that are mounted.
+ * run_open_backup asks it, too. */
+int run_check_backup_apart(const struct run *run, struct error *error) MUST_CHECK;
 int run_open_scratch(struct run *run, struct error *error) MUST_CHECK;
 
 /* The server's disks for writing (protection lifted, file systems' journals replayed, our journal's copies brought together and

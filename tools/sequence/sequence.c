@@ -241,7 +241,7 @@ static int adopt_one(struct run *run, const struct run_options *options, const c
     }
     run_close_packages(run); /* the adopted job may list others */
     if (result == 0 && *found) {
-        result = run_adopt(run, &journal, error);
+        result = run_adopt(run, &journal, place->on_server, error);
     }
     journal_free(&journal);
     return result;

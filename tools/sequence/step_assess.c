@@ -98,12 +98,6 @@ static int check_scratch(const struct run *run, struct error *error)
                                                    run->backup_path, SCRATCH_LEAST_MB, (unsigned long long)free_mb);
 }
 
-static int check_backup_apart(const struct run *run, struct error *error)
-{
-    const char *name = run->job.backup_disk;
-    return name == NULL ? 0 : media_check_apart(name, &run->target.survey.disks, &run->target.mounts, error);
-}
-
 /* In the booted image a folder without a disk is memory: a backup there is none. */
 static int check_backup_lasts(const struct run *run, struct error *error)
 {
@@ -133,7 +127,7 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
     struct strings paths = {0};
     struct error closing;
     buffer_clear(&run->fingerprint);
-    if (check_backup_apart(run, error) != 0 || run_open_backup(run, error) != 0 ||
+    if (run_check_backup_apart(run, error) != 0 || run_open_backup(run, error) != 0 ||
         check_backup_lasts(run, error) != 0 || check_scratch(run, error) != 0 || run_open_scratch(run, error) != 0 ||
         target_fingerprint(&run->target, &run->fingerprint, error) != 0 ||
         open_room(run, site, &room, &database, error) != 0) {

@@ -178,7 +178,8 @@ int step_rehearse(struct run *run, struct site *site, struct buffer *detail, str
     if (result != 0) {
         return error_set(error, why.code, "%s", why.message);
     }
-    if ((uint64_t)rehearsal.rollback.back_ms > run->job.rollback_minutes * 60000) {
+    /* Equal is over: a budget of 0 stops every run, also where going back takes less than a millisecond. */
+    if ((uint64_t)rehearsal.rollback.back_ms >= run->job.rollback_minutes * 60000) {
         return error_set(error, CSN_SEQUENCE_BUDGET, "the rehearsed rollback took %s, the budget is %llu min", back,
                          (unsigned long long)run->job.rollback_minutes);
     }

@@ -30,13 +30,13 @@ static struct disk items[] = {
      .volume_count = 2},
 };
 static const struct disks disks = {items, 2};
-static struct target_mount mounted[] = {{.disk = (char *)"zza", .place = (char *)"/"}};
-static const struct target_mounts mounts = {.items = mounted, .count = 1};
+static char *server_names[] = {(char *)"zza", NULL};
+static const struct strings server = {.items = server_names, .count = 1};
 
 static void refused(const char *name)
 {
     struct error error = {0};
-    assert_int_equal(media_check_apart(name, &disks, &mounts, &error), -1);
+    assert_int_equal(media_check_apart(name, &disks, &server, &error), -1);
     assert_int_equal(error.code, CSN_JOB_VALUE);
     assert_non_null(strstr(error.message, name));
     assert_non_null(strstr(error.message, "zza"));
@@ -54,10 +54,10 @@ static void test_another_disk(void **state)
 {
     (void)state;
     struct error error = {0};
-    const struct target_mounts folder = {0};
-    assert_int_equal(media_check_apart("uuid:B-1", &disks, &mounts, &error), 0);
-    assert_int_equal(media_check_apart("serial:B", &disks, &mounts, &error), 0);
-    assert_int_equal(media_check_apart("serial:C", &disks, &mounts, &error), 0); /* not there: mounting says so */
+    const struct strings folder = {0};
+    assert_int_equal(media_check_apart("uuid:B-1", &disks, &server, &error), 0);
+    assert_int_equal(media_check_apart("serial:B", &disks, &server, &error), 0);
+    assert_int_equal(media_check_apart("serial:C", &disks, &server, &error), 0); /* not there: mounting says so */
     assert_int_equal(media_check_apart("serial:A", &disks, &folder, &error), 0); /* a server in a folder */
 }
 

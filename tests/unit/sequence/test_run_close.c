@@ -1,5 +1,4 @@
-/* At the end of a run, however it ended, the stick and the backup disk are read-only and write-protected again. The disks are
- * loop devices that a made-up sysfs names: no other disk of this machine is ever protected. */
+/* At the end of a run, however it ended, the stick and the backup disk are read-only and write-protected again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/file.h"
+#include "sequence/loops.h"
 #include "sequence/run.h"
 #include "target/mount.h"
 #include "target/place.h"
@@ -26,8 +26,8 @@ static struct run run;
 static struct console console;
 static struct protect protect;
 static struct error error;
-static char sys[4096];
-static char nodes[2][32]; /* the stick, the backup disk */
+static const char *stick;
+static const char *backup;
 
 #define assert_done(call)                                                                                              \
     do {                                                                                                               \
@@ -36,33 +36,21 @@ static char nodes[2][32]; /* the stick, the backup disk */
         }                                                                                                              \
     } while (0)
 
-static bool can_loop(void)
-{
-    return geteuid() == 0 && access("/dev/loop-control", R_OK | W_OK) == 0;
-}
-
 static int setup(void **state)
 {
     (void)state;
-    if (!can_loop()) {
+    if (!loops_possible()) {
         return 0;
     }
     error = (struct error){0};
     place_make();
-    place_run("mkdir -p sys/block stick; for i in 0 1; do truncate -s 16M $i.img; done;"
+    place_run("mkdir stick; for i in 0 1; do truncate -s 16M $i.img; done;"
               " mke2fs -q -t ext4 0.img; mke2fs -q -t ext4 -U " BACKUP_UUID " 1.img");
-    for (int i = 0; i < 2; i++) {
-        char script[128];
-        snprintf(script, sizeof script, "losetup -f --show %d.img", i);
-        snprintf(nodes[i], sizeof nodes[i], "%s", place_run(script));
-        snprintf(script, sizeof script, "ln -s /sys/block/%s sys/block/", nodes[i] + 5);
-        place_run(script);
-    }
+    stick = loops_attach("0.img");
+    backup = loops_attach("1.img");
     assert_done(mount_namespace(&error));
-    assert_int_equal(mount(nodes[0], place_path("stick"), "ext4", MS_RDONLY, ""), 0);
-    snprintf(sys, sizeof sys, "%s", place_path("sys"));
-    const struct disk_places places = {sys, "/dev"};
-    assert_done(protect_start(&protect, &places, &error));
+    assert_int_equal(mount(stick, place_path("stick"), "ext4", MS_RDONLY, ""), 0);
+    loops_protect(&protect);
     console_open(&console, stdout);
     run = (struct run){.console = &console,
                        .protect = &protect,
@@ -83,25 +71,14 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    if (!can_loop()) {
+    if (!loops_possible()) {
         return 0;
     }
     umount2(place_path("stick"), MNT_DETACH);
     protect_free(&protect);
-    for (int i = 0; i < 2; i++) {
-        char script[128];
-        snprintf(script, sizeof script, "blockdev --setrw %s; losetup -d %s", nodes[i], nodes[i]);
-        place_run(script);
-    }
+    loops_detach();
     place_remove();
     return 0;
-}
-
-static bool is_protected(const char *node)
-{
-    bool read_only = false;
-    assert_done(protect_get(node, &read_only, &error));
-    return read_only;
 }
 
 static bool is_mounted_read_only(void)
@@ -115,11 +92,11 @@ static void test_all_is_read_only_after_a_run(void **state)
 {
     (void)state;
     place_need_root();
-    assert_false(is_protected(nodes[0]) || is_protected(nodes[1]) || is_mounted_read_only());
+    assert_false(loops_is_protected(stick) || loops_is_protected(backup) || is_mounted_read_only());
     assert_done(run_close(&run, &error));
     assert_true(is_mounted_read_only());
-    assert_true(is_protected(nodes[0]));
-    assert_true(is_protected(nodes[1]));
+    assert_true(loops_is_protected(stick));
+    assert_true(loops_is_protected(backup));
     assert_string_equal(place_run("cat stick/caisson-runs/*/journal.jsonl | wc -l"), "1");
     assert_done(protect_check(&protect, NULL, &error));
 }
@@ -133,7 +110,7 @@ static void test_what_cannot_be_given_back_is_said(void **state)
     assert_int_equal(run_close(&run, &error), -1);
     assert_non_null(strstr(error.message, "stick"));
     assert_false(is_mounted_read_only());
-    assert_false(is_protected(nodes[0]));
+    assert_false(loops_is_protected(stick));
     file_drop(&fd);
 }
 
