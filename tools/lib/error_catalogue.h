@@ -30,6 +30,8 @@ ERROR_ENUM(CSN_PROCESS, "CSN-S008", EXIT_SYSTEM, "a program could not be started
     "Read the program's last lines in the journal.")
 ERROR_ENUM(CSN_TIMEOUT, "CSN-S009", EXIT_SYSTEM, "something took longer than its limit",
     "Look at the last lines of its output in the journal; raise the limit in the job only if it was still working.")
+ERROR_ENUM(CSN_BUSY, "CSN-S010", EXIT_BAD, "another run of Caisson is at work there",
+    "Wait until it has ended, or stop it in order (Ctrl-C). Nothing was changed.")
 
 /* J: the job */
 ERROR_ENUM(CSN_JOB_MISSING, "CSN-J001", EXIT_USAGE, "there is no job",

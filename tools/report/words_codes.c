@@ -17,6 +17,7 @@ const struct words_code words_codes[] = {
     {"CSN-S007", "被人或信号停止", "运行 caisson resume；它会继续或撤销。"},
     {"CSN-S008", "程序无法启动或被终止", "查看日志中该程序的最后几行。"},
     {"CSN-S009", "超过了时限", "查看日志中其输出的最后几行；只有确认它仍在工作时才提高任务中的时限。"},
+    {"CSN-S010", "另一个 Caisson 正在那里运行", "请等它结束，或让它正常停止（Ctrl-C）。未做任何更改。"},
     {"CSN-J001", "没有任务", "在 U 盘根目录放一个“名称.job”文件（见 tools/sequence/job.md），或从菜单选择。"},
     {"CSN-J002", "INI 文件中有无法理解的行", "改正所指的行；一行应为 [节]、键 = 值，或以 ; 或 # 开头。"},
     {"CSN-J003", "不存在的节或键", "改正拼写；tools/sequence/job.md、tools/target/profile.md 和 tools/package/README.md 列有全部键。未做任何操作。"},

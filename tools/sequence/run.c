@@ -1,8 +1,12 @@
 #include "sequence/run.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "caisson/version.h"
@@ -12,6 +16,7 @@
 #define BACKUP_MOUNT "/run/caisson/backup"
 #define TRUST_FOLDER "/etc/caisson/trust"
 #define SCRATCH_PREFIX "caisson-scratch-"
+#define LOCK_ATTEMPTS 30 /* of 100 ms */
 
 static char *join(const char *folder, const char *name, struct error *error)
 {
@@ -91,6 +96,49 @@ static void run_init(struct run *run, const struct run_options *options)
     run->journal.watch_context = run;
 }
 
+/* A run that was killed may take a moment to be gone altogether, with what it had started. Where a file system knows no locks,
+ * there are none. */
+static bool is_taken(int fd)
+{
+    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
+        if (errno != EWOULDBLOCK || i == LOCK_ATTEMPTS) {
+            return errno == EWOULDBLOCK;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 100L * 1000 * 1000}, NULL);
+    }
+    return false;
+}
+
+int run_lock(struct run *run, const char *folder, struct error *error)
+{
+    struct stat status;
+    struct stat held;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        file_drop(&fd);
+        return error_system(error, CSN_NOT_FOUND, "opening %s", folder);
+    }
+    for (size_t i = 0; i < run->lock_count; i++) {
+        if (fstat(run->locks[i], &held) == 0 && held.st_dev == status.st_dev && held.st_ino == status.st_ino) {
+            file_drop(&fd);
+            return 0; /* one folder for two things */
+        }
+    }
+    if (run->lock_count == RUN_LOCKS || is_taken(fd)) {
+        file_drop(&fd);
+        return error_set(error, run->lock_count == RUN_LOCKS ? CSN_INTERNAL : CSN_BUSY, "%s", folder);
+    }
+    run->locks[run->lock_count++] = fd;
+    return 0;
+}
+
+static void unlock_all(struct run *run)
+{
+    while (run->lock_count > 0) {
+        file_drop(&run->locks[--run->lock_count]);
+    }
+}
+
 /* A job by network keeps its journal on the backup disk, which is opened before anything else: so the server is looked at first,
  * for reading, to know its disks. If it cannot be found, the steps will say so; the job's own names still count. */
 static int look_for_its_disks(struct run *run, struct error *error)
@@ -126,7 +174,9 @@ static int open_base(struct run *run, const char *wanted, struct error *error)
     if (run->base == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for the run");
     }
-    return evidence_make_writable(run->base, run->protect, &run->stick_writable, error);
+    return run_lock(run, run->base, error) != 0
+               ? -1
+               : evidence_make_writable(run->base, run->protect, &run->stick_writable, error);
 }
 
 int run_prepare(struct run *run, const struct run_options *options, const char *job_path, struct error *error)
@@ -270,37 +320,49 @@ int run_check_backup_apart(const struct run *run, struct error *error)
     return result;
 }
 
-int run_open_backup(struct run *run, struct error *error)
+static int open_backup(struct run *run, struct error *error)
 {
-    if (run->backup_path != NULL) {
-        return 0;
-    }
     const struct job *job = &run->job;
-    if (job->backup_disk != NULL) {
-        run->backup_path = strdup(BACKUP_MOUNT);
-        if (run->backup_path == NULL) {
-            return error_set(error, CSN_MEMORY, "no memory for the run");
-        }
+    bool disk = job->backup_disk != NULL;
+    run->backup_path = strdup(disk ? BACKUP_MOUNT : job->backup_folder);
+    if (run->backup_path == NULL) {
+        return error_set(error, CSN_MEMORY, "no memory for the run");
+    }
+    run->repository_path = join(run->backup_path, disk ? job->backup_folder : "repository", error);
+    if (run->repository_path == NULL) {
+        return -1;
+    }
+    if (disk) {
         if (run_check_backup_apart(run, error) != 0 ||
             media_mount(job->backup_disk, BACKUP_MOUNT, run->protect, error) != 0) {
-            free(run->backup_path);
-            run->backup_path = NULL; /* so that the next call tries again */
             return -1;
         }
         run->backup_mounted = true;
-        run->repository_path = join(run->backup_path, job->backup_folder, error);
-    } else if (job->backup_folder[0] == '/') {
-        run->backup_path = strdup(job->backup_folder);
-        run->repository_path = join(job->backup_folder, "repository", error);
-        if (run->backup_path != NULL && file_make_dirs(AT_FDCWD, run->backup_path, 0700, error) != 0) {
-            return -1;
-        }
-    } else {
-        return 0; /* a job that needs no backup */
+    } else if (file_make_dirs(AT_FDCWD, run->backup_path, 0700, error) != 0) {
+        return -1;
     }
-    return run->backup_path == NULL || run->repository_path == NULL
-               ? error_set(error, CSN_MEMORY, "no memory for the run")
-               : 0;
+    return run_lock(run, run->backup_path, error);
+}
+
+int run_open_backup(struct run *run, struct error *error)
+{
+    if (run->backup_path != NULL || (run->job.backup_disk == NULL && run->job.backup_folder[0] != '/')) {
+        return 0; /* open, or a job that needs none */
+    }
+    if (open_backup(run, error) == 0) {
+        return 0;
+    }
+    /* The next call tries again. */
+    struct error ignored;
+    if (run->backup_mounted) {
+        (void)!media_unmount(run->backup_path, &ignored);
+        run->backup_mounted = false;
+    }
+    free(run->backup_path);
+    free(run->repository_path);
+    run->backup_path = NULL;
+    run->repository_path = NULL;
+    return -1;
 }
 
 /* What a run that was cut off left there, also this one; it can be many gigabytes. */
@@ -374,6 +436,7 @@ int run_close(struct run *run, struct error *error)
     }
     journal_free(&run->journal);
     evidence_close(&run->evidence);
+    unlock_all(run);
     if (run->backup_mounted) {
         held |= note_first(media_unmount(run->backup_path, &now), &result, error, &now);
     }

@@ -24,6 +24,8 @@
 #include "target/identify.h"
 #include "target/protect.h"
 
+#define RUN_LOCKS 3
+
 /* The server that is acted on: the real one, or the rehearsal's overlay of it. The steps know no difference. */
 struct site {
     const char *root_path; /* on this machine */
@@ -38,6 +40,8 @@ struct run {
     const char *trust_path;  /* folder or file of trust anchors */
     struct protect *protect; /* of the booted image, whose disks are write-protected; NULL elsewhere. Not owned */
 
+    int locks[RUN_LOCKS]; /* of folders that no other run may use meanwhile */
+    size_t lock_count;
     char *base;          /* folder of the evidence: the job's, or the backup disk's */
     bool stick_writable; /* made so for this run */
     struct evidence evidence;
@@ -79,9 +83,13 @@ struct run_options {
 };
 
 /* Reads the job at path; makes the folder of the evidence writable (run->base). Call
- * run_close in each case. Then either run_create or run_adopt. */
+ * run_close in each case. Then either run_create or run_adopt. CSN_BUSY if another run has the folder; run_open_backup and
+ * run_open_target say the same of the backup's folder and of a server in a folder. */
 int run_prepare(struct run *run, const struct run_options *options, const char *job_path, struct error *error)
     MUST_CHECK;
+
+/* No other run may use this folder until run_close. CSN_BUSY if one does; a folder that is locked already is fine. */
+int run_lock(struct run *run, const char *folder, struct error *error) MUST_CHECK;
 
 /* A new run: its folder, its journal with the record "run". */
 int run_create(struct run *run, struct error *error) MUST_CHECK;

@@ -136,7 +136,8 @@ static int open_found(struct run *run, struct error *error)
 
 int run_open_target(struct run *run, struct error *error)
 {
-    if (load_profiles(run, error) != 0 || open_found(run, error) != 0) {
+    if ((run->job.root_folder != NULL && run_lock(run, run->job.root_folder, error) != 0) ||
+        load_profiles(run, error) != 0 || open_found(run, error) != 0) {
         profiles_free(&run->profiles);
         run->profiles = (struct profiles){0};
         return -1;
