@@ -132,74 +132,19 @@ int cluster_find_binaries(int root_fd, const char *given, int version, char **bi
     return result == 0 ? try_opt(root_fd, version, binaries, error) : result;
 }
 
-/* The folder that a postgresql.conf sets as data_directory; the last such line counts, as in PostgreSQL. Which one is there
- * is asked of the server: the name may lead over a link. */
-static bool config_names(int root_fd, const char *text, const char *data_path)
-{
-    static const char key[] = "data_directory";
-    char *named = NULL;
-    for (const char *line = text; line != NULL && *line != '\0';) {
-        const char *at = line + strspn(line, " \t");
-        if (strncasecmp(at, key, sizeof key - 1) == 0 && strchr(" \t='", at[sizeof key - 1]) != NULL) {
-            at += sizeof key - 1;
-            at += strspn(at, " \t='");
-            size_t length = strcspn(at, "'#\r\n");
-            while (length > 1 && strchr("/ \t", at[length - 1]) != NULL) {
-                length--;
-            }
-            free(named);
-            named = strndup(at, length);
-        }
-        line = strchr(line, '\n');
-        line = line == NULL ? NULL : line + 1;
-    }
-    struct error none;
-    char *real = named == NULL || named[0] != '/' ? NULL : root_real_path(root_fd, named, &none);
-    bool fits = real != NULL && strcmp(real, data_path) == 0;
-    free(real);
-    free(named);
-    return fits;
-}
-
 static int take(const char *path, char **config_file, struct error *error)
 {
     *config_file = strdup(path);
     return *config_file == NULL ? error_set(error, CSN_MEMORY, "no memory for the path %s", path) : 0;
 }
 
-static int try_debian(int root_fd, const char *data_path, int version, char **config_file, struct error *error)
-{
-    char path[512];
-    snprintf(path, sizeof path, "/etc/postgresql/%d", version);
-    int fd = root_try_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0);
-    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-    if (folder == NULL) {
-        file_drop(&fd);
-        return 0;
-    }
-    int result = 0;
-    for (struct dirent *entry = readdir(folder); entry != NULL && result == 0 && *config_file == NULL;
-         entry = readdir(folder)) {
-        struct buffer content = {0};
-        if (entry->d_name[0] == '.') {
-            continue;
-        }
-        snprintf(path, sizeof path, "/etc/postgresql/%d/%s/postgresql.conf", version, entry->d_name);
-        if (root_read(root_fd, path, 1 << 20, &content, NULL) == 0 &&
-            config_names(root_fd, buffer_text(&content), data_path)) {
-            result = take(path, config_file, error);
-        }
-        buffer_free(&content);
-    }
-    closedir(folder);
-    return result;
-}
-
 int cluster_find_config(int root_fd, const char *data_path, int version, char **config_file, struct error *error)
 {
     char path[4096];
     *config_file = NULL;
-    if (try_debian(root_fd, data_path, version, config_file, error) != 0 || *config_file != NULL) {
+    char number[16];
+    snprintf(number, sizeof number, "%d", version);
+    if (installation_debian_config(root_fd, data_path, number, config_file, error) != 0 || *config_file != NULL) {
         return *config_file == NULL ? -1 : 0;
     }
     if (snprintf(path, sizeof path, "%s/postgresql.conf", data_path) < (int)sizeof path && root_exists(root_fd, path)) {

@@ -18,6 +18,11 @@ int installation_look(struct survey *survey, int root_fd, const char *place, con
 
 void installation_free(struct installation *installation);
 
+/* *config: Debian's /etc/postgresql/VERSION/NAME/postgresql.conf whose data_directory leads to data_path (without links in it);
+ * NULL where there is none. The caller's. */
+int installation_debian_config(int root_fd, const char *data_path, const char *version, char **config,
+                               struct error *error) MUST_CHECK;
+
 /* Adds the existing paths below root_fd that an absolute pattern (* ? [..] in any part) means, in the order of names.
  * A name with a leading dot, or one that Caisson itself made (".caisson" in it), fits no glob. */
 int pattern_expand(int root_fd, const char *pattern, struct strings *paths, struct error *error) MUST_CHECK;

@@ -142,23 +142,28 @@ static int add_alias(struct fence *fence, int root_fd, const char *unit, struct 
     return 0;
 }
 
-/* Debian starts each cluster by an instance of postgresql@.service that a generator adds at boot; postgresql.service, which
- * people know, starts nothing by itself. Of /var/lib/postgresql/15/main it is postgresql@15-main.service. */
+/* Debian starts each cluster by an instance of postgresql@.service that a generator adds at boot, named by its folder in
+ * /etc/postgresql: of /etc/postgresql/15/main it is postgresql@15-main.service, wherever the data are. postgresql.service, which
+ * people know, starts nothing by itself. */
 static int add_debian_cluster(struct fence *fence, const struct target *target, struct error *error)
 {
     const struct installation *installation = &target->installation;
-    char tail[512];
+    char *config = NULL;
     char unit[512];
     if (installation->cluster == NULL || !unit_is_there(target->root_fd, "postgresql@.service")) {
         return 0;
     }
-    const char *name = strrchr(installation->cluster, '/') + 1;
-    snprintf(tail, sizeof tail, "/%s/%s", installation->cluster_version, name);
-    size_t length = strlen(installation->cluster);
-    if (length < strlen(tail) || strcmp(installation->cluster + length - strlen(tail), tail) != 0) {
-        return 0;
+    const char *version = installation->cluster_version;
+    if (installation_debian_config(target->root_fd, installation->cluster, version, &config, error) != 0) {
+        return -1;
     }
-    snprintf(unit, sizeof unit, "postgresql@%s-%s.service", installation->cluster_version, name);
+    /* "/etc/postgresql/15/main/postgresql.conf", else what the data folder is called. */
+    if (config != NULL) {
+        *strrchr(config, '/') = '\0';
+    }
+    snprintf(unit, sizeof unit, "postgresql@%s-%s.service", version,
+             strrchr(config != NULL ? config : installation->cluster, '/') + 1);
+    free(config);
     return fence_unit(fence, unit, error);
 }
 

@@ -15,7 +15,7 @@ extern const char *const unit_folders[UNIT_FOLDERS];
 int fence_unit(struct fence *fence, const char *unit, struct error *error) MUST_CHECK;
 int fence_finding(struct fence *fence, struct error *error, const char *format, ...) PRINTF_LIKE(3, 4) MUST_CHECK;
 
-/* Looks through the server's units, cron and rc.local: adds the timers, sockets and paths that start a fenced unit, and a
+/* Looks through the server's units, cron and whatever else starts programs: adds the timers, sockets and paths that start a fenced unit, and a
  * finding for what uses the application otherwise. */
 int fence_scan(struct fence *fence, const struct target *target, struct error *error) MUST_CHECK;
 

@@ -153,22 +153,76 @@ static void alias(void **state)
     fence_free(&fence);
 }
 
+/* Wherever its data lie, a cluster of Debian's is started by the name of its folder in /etc/postgresql. */
+static void cluster_elsewhere(void **state)
+{
+    (void)state;
+    struct fence fence;
+    place_write("r/etc/postgresql/15/erp/postgresql.conf", "data_directory = '/data/15/main'\n");
+    place_write("r/etc/postgresql/15/other/postgresql.conf", "data_directory = '/var/lib/postgresql/15/other'\n");
+    place_link("r/data", "/var/lib/postgresql");
+    plan(&fence, NULL);
+    assert_true(strings_has(&fence.units, "postgresql@15-erp.service"));
+    assert_false(strings_has(&fence.units, "postgresql@15-main.service"));
+    fence_free(&fence);
+}
+
 static void findings(void **state)
 {
     (void)state;
     struct fence fence;
-    place_write("r/etc/systemd/system/backup.service", "[Service]\nExecStart=/bin/tar cf /b /opt/tiny\n");
-    place_write("r/etc/systemd/system/tools.service", "[Service]\nExecStart=/opt/tiny-tools/run\n");
-    place_write("r/etc/cron.d/app", "# /opt/tiny\n*/5 * * * * www /opt/tiny/cron.php\n");
-    place_write("r/etc/cron.d/off", "# @reboot nothing\n@daily root /usr/bin/true\n");
-    place_write("r/var/spool/cron/crontabs/root", "@reboot /usr/local/bin/start-it\n");
-    place_write("r/etc/rc.local", "#!/bin/sh\n/opt/tiny/run &\n");
+    static const struct {
+        const char *file;
+        const char *content;
+        const char *finding; /* NULL: none */
+    } cases[] = {
+        {"etc/systemd/system/backup.service", "[Service]\nExecStart=/bin/tar cf /b /opt/tiny\n",
+         "the unit backup.service"},
+        {"etc/systemd/system/cwd.service", "[Service]\nWorkingDirectory=-/opt/tiny/\n", "the unit cwd.service"},
+        {"etc/systemd/system/tools.service", "[Service]\nExecStart=/opt/tiny-tools/run\n", NULL},
+        {"etc/systemd/system/doc.service", "[Service]\n# /opt/tiny\nDocumentation=http://host/opt/tiny\n", NULL},
+        {"etc/systemd/system/ssh.service.d/x.conf", "[Service]\nExecStartPre=/opt/tiny/run\n",
+         "/etc/systemd/system/ssh.service.d/x.conf uses"},
+        {"etc/systemd/system/tiny.service.d/x.conf", "[Service]\nExecStartPre=/opt/tiny/run\n", NULL},
+        {"home/otto/.config/systemd/user/own.service", "[Service]\nExecStart=/opt/tiny/run\n", "the unit own.service"},
+        {"etc/cron.d/app", "# /opt/tiny\n*/5 * * * * www /opt/tiny/cron.php\n", "cron (/etc/cron.d/app) uses"},
+        {"etc/cron.d/link", "1 1 * * * www cd /srv/app; ./jobs\n", "cron (/etc/cron.d/link) uses"},
+        {"etc/cron.d/data", "1 1 * * * root du /var/lib/postgresql/15/main/base/1 >/dev/null\n",
+         "cron (/etc/cron.d/data)"},
+        {"etc/cron.d/off", "# @reboot nothing\n@daily root /usr/bin/true\n", NULL},
+        {"etc/cron.daily/tidy", "#!/bin/sh\n#/opt/tiny\n\trm -f \"/srv/app/tmp/x y\"\n", "/etc/cron.daily/tidy uses"},
+        {"var/spool/cron/crontabs/root", "@reboot /usr/local/bin/start-it\n",
+         "cron (/var/spool/cron/crontabs/root) starts something at boot"},
+        {"etc/rc.local", "#!/bin/sh\n/usr/local/bin/tinyd &\n", "/etc/rc.local uses the application"},
+        {"etc/init.d/tiny", "#!/bin/sh\n/opt/tiny/run\n", NULL},
+        {"etc/init.d/tinymail", "#!/bin/sh\nDAEMON=/opt/tiny/mail\n", "/etc/init.d/tinymail uses"},
+        {"etc/supervisor/conf.d/t.conf", "[program:t]\ncommand=/opt/tiny/run\n", "/etc/supervisor/conf.d/t.conf uses"},
+    };
+    size_t wanted = 1;
+    place_link("r/srv/app", "../opt/tiny");
+    place_link("r/usr/local/bin/tinyd", "/srv/app/run");
+    place_write("r/opt/tiny/run", "x");
+    /* Enabled by its file in the tree; and a name that is only another one's. */
+    place_write("r/opt/tiny/linked.service", "[Service]\nExecStart=/opt/tiny/run\n");
+    place_link("r/etc/systemd/system/linked.service", "/opt/tiny/linked.service");
+    place_link("r/etc/systemd/system/alias.service", "tiny.service");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char path[300];
+        snprintf(path, sizeof path, "r/%s", cases[i].file);
+        place_write(path, cases[i].content);
+    }
     plan(&fence, NULL);
-    assert_true(has_finding(&fence, "the unit backup.service uses the application"));
-    assert_true(has_finding(&fence, "cron (/etc/cron.d/app) uses the application"));
-    assert_true(has_finding(&fence, "cron (/var/spool/cron/crontabs/root) starts something at boot"));
-    assert_true(has_finding(&fence, "/etc/rc.local uses the application"));
-    assert_int_equal(fence.findings.count, 4);
+    assert_true(has_finding(&fence, "the unit linked.service uses the application"));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        wanted += cases[i].finding != NULL;
+        if (cases[i].finding != NULL && !has_finding(&fence, cases[i].finding)) {
+            fail_msg("no finding for %s", cases[i].file);
+        }
+    }
+    for (size_t i = 0; fence.findings.count != wanted && i < fence.findings.count; i++) {
+        print_message("%s\n", fence.findings.items[i]);
+    }
+    assert_int_equal(fence.findings.count, wanted);
     assert_false(strings_has(&fence.units, "backup.service"));
     fence_free(&fence);
 }
@@ -332,6 +386,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(units, setup, teardown),
         cmocka_unit_test_setup_teardown(alias, setup, teardown),
+        cmocka_unit_test_setup_teardown(cluster_elsewhere, setup, teardown),
         cmocka_unit_test_setup_teardown(findings, setup, teardown),
         cmocka_unit_test_setup_teardown(not_systemd, setup, teardown),
         cmocka_unit_test_setup_teardown(no_trace, setup, teardown),
