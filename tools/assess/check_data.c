@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/ini.h"
 #include "lib/root.h"
 #include "tree/walk.h"
 
@@ -15,13 +16,14 @@
 static const char *becomes(const struct assess_subject *subject, const char *role)
 {
     const char *own = subject->role == NULL ? NULL : subject->role(subject->context, role);
+    const char *others = subject->role == NULL ? NULL : subject->role(subject->context, "*");
     if (own != NULL) {
         return own;
     }
     for (size_t hop = 0; hop < subject->hop_count; hop++) {
-        const char *next = NULL;
-        for (size_t i = 0; next == NULL && i < subject->hops[hop]->roles_count; i++) {
-            next = strcmp(subject->hops[hop]->roles[i].from, role) == 0 ? subject->hops[hop]->roles[i].to : NULL;
+        const char *next = package_role(subject->hops[hop], role);
+        if (next == NULL && others != NULL) {
+            next = strcmp(others, "*") == 0 ? role : others;
         }
         if (next == NULL || strcmp(next, "-") == 0) {
             return next;
@@ -76,12 +78,15 @@ int check_roles(struct looking *looking, struct error *error)
     query_close(session);
     for (size_t i = 0; result == 0 && i < looking->assessment->role_count; i++) {
         const struct assessment_role *role = &looking->assessment->roles[i];
+        struct buffer key = {0};
         if (role->becomes == NULL) {
+            ini_append_key(&key, role->role);
             result =
                 look_add(looking, FINDING_BLOCKER, CSN_ASSESS_ROLE, error,
                          "the role \"%s\" of %llu users has no line in the role map; add to the job: [roles] %s = NEW",
-                         role->role, (unsigned long long)role->users, role->role);
+                         role->role, (unsigned long long)role->users, buffer_text(&key));
         }
+        buffer_free(&key);
     }
     return result;
 }

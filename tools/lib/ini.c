@@ -56,10 +56,10 @@ static const char *wrong_value(enum ini_kind kind, const char *value)
     return NULL;
 }
 
-static int check_entry(struct reading *reading, const char *section, const char *key, const char *value, int line)
+static int check_entry(struct reading *reading, const struct ini_rule *rule, const char *section, const char *key,
+                       const char *value, int line)
 {
     const char *name = reading->ini->name;
-    const struct ini_rule *rule = find_rule(reading->rules, section, key);
     if (rule == NULL) {
         return error_set(reading->error, CSN_JOB_UNKNOWN_KEY, "%s line %d: there is no key \"%s\" in [%s]", name, line,
                          key, section);
@@ -78,6 +78,43 @@ static int check_entry(struct reading *reading, const char *section, const char 
                          line, key, section, value, expected);
     }
     return 0;
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+}
+
+static void decode_key(char *key)
+{
+    char *to = key;
+    for (const char *from = key; *from != '\0'; from++) {
+        int high = from[0] == '%' ? hex_digit(from[1]) : -1;
+        int low = high < 0 ? -1 : hex_digit(from[2]);
+        bool is_byte = low >= 0 && high * 16 + low != 0;
+        *to++ = is_byte ? (char)(high * 16 + low) : *from;
+        from += is_byte ? 2 : 0;
+    }
+    *to = '\0';
+}
+
+void ini_append_key(struct buffer *line, const char *text)
+{
+    bool whole = utf8_is_valid(text, strlen(text));
+    for (const char *at = text; *at != '\0'; at++) {
+        unsigned char byte = (unsigned char)*at;
+        bool is_blank_edge = byte == ' ' && (at == text || at[1] == '\0');
+        bool is_first = at == text && strchr("#;[", byte) != NULL;
+        if (byte < ' ' || byte == 0x7f || (byte >= 0x80 && !whole) || strchr("=:%", byte) != NULL || is_blank_edge ||
+            is_first) {
+            buffer_format(line, "%%%02X", byte);
+        } else {
+            buffer_append(line, at, 1);
+        }
+    }
 }
 
 static int add_entry(struct reading *reading, const char *section, const char *key, const char *value, int line)
@@ -104,12 +141,20 @@ static int add_entry(struct reading *reading, const char *section, const char *k
 static int on_entry(void *user, const char *section, const char *key, const char *value, int line)
 {
     struct reading *reading = user;
-    if (check_entry(reading, section, key, value == NULL ? "" : value, line) != 0 ||
-        add_entry(reading, section, key, value == NULL ? "" : value, line) != 0) {
-        reading->failed = true;
-        return 0;
+    const struct ini_rule *rule = find_rule(reading->rules, section, key);
+    char *name = strdup(key);
+    if (name != NULL && rule != NULL && strcmp(rule->key, "*") == 0) {
+        decode_key(name);
     }
-    return 1;
+    if (name == NULL) {
+        (void)error_set(reading->error, CSN_MEMORY, "no memory to read %s", reading->ini->name);
+        reading->failed = true;
+    } else if (check_entry(reading, rule, section, name, value == NULL ? "" : value, line) != 0 ||
+               add_entry(reading, section, name, value == NULL ? "" : value, line) != 0) {
+        reading->failed = true;
+    }
+    free(name);
+    return reading->failed ? 0 : 1;
 }
 
 static bool section_is_there(const struct ini *ini, const char *section)

@@ -2,7 +2,8 @@
  * ini.h - strict INI files (jobs, profiles, package parts) through inih: an unknown section or key, or one given twice,
  * is an error with its line, before anything is done with any value.
  *
- * No inline comments (a value may hold ';', as SQL does), no multi-line values; CRLF and a UTF-8 BOM are fine.
+ * No inline comments (a value may hold ';', as SQL does), no multi-line values; CRLF and a UTF-8 BOM are fine. Where any key is
+ * allowed (names of roles, paths) %XX in it stands for a byte, since '=' or ':' would end it and '#' begin a comment.
  */
 #ifndef CAISSON_LIB_INI_H
 #define CAISSON_LIB_INI_H
@@ -11,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/buffer.h"
 #include "lib/error.h"
 #include "lib/strings.h"
 
@@ -49,6 +51,9 @@ struct ini {
 int ini_parse(struct ini *ini, const char *name, const char *text, size_t size_bytes, const struct ini_rule *rules,
               struct error *error) MUST_CHECK;
 void ini_free(struct ini *ini);
+
+/* Appends text as such a key is written. */
+void ini_append_key(struct buffer *line, const char *text);
 
 /* The value, owned by ini; NULL where the key is not there. */
 const char *ini_get(const struct ini *ini, const char *section, const char *key);

@@ -215,3 +215,16 @@ const char *package_note(const struct package *package, const char *role, const 
     const struct package_member *member = package_member_find(package, name);
     return member == NULL ? NULL : member->name;
 }
+
+const char *package_role(const struct package *package, const char *role)
+{
+    const char *others = NULL;
+    for (size_t i = 0; i < package->roles_count; i++) {
+        const struct package_role *line = &package->roles[i];
+        if (strcmp(line->from, role) == 0) {
+            return line->to;
+        }
+        others = strcmp(line->from, "*") == 0 ? line->to : others;
+    }
+    return others != NULL && strcmp(others, "*") == 0 ? role : others;
+}

@@ -42,7 +42,7 @@ const struct ini_rule package_index_rules[] = {
     {"check *", "command", INI_TEXT, false, "a line for the server's shell"},
     {"check *", "user", INI_TEXT, false, "the account it runs as"},
     {"check *", "timeout-sec", INI_NUMBER, false, "60 if not given"},
-    {"roles", "*", INI_TEXT, false, "OLD = NEW, or - for a role that is gone"},
+    {"roles", "*", INI_TEXT, false, "OLD = NEW, or - for a role that is gone; * = * for all that have no line"},
     {"interface *", "removed", INI_TEXT, true, "text that the new version no longer has"},
     {"interface *", "instead", INI_TEXT, false, "what to use now, for people"},
     {"members", "*", INI_TEXT, false, "written by pack: NAME = SHA-256 SIZE"},

@@ -30,7 +30,8 @@ const struct ini_rule job_rules[] = {
     {"release", "keep-days", INI_NUMBER, false, "how long the old version stays beside the new; default 30"},
     {"accept", "warnings", INI_LIST, false, "names of warnings that somebody has accepted"},
     {"answers", "*", INI_TEXT, false, "PATH = site or vendor: whose file wins a conflict"},
-    {"roles", "*", INI_TEXT, false, "OLD = NEW: lines added to the package's role map"},
+    {"roles", "*", INI_TEXT, false,
+     "OLD = NEW: lines added to the package's role map; * = *: all others keep their name"},
     {0},
 };
 

@@ -81,23 +81,35 @@ struct role_check {
     char first[128];
 };
 
-/* A role after the migration must be one that some line of the maps leads to. */
+static bool leads_to(const char *from, const char *to, const char *role, bool *others_stay)
+{
+    *others_stay = *others_stay || (strcmp(from, "*") == 0 && strcmp(to, "*") == 0);
+    return strcmp(to, role) == 0;
+}
+
+/* A role after the migration must be one that some line of the maps leads to, or, with a line "* = *", one that was there. */
 static bool is_expected(const struct run *run, const char *role)
 {
+    bool others_stay = false;
     for (size_t hop = 0; hop < run->hop_count; hop++) {
         for (size_t i = 0; i < run->hops[hop]->roles_count; i++) {
-            if (strcmp(run->hops[hop]->roles[i].to, role) == 0) {
+            if (leads_to(run->hops[hop]->roles[i].from, run->hops[hop]->roles[i].to, role, &others_stay)) {
                 return true;
             }
         }
     }
     for (size_t i = 0; i < run->job.ini.count; i++) {
         const struct ini_entry *entry = &run->job.ini.entries[i];
-        if (strcmp(entry->section, "roles") == 0 && strcmp(entry->value, role) == 0) {
+        if (strcmp(entry->section, "roles") == 0 && leads_to(entry->key, entry->value, role, &others_stay)) {
             return true;
         }
     }
-    return false;
+    for (size_t i = 0; others_stay && i < run->assessment.role_count; i++) {
+        if (strcmp(run->assessment.roles[i].role, role) == 0) {
+            return true;
+        }
+    }
+    return others_stay && run->assessment.role_count == 0; /* resumed: not looked at again */
 }
 
 static int take_role(void *context, const struct query_row *row, struct error *error)

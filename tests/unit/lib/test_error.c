@@ -63,10 +63,37 @@ static void test_inside(void **state)
     assert_true(path_is_inside("/a", "/"));
 }
 
+/* A program's words in one line of ours: first and last ones. */
+static void test_one_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t room;
+        const char *line;
+    } cases[] = {
+        {"", 20, ""},
+        {"\n\n", 20, ""},
+        {"one\n", 20, "one"},
+        {"\none\r\n\tby two\n\nthree\x1b[2J\n", 60, "one | by two | three [2J"},
+        {"1234567890", 11, "1234567890"},
+        {"abcd567890123456789012345", 21, "abcd5 ... 6789012345"},
+        {"first: why\nat a\nat b\nat c\nat d\nin main\n", 33, "first: w ...  c | at d | in main"},
+        {"\xe6\xb8\xaf\xe6\xb8\xaf\xe6\xb8\xaf\xe6\xb8\xaf\xe6\xb8\xaf\xe6\xb8\xaf", 17,
+         "\xe6\xb8\xaf ... \xe6\xb8\xaf\xe6\xb8\xaf"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char line[64];
+        text_one_line(cases[i].text, strlen(cases[i].text), line, cases[i].room);
+        assert_string_equal(line, cases[i].line);
+        assert_true(strlen(line) < cases[i].room);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_catalogue),
                                        cmocka_unit_test(test_wrap_keeps_within_bounds), cmocka_unit_test(test_utf8),
-                                       cmocka_unit_test(test_inside)};
+                                       cmocka_unit_test(test_inside), cmocka_unit_test(test_one_line)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

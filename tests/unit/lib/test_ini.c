@@ -46,6 +46,48 @@ static void test_reads(void **state)
     ini_free(&ini);
 }
 
+/* Any text can be a key where any key is allowed, also as its own message writes it. */
+static void test_keys_of_any_bytes(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"any/path.php",
+                                        "a=b:c.txt",
+                                        "# no comment",
+                                        "100%25 sure",
+                                        " [x] ",
+                                        "two\nlines",
+                                        "h\xe4"
+                                        "fen",
+                                        "\xe6\xb8\xaf",
+                                        ";",
+                                        "*"};
+    struct buffer job = {0};
+    struct ini ini;
+    struct error error;
+    buffer_string(&job, "[job]\nname = a\n[answers]\n");
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        ini_append_key(&job, texts[i]);
+        buffer_string(&job, " = site\n");
+    }
+    assert_non_null(strstr(buffer_text(&job), "\na%3Db%3Ac.txt = site\n"));
+    assert_non_null(strstr(buffer_text(&job), "\n\xe6\xb8\xaf = site\n"));
+    assert_non_null(strstr(buffer_text(&job), "\nh%E4fen = site\n"));
+    assert_int_equal(parse(&ini, buffer_text(&job), &error), 0);
+    assert_int_equal(ini.count, 1 + sizeof texts / sizeof texts[0]);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        assert_non_null(ini_get(&ini, "answers", texts[i]));
+    }
+    ini_free(&ini);
+    assert_int_equal(parse(&ini, "[job]\nname = a\n[answers]\na%zz%4 = site\nb%00 = site\na%41 = 1\naA = 2\n", &error),
+                     -1);
+    assert_int_equal(error.code, CSN_JOB_REPEATED_KEY);
+    assert_int_equal(parse(&ini, "[job]\nname = a\n[answers]\na%zz%4 = site\nb%00 = site\n", &error), 0);
+    assert_non_null(ini_get(&ini, "answers", "a%zz%4"));
+    assert_non_null(ini_get(&ini, "answers", "b%00"));
+    ini_free(&ini);
+    buffer_free(&job);
+}
+
 static void test_refuses(void **state)
 {
     (void)state;
@@ -87,6 +129,7 @@ static void test_refuses(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reads), cmocka_unit_test(test_refuses)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reads), cmocka_unit_test(test_keys_of_any_bytes),
+                                       cmocka_unit_test(test_refuses)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
