@@ -19,7 +19,7 @@ static const struct check {
     {"clock", check_clock, "the clock is plausible"},
     {"database", check_database, "the database is at rest; its inventory"},
     {"requirements", check_requirements, "what the packages ask of the server"},
-    {"package-queries", check_package_queries, "the packages' own questions to the old version"},
+    {"package-checks", check_package_checks, "the packages' own questions to the old version"},
     {"program", check_program, "the program tree against the vendor's manifests"},
     {"interfaces", check_interfaces, "removed interfaces that the site still uses"},
     {"roles", check_roles, "every role in use has a line in the map"},

@@ -54,6 +54,10 @@ struct assess_subject {
     const struct strings *accepted; /* names of warnings */
     const char *(*answer)(void *context, const char *path); /* "site", "vendor" or NULL for a conflict */
     const char *(*role)(void *context, const char *role);   /* the job's own line for a role, or NULL */
+    /* Runs a package's check on the version that is there; why it does not hold is appended. NULL: nothing can be asked, which is
+     * a finding of another check's. */
+    int (*ask)(void *context, const struct package *package, const struct package_check *check, bool *holds,
+               struct buffer *why, struct error *error);
     void *context;
     const struct progress *progress;
 };

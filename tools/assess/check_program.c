@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/file.h"
+#include "lib/ini.h"
 #include "lib/root.h"
 
 #define NAMED 20
@@ -105,6 +106,32 @@ static int report_group(struct looking *looking, bool (*want)(const struct tree_
     return result;
 }
 
+/* Names the folders, not all that is in them. */
+static bool is_replaced(const struct tree_merge_item *item)
+{
+    bool is_folder = item->after != NULL && item->after->type == TREE_FOLDER;
+    return is_folder && item->site != NULL && item->site->type != TREE_FOLDER && item->content != TREE_CHANGE_KEPT;
+}
+
+static int report_replaced(struct looking *looking, struct error *error)
+{
+    struct buffer names = {0};
+    const char *own = looking->check;
+    size_t changes = looking->assessment->merge.covered_changes;
+    size_t count = name_items(&looking->assessment->merge, is_replaced, &names);
+    looking->check = "replaced-folders";
+    int result =
+        count == 0 || changes == 0
+            ? 0
+            : look_add(looking, FINDING_WARNING, CSN_ASSESS_WARNING, error,
+                       "%zu folders of the vendor's are links or files on the server, and stay so: %zu changes of "
+                       "the new version in them do not get there: %s",
+                       count, changes, buffer_text(&names));
+    looking->check = own;
+    buffer_free(&names);
+    return result;
+}
+
 static int report_conflicts(struct looking *looking, struct error *error)
 {
     const struct tree_merge *merge = &looking->assessment->merge;
@@ -114,9 +141,14 @@ static int report_conflicts(struct looking *looking, struct error *error)
             (subject->answer != NULL && subject->answer(subject->context, merge->items[i].path) != NULL)) {
             continue;
         }
-        if (look_add(looking, FINDING_BLOCKER, CSN_ASSESS_CONFLICT, error,
+        struct buffer key = {0};
+        ini_append_key(&key, merge->items[i].path);
+        int result =
+            look_add(looking, FINDING_BLOCKER, CSN_ASSESS_CONFLICT, error,
                      "%s was changed by the site and by the vendor; answer in the job: [answers] %s = site or vendor",
-                     merge->items[i].path, merge->items[i].path) != 0) {
+                     merge->items[i].path, buffer_text(&key));
+        buffer_free(&key);
+        if (result != 0) {
             return -1;
         }
     }
@@ -134,7 +166,7 @@ int check_program(struct looking *looking, struct error *error)
     if (result != 0 || subject->hop_count == 0) {
         goto out;
     }
-    struct tree_scan_options options = {.want_digests = true, .excludes = &excludes};
+    struct tree_scan_options options = {.want_digests = true, .want_xattrs = true, .excludes = &excludes};
     result = read_vendor(looking, &known, error);
     if (result == 0) {
         result = tree_manifest_scan(&assessment->site, subject->target->root_fd,
@@ -142,7 +174,7 @@ int check_program(struct looking *looking, struct error *error)
     }
     if (result == 0) {
         result = tree_merge_look(&assessment->merge, known ? &assessment->vendor_before : NULL, &assessment->site,
-                                 &assessment->vendor_after, &keep, error);
+                                 &assessment->vendor_after, &keep, &subject->target->profile->generated, error);
         assessment->merge_made = result == 0;
     }
     if (result != 0) {
@@ -158,7 +190,7 @@ int check_program(struct looking *looking, struct error *error)
         looking->check = "program";
     }
     if (result == 0 &&
-        (report_conflicts(looking, error) != 0 ||
+        (report_conflicts(looking, error) != 0 || report_replaced(looking, error) != 0 ||
          report_group(looking, is_unknown_executable, FINDING_WARNING, "unknown-executables",
                       "executable files in the program tree are nobody's, perhaps an intruder's", error) != 0 ||
          report_group(looking, is_site_changed, FINDING_REMARK, "site-changes",

@@ -17,6 +17,8 @@
 #include "target/services.h"
 
 #define MEBIBYTE ((uint64_t)1 << 20)
+#define ATTRIBUTE_IMMUTABLE 0x10 /* statx(2); musl has no names for them */
+#define ATTRIBUTE_APPEND 0x20
 #define EARLIEST_SEC 1735689600 /* 2025-01-01: no package of ours is older */
 
 int check_file_systems(struct looking *looking, struct error *error)
@@ -53,6 +55,21 @@ static int check_name(struct looking *looking, const char *path, struct error *e
                                                         "the path %s is not UTF-8 and cannot be journaled", path);
 }
 
+/* A folder that chattr has closed takes no new name and gives none away, from nobody. */
+static int check_open(struct looking *looking, const char *path, struct error *error)
+{
+    struct statx status = {0};
+    int fd = root_try_open(looking->subject->target->root_fd, path, O_PATH, 0);
+    bool closed = fd >= 0 && statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &status) == 0 &&
+                  (status.stx_attributes & (ATTRIBUTE_IMMUTABLE | ATTRIBUTE_APPEND)) != 0;
+    file_drop(&fd);
+    return !closed ? 0
+                   : look_add(looking, FINDING_BLOCKER, CSN_ASSESS_BLOCKED, error,
+                              "%s is set immutable or append-only: nothing can be renamed in it; take that away first: "
+                              "chattr -i -a %s",
+                              path, path);
+}
+
 int check_fence(struct looking *looking, struct error *error)
 {
     struct fence fence = {0};
@@ -63,7 +80,9 @@ int check_fence(struct looking *looking, struct error *error)
                                         : look_add(looking, FINDING_BLOCKER, why.code, error, "%s", why.message);
     }
     for (size_t i = 0; result == 0 && i < fence.count; i++) {
-        result = check_name(looking, fence.items[i].path, error);
+        result = check_name(looking, fence.items[i].path, error) != 0
+                     ? -1
+                     : check_open(looking, fence.items[i].parent, error);
     }
     for (size_t i = 0; result == 0 && i < fence.findings.count; i++) {
         result = look_add(looking, FINDING_WARNING, CSN_TARGET_SERVICES, error, "%s", fence.findings.items[i]);
@@ -191,7 +210,7 @@ static int check_path(struct looking *looking, const char *path, struct error *e
                      "the file system of %s (type 0x%lx) cannot exchange names", path, (unsigned long)status.f_type);
     }
     file_drop(&fd);
-    return result;
+    return result != 0 || check_open(looking, parent, error) != 0 || check_open(looking, path, error) != 0 ? -1 : 0;
 }
 
 int check_renames(struct looking *looking, struct error *error)
@@ -203,7 +222,8 @@ int check_renames(struct looking *looking, struct error *error)
         return -1;
     }
     for (size_t i = 0; cluster != NULL && i < cluster->folder_count; i++) {
-        if (check_name(looking, cluster->folders[i].target, error) != 0) {
+        if (check_name(looking, cluster->folders[i].target, error) != 0 ||
+            check_path(looking, cluster->folders[i].target, error) != 0) {
             return -1;
         }
     }

@@ -31,7 +31,7 @@ check_function check_space;
 
 /* check_database.c */
 check_function check_database;
-check_function check_package_queries;
+check_function check_package_checks;
 
 /* check_program.c */
 check_function check_program;

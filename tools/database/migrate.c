@@ -172,16 +172,12 @@ int migrate_program(struct view *view, const char *name, const struct view_comma
         buffer_append(output, buffer_text(&own), own.size);
     }
     if (result != 0 || status != 0) {
-        const char *tail = buffer_text(&own);
-        size_t length = own.size;
-        while (length > 0 && (tail[length - 1] == '\n' || tail[length - 1] == '\0')) {
-            length--;
-        }
-        size_t skip = length > 500 ? length - 500 : 0;
         char ended[40];
+        char said[600];
         snprintf(ended, sizeof ended, "it ended with %d", status);
-        result = error_set(error, CSN_DATABASE_MIGRATION, "%s: %.300s%s%.*s", name, result != 0 ? why.message : ended,
-                           length > 0 ? "; its last lines: " : "", (int)(length - skip), tail + skip);
+        text_one_line(buffer_text(&own), own.size, said, sizeof said);
+        result = error_set(error, CSN_DATABASE_MIGRATION, "%s: %.300s%s%s", name, result != 0 ? why.message : ended,
+                           said[0] != '\0' ? "; it said: " : "", said);
     }
     buffer_free(&own);
     return result;

@@ -45,20 +45,15 @@ static int error_with_log(const struct database_server *server, enum error_code 
                           struct error *error)
 {
     struct buffer log = {0};
+    char said[900];
     if (view_program_log(server->program, &log, NULL) != 0) {
         buffer_clear(&log);
     }
-    const char *tail = buffer_text(&log);
-    if (log.size > 700) {
-        tail = log.data + log.size - 700;
-        const char *line = strchr(tail, '\n');
-        tail = line == NULL ? tail : line + 1;
-    }
-    size_t length = strlen(tail);
-    while (length > 0 && tail[length - 1] == '\n') {
-        length--;
-    }
-    error_set(error, code, "%s; its last lines: %.*s", what, (int)length, tail);
+    size_t from = log.size > 700 ? log.size - 700 : 0;
+    const char *line = from == 0 ? NULL : memchr(log.data + from, '\n', log.size - from);
+    from = line == NULL ? from : (size_t)(line + 1 - log.data);
+    text_one_line(buffer_text(&log) + from, log.size - from, said, sizeof said);
+    error_set(error, code, "%s; its last lines: %s", what, said);
     buffer_free(&log);
     return -1;
 }

@@ -118,8 +118,9 @@ static int ask_setting(struct view *view, const struct database_settings *settin
         text[--length] = '\0';
     }
     if (status != 0) {
-        error_set(error, CSN_DATABASE_START, "the server's PostgreSQL does not understand its configuration: %.700s",
-                  buffer_text(&output));
+        char said[700];
+        text_one_line(buffer_text(&output), output.size, said, sizeof said);
+        error_set(error, CSN_DATABASE_START, "the server's PostgreSQL does not understand its configuration: %s", said);
         goto out;
     }
     char *line = text == NULL ? NULL : strrchr(text, '\n'); /* a warning may come before */

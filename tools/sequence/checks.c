@@ -14,11 +14,6 @@
 #define CHECK_FOLDER "/run/caisson-checks"
 #define SQL_LIMIT ((size_t)1 << 20)
 
-struct outcome {
-    bool passed;
-    char detail[512]; /* what came, or why it failed */
-};
-
 static int record_check(const struct site *site, const char *name, const char *title, const char *kind,
                         const struct outcome *outcome, int64_t milliseconds, struct error *error)
 {
@@ -65,16 +60,18 @@ static bool matches(const char *pattern, const char *text)
 
 static void judge_text(const struct package_check *check, const char *text, struct outcome *outcome)
 {
+    char said[200];
+    text_one_line(text, strlen(text), said, sizeof said);
     outcome->passed = true;
-    snprintf(outcome->detail, sizeof outcome->detail, "%.*s", utf8_cut(text, 200), text);
+    snprintf(outcome->detail, sizeof outcome->detail, "%s", said);
     if (check->equals != NULL && strcmp(check->equals, text) != 0) {
         outcome->passed = false;
-        snprintf(outcome->detail, sizeof outcome->detail, "is \"%.*s\", expected is \"%.*s\"", utf8_cut(text, 150),
-                 text, utf8_cut(check->equals, 150), check->equals);
+        snprintf(outcome->detail, sizeof outcome->detail, "is \"%s\", expected is \"%.*s\"", said,
+                 utf8_cut(check->equals, 150), check->equals);
     } else if (check->match != NULL && !matches(check->match, text)) {
         outcome->passed = false;
-        snprintf(outcome->detail, sizeof outcome->detail, "does not match \"%.*s\"; begins: %.*s",
-                 utf8_cut(check->match, 200), check->match, utf8_cut(text, 200), text);
+        snprintf(outcome->detail, sizeof outcome->detail, "does not match \"%.*s\"; is: %s",
+                 utf8_cut(check->match, 200), check->match, said);
     } else if (check->match_not != NULL && matches(check->match_not, text)) {
         outcome->passed = false;
         snprintf(outcome->detail, sizeof outcome->detail, "matches \"%.*s\", which it must not",
@@ -96,9 +93,10 @@ static void check_http(struct room *room, const struct run *run, const struct pa
         if (http_get(room->view, &request, &response, &error) != 0) {
             snprintf(outcome->detail, sizeof outcome->detail, "%.*s", utf8_cut(error.message, 500), error.message);
         } else if (response.status != check->status) {
-            snprintf(outcome->detail, sizeof outcome->detail, "answered %d, expected is %d; begins: %.*s",
-                     response.status, check->status, utf8_cut(buffer_text(&response.body), 200),
-                     buffer_text(&response.body));
+            char said[300];
+            text_one_line(buffer_text(&response.body), response.body.size, said, sizeof said);
+            snprintf(outcome->detail, sizeof outcome->detail, "answered %d, expected is %d: %s", response.status,
+                     check->status, said);
         } else {
             judge_text(check, buffer_text(&response.body), outcome);
             if (outcome->passed) {
@@ -180,8 +178,10 @@ static void check_command(struct room *room, const struct run *run, const struct
     if (!good) {
         snprintf(outcome->detail, sizeof outcome->detail, "%.*s", utf8_cut(error.message, 500), error.message);
     } else if (status != check->status) {
-        snprintf(outcome->detail, sizeof outcome->detail, "ended with %d, expected is %d: %.*s", status, check->status,
-                 utf8_cut(buffer_text(&output), 300), buffer_text(&output));
+        char said[400];
+        text_one_line(buffer_text(&output), output.size, said, sizeof said);
+        snprintf(outcome->detail, sizeof outcome->detail, "ended with %d, expected is %d: %s", status, check->status,
+                 said);
     } else {
         judge_text(check, buffer_text(&output), outcome);
     }
@@ -199,25 +199,31 @@ static void run_one(struct room *room, const struct run *run, const struct packa
     }
 }
 
-int checks_run(struct room *room, const struct run *run, const struct site *site, const struct package *package,
-               enum package_check_when when, struct error *error)
+int checks_ask(struct room *room, const struct run *run, const struct site *site, const struct package *package,
+               const struct package_check *check, struct outcome *outcome, struct error *error)
 {
     static const char *const kinds[] = {
         [PACKAGE_CHECK_HTTP] = "http", [PACKAGE_CHECK_SQL] = "sql", [PACKAGE_CHECK_COMMAND] = "command"};
+    int64_t begun_ms = clock_monotonic_ms();
+    run_one(room, run, package, check, outcome);
+    int64_t took_ms = clock_monotonic_ms() - begun_ms;
+    console_say(run->console, "  check %s: %s: %s", check->name, outcome->passed ? "passed" : "FAILED",
+                outcome->detail);
+    return record_check(site, check->name, check->title, kinds[check->kind], outcome, took_ms, error);
+}
+
+int checks_run(struct room *room, const struct run *run, const struct site *site, const struct package *package,
+               enum package_check_when when, struct error *error)
+{
+    struct error recording;
     size_t failed = 0;
     for (size_t i = 0; i < package->checks_count; i++) {
         const struct package_check *check = &package->checks[i];
+        struct outcome outcome;
         if (check->when != when) {
             continue;
         }
-        struct outcome outcome;
-        int64_t begun_ms = clock_monotonic_ms();
-        run_one(room, run, package, check, &outcome);
-        int64_t took_ms = clock_monotonic_ms() - begun_ms;
-        console_say(run->console, "  check %s: %s: %s", check->name, outcome.passed ? "passed" : "FAILED",
-                    outcome.detail);
-        struct error recording;
-        if (record_check(site, check->name, check->title, kinds[check->kind], &outcome, took_ms, &recording) != 0) {
+        if (checks_ask(room, run, site, package, check, &outcome, &recording) != 0) {
             if (error != NULL) {
                 *error = recording;
             }

@@ -63,7 +63,11 @@ static int set_folder_time(int root_fd, const char *path, struct timespec time, 
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, time};
     int result = 0;
     int fd = root_try_open(root_fd, parent, O_RDONLY | O_DIRECTORY, 0);
-    if (fd >= 0 && (futimens(fd, times) != 0 || fsync(fd) != 0)) {
+    struct stat now = {0};
+    /* One that cannot be changed (chattr +i) was not. */
+    bool is_right =
+        fd >= 0 && fstat(fd, &now) == 0 && now.st_mtim.tv_sec == time.tv_sec && now.st_mtim.tv_nsec == time.tv_nsec;
+    if (fd >= 0 && ((!is_right && futimens(fd, times) != 0) || fsync(fd) != 0)) {
         result = error_system(error, CSN_IO, "putting back the time of %s", parent);
     }
     file_drop(&fd);

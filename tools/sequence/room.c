@@ -143,10 +143,10 @@ static int start_program(struct room *room, const struct run *run, const struct 
     }
     if (result != 0) {
         struct buffer log = {0};
+        char said[600];
         (void)!view_program_log(*program, &log, NULL);
-        const char *text = buffer_text(&log);
-        error_wrap(error, "the application's \"%s\" does not come up (last words: %s)", start->name,
-                   log.size > 300 ? text + log.size - 300 : text);
+        text_one_line(buffer_text(&log), log.size, said, sizeof said);
+        error_wrap(error, "the application's \"%s\" does not come up (it said: %s)", start->name, said);
         buffer_free(&log);
     }
     return result;

@@ -7,21 +7,40 @@
 
 #include "lib/clock.h"
 #include "lib/json.h"
+#include "sequence/checks.h"
 #include "sequence/media.h"
 #include "sequence/room.h"
 
 #define SCRATCH_LEAST_MB 64
 
+/* A room with the old version, and what is asked in it. */
+struct asking {
+    struct run *run;
+    const struct site *site;
+    struct room room;
+};
+
 static const char *answer(void *context, const char *path)
 {
-    const struct run *run = context;
-    return job_answer(&run->job, path);
+    const struct asking *asking = context;
+    return job_answer(&asking->run->job, path);
 }
 
 static const char *job_role(void *context, const char *role)
 {
-    const struct run *run = context;
-    return ini_get(&run->job.ini, "roles", role);
+    const struct asking *asking = context;
+    return ini_get(&asking->run->job.ini, "roles", role);
+}
+
+static int ask(void *context, const struct package *package, const struct package_check *check, bool *holds,
+               struct buffer *why, struct error *error)
+{
+    struct asking *asking = context;
+    struct outcome outcome;
+    int result = checks_ask(&asking->room, asking->run, asking->site, package, check, &outcome, error);
+    *holds = outcome.passed;
+    buffer_string(why, outcome.detail);
+    return result;
 }
 
 static int record_assessment(struct run *run, struct error *error)
@@ -68,8 +87,8 @@ static int open_room(struct run *run, const struct site *site, struct room *room
                      struct error *error)
 {
     struct room_binds none = {0};
-    if (run->cluster.data_path == NULL || run->cluster.control.state != CLUSTER_SHUT_DOWN ||
-        run->cluster.binaries == NULL) {
+    if (run->cluster.data_path != NULL &&
+        (run->cluster.control.state != CLUSTER_SHUT_DOWN || run->cluster.binaries == NULL)) {
         return 0;
     }
     if (room_open(run, site, &none, DATABASE_PRIVATE, room, error) != 0) {
@@ -122,7 +141,7 @@ static void show_findings(struct run *run)
 
 int step_assess(struct run *run, struct site *site, struct buffer *detail, struct error *error)
 {
-    struct room room = {0};
+    struct asking asking = {.run = run, .site = site};
     struct query_target database = {0};
     struct strings paths = {0};
     struct error closing;
@@ -130,7 +149,7 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
     if (run_check_backup_apart(run, error) != 0 || run_open_backup(run, error) != 0 ||
         check_backup_lasts(run, error) != 0 || check_scratch(run, error) != 0 || run_open_scratch(run, error) != 0 ||
         target_fingerprint(&run->target, &run->fingerprint, error) != 0 ||
-        open_room(run, site, &room, &database, error) != 0) {
+        open_room(run, site, &asking.room, &database, error) != 0) {
         return -1;
     }
     struct assess_subject subject = {
@@ -145,7 +164,8 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
         .accepted = &run->job.accepted,
         .answer = answer,
         .role = job_role,
-        .context = run,
+        .ask = asking.room.view == NULL ? NULL : ask,
+        .context = &asking,
         .progress = &run->console->progress,
     };
     assess_free(&run->assessment);
@@ -154,7 +174,7 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
         result = assess_make(&subject, &run->assessment, error);
     }
     strings_free(&paths);
-    if (room_close(&room, result == 0 ? error : &closing) != 0) {
+    if (room_close(&asking.room, result == 0 ? error : &closing) != 0) {
         result = -1;
     }
     if (result != 0 || record_assessment(run, error) != 0 || record_inventory(run, error) != 0 ||

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "database/clone.h"
@@ -43,19 +44,26 @@ struct staging {
 
 /* --- what stands beside -------------------------------------------------------------------------------------------- */
 
+/* Whom the new tree belongs to: as the package says, else as the present one. */
 static int find_owner(const struct staging *staging, const struct package *package, uid_t *uid, gid_t *gid,
                       struct error *error)
 {
+    int root_fd = staging->site->place.root_fd;
+    const char *program_root = staging->run->target.installation.program_root;
     struct account account;
-    *uid = (uid_t)-1;
-    *gid = (gid_t)-1;
+    struct stat present;
+    if (root_lstat(root_fd, program_root, &present) != 0) {
+        return error_system(error, CSN_TREE_READ, "looking at %s", program_root);
+    }
+    *uid = present.st_uid;
+    *gid = present.st_gid;
     if (package->owner != NULL) {
-        if (account_find(staging->site->place.root_fd, package->owner, &account, error) != 0) {
+        if (account_find(root_fd, package->owner, &account, error) != 0) {
             return -1;
         }
         *uid = account.uid;
     }
-    return package->group == NULL ? 0 : account_find_group(staging->site->place.root_fd, package->group, gid, error);
+    return package->group == NULL ? 0 : account_find_group(root_fd, package->group, gid, error);
 }
 
 /* The hop's tree; of the last one with the site's own in it. */
@@ -74,8 +82,8 @@ static int stage_program(struct staging *staging, size_t hop, struct error *erro
     staging->program = run_staged_path(run, buffer_text(&name), error);
     buffer_clear(&name);
     buffer_format(&name, "%s.unpacking", staging->program == NULL ? "" : staging->program);
-    uid_t uid;
-    gid_t gid;
+    uid_t uid = 0;
+    gid_t gid = 0;
     int64_t unpacking_seq;
     int64_t seq;
     int result = -1;
@@ -83,7 +91,7 @@ static int stage_program(struct staging *staging, size_t hop, struct error *erro
         deed_create_begin(place, buffer_text(&name), &unpacking_seq, error) == 0 &&
         deed_create_begin(place, staging->program, &seq, error) == 0 &&
         package_unpack_tree(package, place->root_fd, staging->program, uid, gid, &run->console->progress, error) == 0 &&
-        carry_over(run, staging->site, staging->program, !last, error) == 0 &&
+        carry_over(run, staging->site, hop, staging->program, error) == 0 &&
         durable_sync_site(run, staging->site, error) == 0) {
         result = deed_create_end(place, seq, error);
     }

@@ -191,7 +191,11 @@ static int restore_time(int root_fd, const struct fence_file *file, struct error
         return error_system(error, CSN_IO, "opening %s on the server", file->parent);
     }
     int result = 0;
-    if (futimens(fd, times) != 0 || fsync(fd) != 0) {
+    struct stat now = {0};
+    /* One that cannot be changed (chattr +i) was not. */
+    bool is_right =
+        fstat(fd, &now) == 0 && now.st_mtim.tv_sec == times[1].tv_sec && now.st_mtim.tv_nsec == times[1].tv_nsec;
+    if ((!is_right && futimens(fd, times) != 0) || fsync(fd) != 0) {
         result = error_system(error, CSN_IO, "putting back the time of %s on the server", file->parent);
     }
     file_drop(&fd);

@@ -1,7 +1,6 @@
 #include "target/profile.h"
 
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,22 +19,6 @@ int profile_load(struct profile *profile, const char *path, struct error *error)
     }
     buffer_free(&text);
     return result;
-}
-
-bool profile_keeps(const struct profile *profile, const char *relative_path)
-{
-    char *path = strdup(relative_path);
-    bool keeps = path == NULL; /* without memory: rather keep a file too many */
-    for (size_t i = 0; path != NULL && !keeps && i < profile->keep.count; i++) {
-        /* The path itself, then each folder above it. */
-        strcpy(path, relative_path);
-        for (char *end = path + strlen(path); end != NULL && !keeps; end = strrchr(path, '/')) {
-            *end = '\0';
-            keeps = fnmatch(profile->keep.items[i], path, FNM_PATHNAME) == 0;
-        }
-    }
-    free(path);
-    return keeps;
 }
 
 static void free_start(struct profile_start *start)
@@ -71,8 +54,9 @@ void profile_free(struct profile *profile)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         free(texts[i]);
     }
-    struct strings *const lists[] = {&profile->roots, &profile->configuration, &profile->attachments,
-                                     &profile->keep,  &profile->units,         &profile->database_units};
+    struct strings *const lists[] = {&profile->roots,         &profile->configuration, &profile->attachments,
+                                     &profile->keep,          &profile->generated,     &profile->units,
+                                     &profile->database_units};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         strings_free(lists[i]);
     }

@@ -62,7 +62,8 @@ struct profile {
     char *version_pattern;        /* extended regular expression; its groups, joined by dots, are the version */
     struct strings configuration; /* absolute paths, files or folders */
     struct strings attachments;   /* absolute paths, folders */
-    struct strings keep;          /* patterns below the program root; see profile_keeps */
+    struct strings keep;          /* patterns below the program root (tree/path.h): the site's own */
+    struct strings generated;     /* likewise: what the application makes by itself */
     struct profile_database database;
     struct strings units;          /* the application's systemd units */
     struct strings database_units; /* the database's */
@@ -86,10 +87,6 @@ void profile_free(struct profile *profile);
 
 /* The table behind the format, ended by a NULL section; profile.md's table is made from it. */
 const struct ini_rule *profile_rules(void);
-
-/* True if a path below the program root is the site's own: it, or a folder it lies in, matches a pattern of [keep]
- * (fnmatch(3) with FNM_PATHNAME: * does not cross a '/'). */
-bool profile_keeps(const struct profile *profile, const char *relative_path);
 
 /* A list of profiles by name, each name once: what comes first wins. */
 struct profiles {

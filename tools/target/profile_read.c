@@ -155,6 +155,7 @@ static void copy_program(struct copier *copier, struct profile *profile)
     copy_list(copier, "configuration", "paths", true, &profile->configuration);
     copy_list(copier, "attachments", "paths", true, &profile->attachments);
     copy_list(copier, "keep", "paths", false, &profile->keep);
+    copy_list(copier, "generated", "paths", false, &profile->generated);
 }
 
 static void copy_database(struct copier *copier, struct profile_database *database)

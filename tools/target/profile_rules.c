@@ -12,6 +12,8 @@ static const struct ini_rule rules[] = {
     {"attachments", "paths", INI_LIST, false, "what users have uploaded: absolute paths of folders"},
     {"keep", "paths", INI_LIST, false,
      "patterns below the program root that are the site's own and move to the new tree"},
+    {"generated", "paths", INI_LIST, false,
+     "patterns below the program root of what the application makes by itself: caches, compiled pages"},
     {"database", "engine", INI_TEXT, true, "`postgresql-cluster` (data folder on this server) or `none`"},
     {"database", "cluster", INI_PATH, false, "the data folder (holds PG_VERSION); globs allowed"},
     {"database", "config", INI_PATH, false, "postgresql.conf where it is outside the data folder; globs allowed"},

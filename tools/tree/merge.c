@@ -79,13 +79,40 @@ static int check_digest(const struct tree_entry *entry, const char *whose, struc
     return 0;
 }
 
+/* A folder that the site replaced hides what the vendor has in it. Which of the two is to be is asked of the folder alone. */
+static bool hides(const struct tree_merge_item *item)
+{
+    bool is_folder = (item->before != NULL && item->before->type == TREE_FOLDER) ||
+                     (item->after != NULL && item->after->type == TREE_FOLDER);
+    return is_folder && item->site != NULL && item->site->type != TREE_FOLDER;
+}
+
+static bool is_below(const char *path, const struct tree_merge_item *folder)
+{
+    size_t length = folder == NULL ? 0 : strlen(folder->path);
+    return folder != NULL && strncmp(path, folder->path, length) == 0 && path[length] == '/';
+}
+
+static void cover(struct tree_merge *merge, struct tree_merge_item *item)
+{
+    item->content = TREE_CHANGE_COVERED;
+    item->attributes = TREE_CHANGE_NONE;
+    merge->content_counts[item->content]++;
+    merge->attribute_counts[item->attributes]++;
+    merge->covered_changes +=
+        item->before != NULL && item->after != NULL && same(item->before, item->after, SUBSTANCE) ? 0 : 1;
+}
+
 static int judge_item(struct tree_merge *merge, struct tree_merge_item *item, bool has_before,
-                      const struct strings *keep, struct error *error)
+                      const struct strings *keep, const struct strings *generated, struct error *error)
 {
     item->is_executable =
         item->site != NULL && item->site->type == TREE_FILE && tree_is_executable(item->path, item->site->mode);
     if (tree_path_matches(keep, item->path)) {
         item->content = TREE_CHANGE_KEPT;
+        item->attributes = TREE_CHANGE_NONE;
+    } else if (tree_path_matches(generated, item->path)) {
+        item->content = TREE_CHANGE_GENERATED;
         item->attributes = TREE_CHANGE_NONE;
     } else {
         if (check_digest(item->before, "the vendor's old", error) != 0 ||
@@ -138,12 +165,14 @@ static const struct tree_entry *take(const struct tree_entry *entry, const char 
 }
 
 int tree_merge_look(struct tree_merge *merge, const struct tree_manifest *before, const struct tree_manifest *site,
-                    const struct tree_manifest *after, const struct strings *keep, struct error *error)
+                    const struct tree_manifest *after, const struct strings *keep, const struct strings *generated,
+                    struct error *error)
 {
     *merge = (struct tree_merge){0};
     size_t at_before = 0;
     size_t at_site = 0;
     size_t at_after = 0;
+    const struct tree_merge_item *hiding = NULL;
     size_t most = (before == NULL ? 0 : before->count) + site->count + after->count;
     merge->items = calloc(most + 1, sizeof *merge->items);
     if (merge->items == NULL) {
@@ -162,7 +191,12 @@ int tree_merge_look(struct tree_merge *merge, const struct tree_manifest *before
         item->before = take(old_entry, path, &at_before);
         item->site = take(site_entry, path, &at_site);
         item->after = take(new_entry, path, &at_after);
-        if (judge_item(merge, item, before != NULL, keep, error) != 0) {
+        if (is_below(path, hiding)) {
+            cover(merge, item);
+            continue;
+        }
+        hiding = hides(item) ? item : hiding;
+        if (judge_item(merge, item, before != NULL, keep, generated, error) != 0) {
             tree_merge_free(merge);
             return -1;
         }
@@ -189,6 +223,8 @@ const char *tree_change_name(enum tree_change change)
         [TREE_CHANGE_FOREIGN] = "foreign",
         [TREE_CHANGE_UNKNOWN] = "unknown",
         [TREE_CHANGE_KEPT] = "kept",
+        [TREE_CHANGE_GENERATED] = "generated",
+        [TREE_CHANGE_COVERED] = "covered",
     };
     return (int)change >= 0 && change < TREE_CHANGE_COUNT ? names[change] : "unknown";
 }

@@ -27,6 +27,8 @@ enum tree_change {
     TREE_CHANGE_FOREIGN,        /* nobody's: only on the server */
     TREE_CHANGE_UNKNOWN,        /* there is no old manifest, and the server differs from the new version */
     TREE_CHANGE_KEPT,           /* covered by a keep pattern: the site's own, not judged */
+    TREE_CHANGE_GENERATED,      /* covered by a pattern of what the application makes by itself: not judged */
+    TREE_CHANGE_COVERED, /* below what is a folder of the vendor's and on the server a link or a file: goes with that */
     TREE_CHANGE_COUNT
 };
 
@@ -47,14 +49,16 @@ struct tree_merge {
     size_t count;
     size_t content_counts[TREE_CHANGE_COUNT];
     size_t attribute_counts[TREE_CHANGE_COUNT];
+    size_t covered_changes;     /* COVERED that the vendor added, changed or removed: the server does not get it */
     size_t foreign_executables; /* FOREIGN or UNKNOWN without `after`, and is_executable */
 };
 
 /* Looks. before may be NULL (the exact version is not known). site needs digests, and so do the others, for files.
- * keep: patterns of path.h, NULL: none. The manifests must stay while *merge is used. CSN_MEMORY, or CSN_TREE_MANIFEST if a
+ * keep, generated: patterns of path.h, NULL: none; keep comes first. The manifests must stay while *merge is used. CSN_MEMORY, or CSN_TREE_MANIFEST if a
  * file lacks its digest. */
 int tree_merge_look(struct tree_merge *merge, const struct tree_manifest *before, const struct tree_manifest *site,
-                    const struct tree_manifest *after, const struct strings *keep, struct error *error) MUST_CHECK;
+                    const struct tree_manifest *after, const struct strings *keep, const struct strings *generated,
+                    struct error *error) MUST_CHECK;
 
 void tree_merge_free(struct tree_merge *merge);
 

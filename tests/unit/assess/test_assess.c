@@ -187,6 +187,74 @@ static void test_roles_go_through_all_maps(void **state)
     judged(CSN_ASSESS_ROLE, "\"old\" of 2 users");
 }
 
+/* "* = *": who makes roles of his own keeps them. A line of its own counts more, and the package's more than the job's "*". */
+static struct package_role others_map[] = {{(char *)"*", (char *)"*"}, {(char *)"robot", (char *)"-"}};
+static const struct package others = {.roles = others_map, .roles_count = 2};
+static const struct package *const others_first[] = {&others, &second};
+
+static const char *own_others(void *context, const char *role)
+{
+    (void)context;
+    return strcmp(role, "*") == 0 ? "*" : NULL;
+}
+
+static void test_other_roles_keep_their_names(void **state)
+{
+    (void)state;
+    static const char *const in_use[][2] = {{"manager", "3"}, {"robot", "1"}, {"Leiter: Hafen", "2"}, {NULL, NULL}};
+    static const char *const become[] = {"owner", "-", "Leiter: Hafen"};
+    rows = in_use;
+    subject.hops = others_first;
+    subject.hop_count = 2;
+    subject.role = own_others;
+    assert_int_equal(check_roles(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(assessment.roles[i].becomes, become[i]);
+    }
+    assess_free(&assessment);
+    subject.role = NULL;
+    assert_int_equal(check_roles(&looking, &error), 0);
+    judged(CSN_ASSESS_ROLE, "add to the job: [roles] Leiter%3A Hafen = NEW");
+}
+
+static bool answer_holds;
+
+static int ask(void *context, const struct package *package, const struct package_check *check, bool *holds,
+               struct buffer *why, struct error *failing)
+{
+    (void)context;
+    (void)package;
+    (void)failing;
+    *holds = answer_holds;
+    buffer_format(why, "%s is old", check->name);
+    return 0;
+}
+
+static void test_packages_ask_by_any_means(void **state)
+{
+    (void)state;
+    static struct package_check checks[] = {
+        {.name = (char *)"later", .title = (char *)"later", .when = PACKAGE_CHECK_STAGE},
+        {.name = (char *)"ruby",
+         .title = (char *)"Ruby is new",
+         .when = PACKAGE_CHECK_ASSESS,
+         .kind = PACKAGE_CHECK_COMMAND}};
+    static const struct package package = {.checks = checks, .checks_count = 2};
+    static const struct package *const one[] = {&package};
+    subject.hops = one;
+    subject.hop_count = 1;
+    assert_int_equal(check_package_checks(&looking, &error), 0); /* there is no room to ask in */
+    subject.ask = ask;
+    answer_holds = true;
+    assert_int_equal(check_package_checks(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 0);
+    answer_holds = false;
+    assert_int_equal(check_package_checks(&looking, &error), 0);
+    judged(CSN_ASSESS_REQUIREMENT, "\"Ruby is new\" does not hold: ruby is old");
+    assert_int_equal(assessment.finding_count, 1);
+}
+
 static void test_a_query_that_fails_is_a_blocker(void **state)
 {
     (void)state;
@@ -325,6 +393,8 @@ int main(void)
         TEST(test_a_warning_that_nobody_accepted),
         TEST(test_blockers_of_one_code_keep_it),
         TEST(test_roles_go_through_all_maps),
+        TEST(test_other_roles_keep_their_names),
+        TEST(test_packages_ask_by_any_means),
         TEST(test_a_query_that_fails_is_a_blocker),
         TEST(test_attachments_are_counted_both_ways),
         TEST(test_without_rows_only_files_count),

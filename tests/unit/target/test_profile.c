@@ -165,27 +165,6 @@ static void bad_program(void **state)
     }
 }
 
-static void keeps(void **state)
-{
-    (void)state;
-    struct profile profile;
-    struct error error = {0};
-    assert_int_equal(parse(&profile, no_database, "[keep]\npaths = plugins/*, theme.css, images, a/*/c\n", &error), 0);
-    assert_true(profile_keeps(&profile, "theme.css"));
-    assert_true(profile_keeps(&profile, "plugins/mine"));
-    assert_true(profile_keeps(&profile, "plugins/mine/deep/file.php"));
-    assert_true(profile_keeps(&profile, "images"));
-    assert_true(profile_keeps(&profile, "images/a/b.png"));
-    assert_true(profile_keeps(&profile, "a/b/c/d"));
-    assert_false(profile_keeps(&profile, "plugins"));
-    assert_false(profile_keeps(&profile, "theme.css.old"));
-    assert_false(profile_keeps(&profile, "sub/theme.css"));
-    assert_false(profile_keeps(&profile, "images2"));
-    assert_false(profile_keeps(&profile, "a/b/d/c"));
-    assert_false(profile_keeps(&profile, "a/b/x/c"));
-    profile_free(&profile);
-}
-
 static void write_profile(const char *path, const char *name, const char *title)
 {
     char text[1024];
@@ -229,8 +208,8 @@ static void first_wins(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),    cmocka_unit_test(every_key), cmocka_unit_test(bad_input),
-        cmocka_unit_test(bad_program), cmocka_unit_test(keeps),     cmocka_unit_test(first_wins),
+        cmocka_unit_test(defaults),    cmocka_unit_test(every_key),  cmocka_unit_test(bad_input),
+        cmocka_unit_test(bad_program), cmocka_unit_test(first_wins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,7 +52,7 @@ struct row {
 };
 
 static void check_rows(const struct row *rows, size_t count, bool has_before, const struct strings *keep,
-                       struct tree_merge *merge, struct tree_manifest manifests[3])
+                       const struct strings *generated, struct tree_merge *merge, struct tree_manifest manifests[3])
 {
     struct error error = {0};
     for (size_t i = count; i > 0; i--) { /* backwards: the manifests sort by themselves */
@@ -64,8 +64,9 @@ static void check_rows(const struct row *rows, size_t count, bool has_before, co
         add(&manifests[i], "", i == 1 ? "/!" : "/"); /* the start itself is not judged */
         assert_int_equal(tree_manifest_sort(&manifests[i], &error), 0);
     }
-    assert_int_equal(
-        tree_merge_look(merge, has_before ? &manifests[0] : NULL, &manifests[1], &manifests[2], keep, &error), 0);
+    assert_int_equal(tree_merge_look(merge, has_before ? &manifests[0] : NULL, &manifests[1], &manifests[2], keep,
+                                     generated, &error),
+                     0);
     assert_int_equal(merge->count, count);
     for (size_t i = 0; i < count; i++) {
         const struct tree_merge_item *item = &merge->items[i];
@@ -126,7 +127,7 @@ static void the_whole_table(void **state)
     struct tree_merge merge;
     struct tree_manifest manifests[3] = {{0}};
     (void)state;
-    check_rows(rows, sizeof rows / sizeof rows[0], true, NULL, &merge, manifests);
+    check_rows(rows, sizeof rows / sizeof rows[0], true, NULL, NULL, &merge, manifests);
     assert_int_equal(merge.content_counts[TREE_CHANGE_CONFLICT], 5);
     assert_int_equal(merge.content_counts[TREE_CHANGE_FOREIGN], 1);
     assert_int_equal(merge.attribute_counts[TREE_CHANGE_SITE_CHANGED], 3);
@@ -150,7 +151,7 @@ static void without_the_old_manifest_all_is_unknown(void **state)
     struct tree_merge merge;
     struct tree_manifest manifests[3] = {{0}};
     (void)state;
-    check_rows(rows, sizeof rows / sizeof rows[0], false, NULL, &merge, manifests);
+    check_rows(rows, sizeof rows / sizeof rows[0], false, NULL, NULL, &merge, manifests);
     assert_int_equal(merge.foreign_executables, 1);
     drop(&merge, manifests);
 }
@@ -163,17 +164,50 @@ static void kept_paths_are_not_judged(void **state)
         {"cache/evil.php", "", "1", "", TREE_CHANGE_KEPT, NONE},
         {"code/a.log", "", "1", "", TREE_CHANGE_KEPT, NONE},
         {"code/b", "1", "2", "3", TREE_CHANGE_CONFLICT, NONE},
+        {"work", "", "/", "", TREE_CHANGE_GENERATED, NONE},
+        {"work/page.class", "", "1", "", TREE_CHANGE_GENERATED, NONE},
+        {"work/readme", "1", "2", "3", TREE_CHANGE_GENERATED, NONE},
+        {"work/x.log", "", "1", "", TREE_CHANGE_KEPT, NONE},
     };
     struct tree_merge merge;
     struct tree_manifest manifests[3] = {{0}};
     struct strings keep = {0};
+    struct strings generated = {0};
     struct error error = {0};
     (void)state;
+    assert_int_equal(strings_add(&generated, "work", &error), 0);
     assert_int_equal(strings_split(&keep, "LocalSettings.php, cache, **/*.log", ",", &error), 0);
-    check_rows(rows, sizeof rows / sizeof rows[0], true, &keep, &merge, manifests);
+    check_rows(rows, sizeof rows / sizeof rows[0], true, &keep, &generated, &merge, manifests);
     assert_int_equal(merge.foreign_executables, 0);
     drop(&merge, manifests);
     strings_free(&keep);
+    strings_free(&generated);
+}
+
+/* A folder moved away and linked to: one change of the site's, not one for each file. */
+static void a_replaced_folder_covers_its_content(void **state)
+{
+    static const struct row rows[] = {
+        {"a", "/", "@/srv/a", "/", TREE_CHANGE_SITE_CHANGED, NONE},
+        {"a/changed", "1", "", "2", TREE_CHANGE_COVERED, NONE},
+        {"a/new", "", "", "2", TREE_CHANGE_COVERED, NONE},
+        {"a/same", "1", "", "1", TREE_CHANGE_COVERED, NONE},
+        {"a/sub", "/", "", "/", TREE_CHANGE_COVERED, NONE},
+        {"a/sub/gone", "1", "", "", TREE_CHANGE_COVERED, NONE},
+        {"a.b", "1", "", "2", TREE_CHANGE_CONFLICT, NONE},
+        {"added", "", "@x", "/", TREE_CHANGE_CONFLICT, NONE},
+        {"added/new", "", "", "1", TREE_CHANGE_COVERED, NONE},
+        {"gone", "/", "1", "", TREE_CHANGE_CONFLICT, NONE},
+        {"gone/x", "1", "", "", TREE_CHANGE_COVERED, NONE},
+        {"theirs", "1", "/", "1", TREE_CHANGE_SITE_CHANGED, NONE},
+        {"theirs/x", "", "1", "", TREE_CHANGE_FOREIGN, NONE},
+    };
+    struct tree_merge merge;
+    struct tree_manifest manifests[3] = {{0}};
+    (void)state;
+    check_rows(rows, sizeof rows / sizeof rows[0], true, NULL, NULL, &merge, manifests);
+    assert_int_equal(merge.covered_changes, 5);
+    drop(&merge, manifests);
 }
 
 static void what_could_run_is_flagged(void **state)
@@ -188,7 +222,7 @@ static void what_could_run_is_flagged(void **state)
     struct tree_merge merge;
     struct tree_manifest manifests[3] = {{0}};
     (void)state;
-    check_rows(rows, sizeof rows / sizeof rows[0], true, NULL, &merge, manifests);
+    check_rows(rows, sizeof rows / sizeof rows[0], true, NULL, NULL, &merge, manifests);
     for (size_t i = 0; i < merge.count; i++) {
         assert_int_equal(merge.items[i].is_executable, wanted[i]);
     }
@@ -208,7 +242,7 @@ static void a_file_without_digest_is_an_error(void **state)
     add(&site, "a", "1");
     add(&after, "a", "1");
     after.entries[0].has_digest = false;
-    assert_int_equal(tree_merge_look(&merge, NULL, &site, &after, NULL, &error), -1);
+    assert_int_equal(tree_merge_look(&merge, NULL, &site, &after, NULL, NULL, &error), -1);
     assert_int_equal(error.code, CSN_TREE_MANIFEST);
     assert_string_equal(error.message, "the vendor's new manifest has no SHA-256 of \"a\"");
     assert_null(merge.items);
@@ -239,7 +273,7 @@ static void on_a_real_tree(void **state)
     fixture_file(fixture->fd, "app/lib/core.php", "patched by the site", 0644);
     fixture_file(fixture->fd, "app/lib/shell.jsp", "evil", 0644);
     assert_int_equal(tree_manifest_scan(&manifests[1], fixture->fd, "app", &options, NULL, &error), 0);
-    assert_int_equal(tree_merge_look(&merge, &manifests[0], &manifests[1], &manifests[2], NULL, &error), 0);
+    assert_int_equal(tree_merge_look(&merge, &manifests[0], &manifests[1], &manifests[2], NULL, NULL, &error), 0);
     assert_int_equal(merge.count, 4);
     assert_int_equal(merge.items[0].content, TREE_CHANGE_VENDOR_CHANGED);
     assert_string_equal(merge.items[1].path, "lib");
@@ -257,6 +291,7 @@ int main(void)
         cmocka_unit_test(the_whole_table),
         cmocka_unit_test(without_the_old_manifest_all_is_unknown),
         cmocka_unit_test(kept_paths_are_not_judged),
+        cmocka_unit_test(a_replaced_folder_covers_its_content),
         cmocka_unit_test(what_could_run_is_flagged),
         cmocka_unit_test(a_file_without_digest_is_an_error),
         cmocka_unit_test_setup_teardown(on_a_real_tree, fixture_setup, fixture_teardown),
