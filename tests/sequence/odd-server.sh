@@ -68,7 +68,7 @@ check "the package's command was asked" grep -q '  check asked: passed: 1.0$' "$
 picture "$root" "$tmp/after"
 check "nothing was changed" diff "$tmp/before" "$tmp/after"
 
-job "$tmp/stick/up.job" "$root" tiny-odd.cpkg '[accept]' 'warnings = fence, replaced-folders'
+job "$tmp/stick/up.job" "$root" tiny-odd.cpkg '[accept]' 'warnings = fence, replaced-folders, links-outside'
 caisson run "$tmp/stick/up.job" "$root"
 if [ "$status" -ne 0 ]; then cat "$tmp/out"; fi
 check "run ends with 0" [ "$status" -eq 0 ]
