@@ -24,6 +24,7 @@ the_image
 the_server
 the_release
 the_package release
+# shellcheck disable=SC2119
 the_stick
 the_backup_disk
 check "the machine is ended during the backup" cut_at '[4/11] backup'
