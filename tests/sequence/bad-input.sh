@@ -103,7 +103,7 @@ refused "forced and not approved" 2 CSN-J006 up.job approved-by
 edited '3s/.*/language = en\x00/'
 refused "a job that is no text" 2 CSN-J002 up.job
 caisson run "$stick/profiles" "$root"
-refused "a folder for a job" 3 CSN-S003 "$stick/profiles"
+refused "a folder for a job" 2 CSN-J001 "$stick/profiles" folder
 untouched "jobs"
 check "jobs: no run was begun" [ ! -e "$stick/caisson-runs" ]
 
@@ -142,7 +142,7 @@ offered "a package cut short" 1 CSN-K001 short.cpkg short.cpkg
 offered "a package with other bytes" 1 CSN-K004 damaged.cpkg damaged.cpkg
 cp "$stick/profiles/tiny.profile" "$stick/text.cpkg"
 offered "a file that is no package" 1 CSN-K001 text.cpkg text.cpkg
-offered "a package that is not there" 3 CSN-S005 none.cpkg none.cpkg
+offered "a package that is not there" 2 CSN-S005 none.cpkg none.cpkg
 pack 3.0 2.0 3.0
 offered "a package from another version" 1 CSN-K006 tiny-3.0.cpkg 1.0 2.
 variant other 's/^application = .*/application = large/'

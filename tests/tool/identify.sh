@@ -90,8 +90,8 @@ found "folder of profiles" 'tiny 4.2 in /opt/tiny' --root root --profiles profil
 found "folder as JSON" '"version":"4.2","program_root":"/opt/tiny"' --root root --profile tiny.profile --json
 refused "no installation" CSN-T002 1 'tiny: /opt/tiny, /srv/tiny-\* are not there' --root profiles --profile tiny.profile
 refused "no profile" CSN-T002 1 'no profile' --root root
-refused "no such folder" CSN-S005 3 'absent' --root absent --profile tiny.profile
-refused "no such profile" CSN-S005 3 'absent.profile' --root root --profile absent.profile
+refused "no such folder" CSN-S005 2 'absent' --root absent --profile tiny.profile
+refused "no such profile" CSN-S005 2 'absent.profile' --root root --profile absent.profile
 sed 's/^units/unit/' tiny.profile >mistyped.profile
 refused "a mistyped key" CSN-J003 2 'line 10: there is no key "unit" in \[services\]' --root root --profile mistyped.profile
 { cat tiny.profile && echo 'url = http://127.0.0.1/again'; } >twice.profile

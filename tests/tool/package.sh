@@ -228,7 +228,7 @@ refused another-tar CSN-K001 1 'not an offline package' look
 # Ours in everything but the signature.
 { head -c $(($(content_of package.ini.p7s) - 512)) $package; tail -c +$(($(content_of package.ini.p7s) + 1025)) $package; } >broken.cpkg
 refused unsigned CSN-K002 1 'no signature' look
-refused not-there CSN-S005 3 no-such.cpkg "$CAISSON" inspect no-such.cpkg --trust vendor-root.pem
+refused not-there CSN-S005 2 no-such.cpkg "$CAISSON" inspect no-such.cpkg --trust vendor-root.pem
 head -c 1000 $package >broken.cpkg
 "$CAISSON" inspect broken.cpkg --trust vendor-root.pem --json >stdout 2>stderr
 same json-of-bad '1 {"holds":false,"code":"CSN-K001"' "$? $(cut -d , -f 1-2 stdout)"

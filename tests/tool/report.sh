@@ -100,7 +100,7 @@ cp "$tmp/whole" "$journal"
 
 mkdir "$tmp/empty"
 report "$tmp/empty"
-check "no journal: exit 3" exits 3
+check "no journal: exit 2" exits 2
 check "no journal: CSN-S005" says '^caisson: CSN-S005:.*journal.jsonl'
 echo "not a journal" >"$tmp/empty/notes.txt"
 report "$tmp/empty/notes.txt"
@@ -108,7 +108,7 @@ check "another file: exit 1" exits 1
 check "another file: CSN-L004" says '^caisson: CSN-L004:.*notes.txt'
 check "another file: nothing is written" [ "$(ls "$tmp/empty")" = notes.txt ]
 report "$tmp/nowhere"
-check "no such place: exit 3, CSN-S005" says '^caisson: CSN-S005:.*nowhere'
+check "no such place: exit 2, CSN-S005" says '^caisson: CSN-S005:.*nowhere'
 report
 check "no operand: exit 2" exits 2
 report --help

@@ -10,7 +10,7 @@
 static const char *const exit_meanings[] = {
     [EXIT_DONE] = "done",
     [EXIT_BAD] = "checked and found bad; nothing was changed",
-    [EXIT_USAGE] = "the command line or the job is not understood",
+    [EXIT_USAGE] = "the command line or the job is not understood, or names what is not there",
     [EXIT_SYSTEM] = "the machine failed",
     [EXIT_ROLLED_BACK] = "rolled back; the server is as it was",
     [EXIT_NEEDS_PERSON] = "a person has to act",

@@ -15,7 +15,7 @@
 enum exit_code {
     EXIT_DONE = 0,         /* what was asked is done */
     EXIT_BAD = 1,          /* checked, and found bad; or refused; nothing was changed */
-    EXIT_USAGE = 2,        /* the command line or the job cannot be understood */
+    EXIT_USAGE = 2,        /* the command line or the job cannot be understood, or names what is not there */
     EXIT_SYSTEM = 3,       /* the machine failed us: a disk, memory, the kernel */
     EXIT_ROLLED_BACK = 4,  /* the upgrade failed and the server is exactly as it was */
     EXIT_NEEDS_PERSON = 5, /* neither done nor undone: a person has to act; the journal says how far it came */

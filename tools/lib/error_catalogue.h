@@ -20,7 +20,7 @@ ERROR_ENUM(CSN_IO, "CSN-S003", EXIT_SYSTEM, "reading or writing failed",
     "Check the disk and its cable (dmesg), then run the same command again; it goes on where it stopped.")
 ERROR_ENUM(CSN_NO_SPACE, "CSN-S004", EXIT_SYSTEM, "a disk is full",
     "Free the space named in the message or use a larger disk, then run again.")
-ERROR_ENUM(CSN_NOT_FOUND, "CSN-S005", EXIT_SYSTEM, "a file or folder is not there",
+ERROR_ENUM(CSN_NOT_FOUND, "CSN-S005", EXIT_USAGE, "a file or folder is not there",
     "Check the path in the message.")
 ERROR_ENUM(CSN_PRIVILEGE, "CSN-S006", EXIT_SYSTEM, "this needs rights the program does not have",
     "Run it as root, or boot the Caisson image.")

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/file.h"
 #include "lib/sha256.h"
@@ -206,6 +207,10 @@ int job_read(struct job *job, const char *path, struct error *error)
     int result = file_read(AT_FDCWD, path, JOB_LIMIT, &content, error);
     if (result != 0 && error != NULL && error->code == CSN_NOT_FOUND) {
         error_set(error, CSN_JOB_MISSING, "there is no job at %s", path);
+    }
+    struct stat status;
+    if (result != 0 && stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
+        error_set(error, CSN_JOB_MISSING, "%s is a folder: name the job in it", path);
     }
     if (result == 0 && memchr(buffer_text(&content), '\0', content.size) != NULL) {
         result = error_set(error, CSN_JOB_SYNTAX, "%s holds a NUL byte: it is not a text file", path);

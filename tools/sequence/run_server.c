@@ -335,7 +335,7 @@ static int add_found(const struct run *run, struct strings *paths, const char *p
         free(real);
     }
     strings_free(&names);
-    return result == 0 ? add_path(run, paths, found, error) : -1;
+    return result;
 }
 
 /* A file of the cluster's configuration and the folder it lies in, where that is outside (Debian: /etc/postgresql/15/main). */
@@ -356,6 +356,9 @@ int run_paths(const struct run *run, struct strings *paths, struct error *error)
 {
     const struct profile *profile = run->target.profile;
     const struct installation *found = &run->target.installation;
+    if (add_path(run, paths, found->program_root, error) != 0) {
+        return -1;
+    }
     for (size_t i = 0; i < profile->roots.count; i++) {
         if (add_found(run, paths, profile->roots.items[i], found->program_root, error) != 0) {
             return -1;
@@ -368,7 +371,8 @@ int run_paths(const struct run *run, struct strings *paths, struct error *error)
     if (run->cluster.data_path == NULL) {
         return 0;
     }
-    if (add_found(run, paths, profile->database.cluster, run->cluster.data_path, error) != 0 ||
+    if (add_path(run, paths, run->cluster.data_path, error) != 0 ||
+        add_found(run, paths, profile->database.cluster, run->cluster.data_path, error) != 0 ||
         add_config(run, paths, run->cluster.config_file, error) != 0 ||
         add_config(run, paths, found->cluster_config, error) != 0 ||
         add_config(run, paths, found->cluster_hba, error) != 0) {

@@ -82,9 +82,10 @@ static int record(struct run *run, const struct rehearsal *rehearsal, const char
     return result;
 }
 
+/* Also what is missing that nobody named. */
 static bool is_of_system(const struct error *error)
 {
-    return error_entry(error->code)->exit_code == EXIT_SYSTEM;
+    return error_entry(error->code)->exit_code == EXIT_SYSTEM || error->code == CSN_NOT_FOUND;
 }
 
 /* The job may force past a failed upgrade whose way back was proven, and past nothing else: that one alone gets
