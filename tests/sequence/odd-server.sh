@@ -25,6 +25,11 @@ app=$root/opt/tiny-1.0
 	mv etc/tiny.conf "$app/conf/tiny.conf"
 	echo 'old = yes' >etc/more.conf
 	ln -s ../../../etc/more.conf "$app/conf/more.conf"
+	# Attachments in the tree, where the vendor ships a folder, and over a link in it.
+	mkdir "$app/own" srv/more srv/more/of
+	echo 'mine' >"$app/own/mine.txt"
+	echo 'more' >srv/more/of/more.txt
+	ln -s /srv/more "$app/data"
 	# Folders of the vendor's that the site moved away and links to.
 	mv "$app/templates" srv/templates
 	ln -s /srv/templates "$app/templates"
@@ -47,7 +52,7 @@ app=$root/opt/tiny-1.0
 	find . -path ./usr -prune -o -newermt '2026-01-01' -exec touch -h -d '2024-05-06 07:08:09.123456789' {} +
 )
 sed -e 's,^paths = /etc/tiny.conf,paths = /opt/tiny/conf/tiny.conf\, /opt/tiny/conf/more.conf\, /etc/none.conf,' \
-	-e 's,^\[database\],[generated]\npaths = work\n\n[database],' "$tiny/tiny.profile" >"$tmp/stick/profiles/tiny.profile"
+	-e 's,^paths = /srv/tiny/files,&\, /opt/tiny/own\, /opt/tiny/data/of,' -e 's,^\[database\],[generated]\npaths = work\n\n[database],' "$tiny/tiny.profile" >"$tmp/stick/profiles/tiny.profile"
 # The vendor names no owner: it is that of the tree which is there. What it asks before everything is asked of the old version.
 cp -R "$tmp/vendor/release-2.0" "$tmp/vendor/release-odd"
 {
@@ -55,6 +60,10 @@ cp -R "$tmp/vendor/release-2.0" "$tmp/vendor/release-odd"
 	printf '\n[roles]\nwriter = author\n* = *\n'
 	printf '\n[check asked]\nkind = command\nwhen = assess\ncommand = cat VERSION\nmatch = ^1\\.0\n'
 } >"$tmp/vendor/release-odd/package.ini"
+for version in 1.0 2.0; do
+	mkdir "$tmp/vendor/tree-$version/own"
+	echo "Here will be files. ($version)" >"$tmp/vendor/tree-$version/own/readme"
+done
 pack odd 1.0 2.0
 picture "$root" "$tmp/before"
 
@@ -77,6 +86,8 @@ check "the data's links stay" [ "$(readlink "$root/var/lib/postgresql") $(readli
 check "configuration inside of the tree is there" [ "$(readlink "$app/conf/more.conf")$(sed -n 's/^plug = //p' "$app/conf/tiny.conf")" = ../../../etc/more.conftiny_plug_0 ]
 check "the site's links are there" [ "$(readlink "$app/templates") $(readlink "$app/help/en")" = "/srv/templates ../../../srv/help-en" ]
 check "nothing behind them is lost" [ -e "$root/srv/templates/mail/welcome.txt" ] && [ -e "$root/srv/help-en/1.txt" ]
+check "attachments in the tree are there" [ "$(cat "$app/own/mine.txt")/$(ls "$app/own")" = mine/mine.txt ]
+check "attachments over a link in the tree stay behind it" [ "$(readlink "$app/data")/$(cat "$root/srv/more/of/more.txt")" = /srv/more/more ]
 owner() { stat -c '%a %u:%g' "$app/$1"; }
 check "the tree's mode is the site's" [ "$(owner .)" = '751 0:0' ]
 check "owners and modes stay" [ "$(owner help/zh), $(owner help/zh/1.txt), $(owner help/zh/2.txt), $(owner bin/tinyd)" = '755 33:33, 644 33:33, 640 33:33, 755 4242:33' ]

@@ -7,6 +7,7 @@
 #include "lib/file.h"
 #include "lib/ini.h"
 #include "lib/root.h"
+#include "target/installation.h"
 
 #define NAMED 20
 #define TEXT_LIMIT ((size_t)16 << 20)
@@ -31,11 +32,46 @@ static int read_vendor(struct looking *looking, bool *known, struct error *error
                                  error);
 }
 
+/* One path as a pattern: what means something in one stands for itself. */
+static int add_pattern(struct strings *patterns, const char *path, struct error *error)
+{
+    struct buffer pattern = {0};
+    for (const char *at = path; *at != '\0'; at++) {
+        buffer_format(&pattern, "%s%c", strchr("*?[\\", *at) != NULL ? "\\" : "", *at);
+    }
+    int result = buffer_check(&pattern, error);
+    if (result == 0 && !strings_has(patterns, pattern.data)) {
+        result = strings_add(patterns, pattern.data, error);
+    }
+    buffer_free(&pattern);
+    return result;
+}
+
+/* The links in the program tree over which the profile's paths are reached: the application finds its data by them. */
+static int keep_links(const struct assess_subject *subject, const struct strings *paths, struct strings *keep,
+                      struct error *error)
+{
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < paths->count; i++) {
+        struct strings links = {0};
+        char *real = NULL;
+        result = root_trace(subject->target->root_fd, paths->items[i], &links, &real, error);
+        for (size_t k = 0; result == 0 && k < links.count; k++) {
+            const char *link = inside(subject, links.items[k]);
+            result = link == NULL ? 0 : add_pattern(keep, link, error);
+        }
+        strings_free(&links);
+        free(real);
+    }
+    return result;
+}
+
 /* Configuration inside the tree is the site's, as the profile's own patterns are; attachments there are not looked at. */
 static int collect_patterns(const struct assess_subject *subject, struct strings *keep, struct strings *excludes,
                             struct error *error)
 {
     const struct profile *profile = subject->target->profile;
+    const struct profile *written = subject->target->installation.profile;
     for (size_t i = 0; i < profile->keep.count; i++) {
         if (strings_add(keep, profile->keep.items[i], error) != 0) {
             return -1;
@@ -43,17 +79,20 @@ static int collect_patterns(const struct assess_subject *subject, struct strings
     }
     for (size_t i = 0; i < profile->configuration.count; i++) {
         const char *path = inside(subject, profile->configuration.items[i]);
-        if (path != NULL && strings_add(keep, path, error) != 0) {
+        if (path != NULL && add_pattern(keep, path, error) != 0) {
             return -1;
         }
     }
     for (size_t i = 0; i < profile->attachments.count; i++) {
         const char *path = inside(subject, profile->attachments.items[i]);
-        if (path != NULL && strings_add(excludes, path, error) != 0) {
+        /* Kept, too: what a vendor ships in that folder is no change of the site's. */
+        if (path != NULL && (add_pattern(excludes, path, error) != 0 || add_pattern(keep, path, error) != 0)) {
             return -1;
         }
     }
-    return 0;
+    return keep_links(subject, &written->configuration, keep, error) != 0
+               ? -1
+               : keep_links(subject, &written->attachments, keep, error);
 }
 
 /* --- what the look says -------------------------------------------------------------------------------------------- */

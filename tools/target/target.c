@@ -50,8 +50,24 @@ static int mount_installation(struct target *target, struct error *error)
                      target->installation.volume);
 }
 
-/* A path of the profile as the server has it: where it is reached through a link and lies inside the program tree, by the tree's
- * own path, since paths are compared as text. The last part is not followed: a link goes along as a link. */
+/* True if one of the links on the way to path lies in the program tree. */
+static int leads_out_of_program(const struct target *target, const char *path, bool *leads, struct error *error)
+{
+    struct strings links = {0};
+    char *real = NULL;
+    int result = root_trace(target->root_fd, path, &links, &real, error);
+    *leads = false;
+    for (size_t i = 0; i < links.count; i++) {
+        *leads = *leads || path_is_inside(links.items[i], target->installation.program_root);
+    }
+    strings_free(&links);
+    free(real);
+    return result;
+}
+
+/* A path of the profile as the server has it: where it is reached through a link and lies inside the program tree, or is reached
+ * through a link in that, by its own path, since paths are compared as text. The last part is not followed: a link goes along as a
+ * link. */
 static char *place_path(const struct target *target, const char *path, struct error *error)
 {
     struct error none;
@@ -59,10 +75,12 @@ static char *place_path(const struct target *target, const char *path, struct er
     char *parent = slash == NULL || slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
     char *real = parent == NULL ? NULL : root_real_path(target->root_fd, parent, &none);
     char *placed = NULL;
-    int length = -1;
-    if (real != NULL && slash != NULL && path_is_inside(real, target->installation.program_root)) {
+    bool leads_out = false;
+    int length = parent == NULL ? -1 : leads_out_of_program(target, parent, &leads_out, &none);
+    if (length == 0 && real != NULL && slash != NULL &&
+        (leads_out || path_is_inside(real, target->installation.program_root))) {
         length = asprintf(&placed, "%s%s", strcmp(real, "/") == 0 ? "" : real, slash);
-    } else {
+    } else if (length == 0) {
         placed = strdup(path);
         length = placed == NULL ? -1 : 0;
     }
