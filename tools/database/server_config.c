@@ -180,6 +180,54 @@ static int make_socket_folders(const struct view *view, const char *list, const 
     return result;
 }
 
+/* "@name" and "include name" mean the folder of the file they stand in, which ours is not: they get it in front. */
+static void append_hba(struct buffer *hba, const char *text, const char *folder)
+{
+    static const char between[] = " \t,";
+    for (const char *line = text; *line != '\0';) {
+        const char *end = strchrnul(line, '\n');
+        bool includes = false;
+        bool quoted = false;
+        int field = 0;
+        for (const char *at = line; at < end && *at != '#'; at++) {
+            bool begins = !quoted && (at == line || strchr(between, at[-1]) != NULL) && strchr(between, *at) == NULL;
+            field += begins && (at == line || at[-1] != ',') ? 1 : 0;
+            quoted = *at == '"' ? !quoted : quoted;
+            if (!begins) {
+                continue;
+            }
+            includes = includes || (field == 1 && strncmp(at, "include", strlen("include")) == 0);
+            const char *name = *at == '@' ? at + 1 : at;
+            bool refers = (*at == '@' && field > 1) || (includes && field == 2);
+            const char *first = *name == '"' ? name + 1 : name;
+            if (refers && *first != '/') {
+                buffer_append(hba, line, (size_t)(first - line));
+                buffer_format(hba, "%s/", folder);
+                line = first;
+            }
+        }
+        buffer_append(hba, line, (size_t)(end - line));
+        buffer_string(hba, "\n");
+        line = *end == '\n' ? end + 1 : end;
+    }
+}
+
+static int read_hba(const struct view *view, const char *path, struct buffer *hba, struct error *error)
+{
+    struct buffer text = {0};
+    const char *slash = strrchr(path, '/');
+    char *folder = strndup(path, slash == NULL ? 0 : (size_t)(slash - path));
+    int result = folder == NULL ? error_set(error, CSN_MEMORY, "no memory for a path")
+                                : root_read(view_root_fd(view), path, HBA_LIMIT, &text, error);
+    if (result == 0) {
+        append_hba(hba, buffer_text(&text), folder);
+        result = buffer_check(hba, error);
+    }
+    free(folder);
+    buffer_free(&text);
+    return result;
+}
+
 static int prepare_application(struct view *view, const struct database_settings *settings,
                                const struct strings *superusers, struct strings *arguments, int *port,
                                struct error *error)
@@ -203,8 +251,7 @@ static int prepare_application(struct view *view, const struct database_settings
         query_append_identifier(&hba, superusers->items[i]);
         buffer_string(&hba, " trust\n");
     }
-    if (root_read(view_root_fd(view), buffer_text(&hba_path), HBA_LIMIT, &hba, error) != 0 ||
-        buffer_check(&hba, error) != 0 || write_hba(view, settings, &hba, error) != 0 ||
+    if (read_hba(view, buffer_text(&hba_path), &hba, error) != 0 || write_hba(view, settings, &hba, error) != 0 ||
         make_socket_folders(view, buffer_text(&sockets), settings->cluster, error) != 0) {
         goto out;
     }

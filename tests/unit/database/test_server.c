@@ -159,8 +159,11 @@ static void test_application(void **state)
     snprintf(path, sizeof path, "%s" COLD_DATA "/pg_hba.conf", other.server);
     file = fopen(path, "w");
     assert_non_null(file);
-    fputs("local all all peer\nhost wiki wikiuser 127.0.0.1/32 scram-sha-256\n", file);
+    fputs("local all all peer # @nobody\nhost \"@no file\",@dbs\t@\"users.txt\" 127.0.0.1/32 scram-sha-256", file);
     assert_int_equal(fclose(file), 0);
+    snprintf(path, sizeof path, "%s" COLD_DATA, other.server);
+    room_write(path, "dbs", "wiki\n");
+    room_write(path, "users.txt", "wikiuser\n");
 
     cold_open(&other, false);
     struct database_server *server = cold_start(&other, DATABASE_APPLICATION);
