@@ -4,7 +4,7 @@
 #
 # One machine goes through the run. At each moment it stands still, and QEMU keeps the three disks as they are: what QEMU's death
 # leaves, without anything that the machine has only in its memory. Then the real image is booted on each of these states.
-# EVERY=N takes every Nth moment only, beginning with the FIRSTth; ALONGSIDE=N machines work at once; KEEP=DIR keeps what fails.
+# EVERY=N takes every Nth moment only, from FIRST to LAST; ALONGSIDE=N machines work at once; KEEP=DIR keeps what fails.
 # shellcheck disable=SC2317 # at_lines calls its argument
 # shellcheck source=../boot/common
 . "$(dirname "$0")/../boot/common"
@@ -12,7 +12,7 @@
 . "$(dirname "$0")/../boot/tiny"
 # shellcheck source=../boot/ended
 . "$(dirname "$0")/../boot/ended"
-EVERY=${EVERY:-1} FIRST=${FIRST:-1} ALONGSIDE=${ALONGSIDE:-$(nproc)} KEEP=${KEEP:-}
+EVERY=${EVERY:-1} FIRST=${FIRST:-1} LAST=${LAST:-100000} ALONGSIDE=${ALONGSIDE:-$(nproc)} KEEP=${KEEP:-}
 
 # --- a machine's states, kept -------------------------------------------------------------------------------------------------
 
@@ -151,7 +151,8 @@ every() {
 	keep_states
 	run=$(runs_of "$tmp/disks/stick.img" | tail -n 1)
 	echo "$job has $(wc -l <"$tmp/moments") moments"
-	awk -v every="$EVERY" -v first="$FIRST" 'NR >= first && (NR - first) % every == 0' "$tmp/moments" >"$tmp/chosen"
+	awk -v every="$EVERY" -v first="$FIRST" -v last="$LAST" 'NR >= first && NR <= last && (NR - first) % every == 0' \
+		"$tmp/moments" >"$tmp/chosen"
 	[ "$job" != run ] || "$top/tests/demo/describe-server" "$tmp/disks/server.img" "$tmp/new"
 	workers=
 	for worker in $(seq "$ALONGSIDE"); do

@@ -148,7 +148,7 @@ void text_one_line(const char *text, size_t size_bytes, char *line, size_t line_
     while (size_bytes > 0 && (text[size_bytes - 1] == '\0' || isspace((unsigned char)text[size_bytes - 1]))) {
         size_bytes--;
     }
-    char *whole = malloc(3 * size_bytes + 1);
+    char *whole = calloc(3 * size_bytes + 1, 1);
     line[0] = '\0';
     if (whole == NULL) {
         return;
@@ -159,7 +159,8 @@ void text_one_line(const char *text, size_t size_bytes, char *line, size_t line_
         line[length] = '\0';
     } else {
         size_t head = (size_t)utf8_cut(whole, line_size / 4);
-        size_t tail = line_size - head - sizeof gap;
+        size_t room = line_size > head + sizeof gap ? line_size - head - sizeof gap : 0;
+        size_t tail = room < length ? room : length;
         while (tail > 0 && ((unsigned char)whole[length - tail] & 0xC0) == 0x80) {
             tail--;
         }
