@@ -124,7 +124,7 @@ int evidence_make_writable(const char *folder, struct protect *protect, bool *ch
 
 int evidence_make_read_only(const char *folder, struct error *error)
 {
-    struct stat status;
+    struct stat status = {0};
     int result = 0;
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status) != 0 || syncfs(fd) != 0) {
