@@ -22,4 +22,13 @@ while [ "$n" -le "$count" ]; do
 	if cut_at run "$n"; then recover "$n"; else not_ok "cut $n: was not cut ($status)"; fi
 	n=$((n + (count + 11) / 12))
 done
+
+# The journal has the profile; going back needs neither it nor the package on the stick.
+fresh
+cut_at run $((count * 11 / 20)) || not_ok "without package: was not cut"
+mkdir "$tmp/away"
+mv "$tmp/stick/profiles" "$tmp/stick"/*.cpkg "$tmp/away/"
+recover "where package and profile have left the stick"
+check "it was undone" [ "$became" -ne 0 ]
+mv "$tmp/away"/* "$tmp/stick/"
 finish

@@ -57,6 +57,16 @@ bool journal_is(yyjson_val *record, const char *kind)
     return strcmp(journal_get(record, "kind"), kind) == 0;
 }
 
+yyjson_val *journal_last(const struct journal *journal, const char *kind)
+{
+    for (size_t i = journal->count; i > 0; i--) {
+        if (journal_is(journal_record(journal, i - 1), kind)) {
+            return journal_record(journal, i - 1);
+        }
+    }
+    return NULL;
+}
+
 /* A line that continues the chain; NULL if it does not. */
 static yyjson_doc *chained(const struct journal *journal, const char *line, size_t size)
 {

@@ -75,6 +75,9 @@ int journal_note(struct journal *journal, struct error *error, const char *kind,
 /* The root object of record i. */
 yyjson_val *journal_record(const struct journal *journal, size_t i);
 
+/* The last record of that kind; NULL: none. */
+yyjson_val *journal_last(const struct journal *journal, const char *kind);
+
 /* Small readers of a record; "" and 0 where the field is not there. */
 const char *journal_get(yyjson_val *record, const char *key);
 int64_t journal_get_number(yyjson_val *record, const char *key);

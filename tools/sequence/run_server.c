@@ -9,16 +9,32 @@
 
 #include "lib/file.h"
 #include "lib/root.h"
+#include "lib/strings.h"
 #include "target/installation.h"
 
 #define PROFILES_FOLDER "/etc/caisson/profiles"
 
-/* A profile of the stick comes before the package's, that before the image's. */
+/* The profile with which a run that is taken up again began: the stick may have lost it since, with the package. */
+static int load_recorded(struct run *run, struct error *error)
+{
+    yyjson_val *server = journal_last(&run->journal, "server");
+    const char *text = server == NULL ? "" : journal_get(server, "profile_text");
+    struct profile profile = {0};
+    return text[0] == '\0' ? 0
+           : profile_parse(&profile, journal_get(server, "profile"), text, strlen(text), error) != 0
+               ? -1
+               : profiles_add(&run->profiles, &profile, error);
+}
+
+/* The run's own profile comes before one of the stick, that before the package's, that before the image's. */
 static int load_profiles(struct run *run, struct error *error)
 {
     struct buffer folder = {0};
     buffer_format(&folder, "%s/profiles", run->job.folder);
     int result = buffer_check(&folder, error);
+    if (result == 0) {
+        result = load_recorded(run, error);
+    }
     if (result == 0) {
         result = profiles_add_folder(&run->profiles, folder.data, error);
     }
@@ -52,6 +68,9 @@ int run_record_server(struct run *run, struct error *error)
     yyjson_mut_obj_add_str(document, fields, "application", found->profile->name);
     yyjson_mut_obj_add_str(document, fields, "title", found->profile->title);
     yyjson_mut_obj_add_str(document, fields, "profile", found->profile->source);
+    if (utf8_is_valid(found->profile->text, strlen(found->profile->text))) {
+        yyjson_mut_obj_add_str(document, fields, "profile_text", found->profile->text);
+    }
     yyjson_mut_obj_add_str(document, fields, "version", found->version);
     yyjson_mut_obj_add_str(document, fields, "program_root", found->program_root);
     if (found->cluster != NULL) {

@@ -57,23 +57,13 @@ static int undo_run(struct run *run, const char *reason, const char *code, const
     return runner_end(run, result_text, NULL, error);
 }
 
-static yyjson_val *find_record(const struct journal *journal, const char *kind)
-{
-    for (size_t i = journal->count; i > 0; i--) {
-        if (journal_is(journal_record(journal, i - 1), kind)) {
-            return journal_record(journal, i - 1);
-        }
-    }
-    return NULL;
-}
-
 /* What the steps behind the switch need to know and the journal remembers. */
 static int recall(struct run *run, struct error *error)
 {
     run->attachments_missing =
-        (uint64_t)journal_get_number(find_record(&run->journal, "baseline"), "attachments_missing");
-    snprintf(run->snapshot, sizeof run->snapshot, "%s", journal_get(find_record(&run->journal, "snapshot"), "id"));
-    const char *version = journal_get(find_record(&run->journal, "server"), "version");
+        (uint64_t)journal_get_number(journal_last(&run->journal, "baseline"), "attachments_missing");
+    snprintf(run->snapshot, sizeof run->snapshot, "%s", journal_get(journal_last(&run->journal, "snapshot"), "id"));
+    const char *version = journal_get(journal_last(&run->journal, "server"), "version");
     if (run_open_backup(run, error) != 0 || run_open_scratch(run, error) != 0 || run_open_packages(run, error) != 0) {
         return -1;
     }
@@ -94,7 +84,7 @@ static int go_on(struct run *run, int step, struct error *error)
 /* Goes back from an upgrade that people may have worked with, or goes on with that. */
 static int roll_back_released(struct run *run, struct error *error)
 {
-    if (find_record(&run->journal, "rollback-begin") == NULL &&
+    if (journal_last(&run->journal, "rollback-begin") == NULL &&
         (run_open_backup(run, error) != 0 || run_open_scratch(run, error) != 0 || rollback_prepare(run, error) != 0)) {
         return -1;
     }
@@ -153,7 +143,7 @@ static enum outcome finish_or_undo(struct run *run, struct error *error)
     if (journal_note(&run->journal, error, "resumed", "step", last < 0 ? "" : runner_name(last), NULL) != 0) {
         return OUTCOME_FAILED;
     }
-    if (rolling && find_record(&run->journal, "rollback-asked") != NULL) {
+    if (rolling && journal_last(&run->journal, "rollback-asked") != NULL) {
         return roll_back_released(run, error) == 0 ? OUTCOME_UNDONE : OUTCOME_FAILED;
     }
     if (!rolling && last >= 0 && runner_after_cut(last) == CUT_GO_ON) {
@@ -437,7 +427,7 @@ static enum outcome go_back(struct run *run, struct error *error)
         return OUTCOME_PASSED_OVER;
     }
     console_say(run->console, "rolling back run %s", run->evidence.run);
-    bool after_release = evidence_is_released(&run->journal) || find_record(&run->journal, "rollback-asked") != NULL;
+    bool after_release = evidence_is_released(&run->journal) || journal_last(&run->journal, "rollback-asked") != NULL;
     int result = after_release ? roll_back_released(run, error)
                                : undo_run(run, "asked for by the operator", NULL, "rolled-back", error);
     return result == 0 ? OUTCOME_UNDONE : OUTCOME_FAILED;

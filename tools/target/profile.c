@@ -37,6 +37,7 @@ void profile_free(struct profile *profile)
         profile->name,
         profile->title,
         profile->source,
+        profile->text,
         profile->version_file,
         profile->version_pattern,
         profile->database.engine,

@@ -57,6 +57,7 @@ struct profile {
     char *name;
     char *title;
     char *source;                 /* the file it was read from */
+    char *text;                   /* of that file */
     struct strings roots;         /* candidate program roots, globs allowed */
     char *version_file;           /* below the program root */
     char *version_pattern;        /* extended regular expression; its groups, joined by dots, are the version */

@@ -330,6 +330,11 @@ int profile_parse(struct profile *profile, const char *name, const char *text, s
     }
     struct copier copier = {&ini, error, false};
     copy_all(&copier, profile);
+    profile->text = copier.failed ? NULL : strndup(text, size_bytes);
+    if (!copier.failed && profile->text == NULL) {
+        copier.failed = true;
+        (void)error_set(error, CSN_MEMORY, "no memory to read %s", name);
+    }
     ini_free(&ini);
     if (copier.failed) {
         profile_free(profile);
