@@ -10,7 +10,8 @@ struct catalog_query {
 };
 
 #define RIGHTS(list) "(SELECT string_agg(a::text, ' ' ORDER BY a::text COLLATE \"C\") FROM unnest(" list ") a)"
-#define OPTIONS(list) "(SELECT string_agg(o, ' ' ORDER BY o COLLATE \"C\") FROM unnest(" list ") o)"
+/* Those that PostgreSQL keeps for itself (pg_attver, from the releases of November 2026 on) say when a column was made. */
+#define OPTIONS(list) "(SELECT string_agg(o, ' ' ORDER BY o COLLATE \"C\") FROM unnest(" list ") o WHERE o !~ '^pg_')"
 #define OURS(schema) schema " !~ '^pg_(toast|temp)' AND " schema " NOT IN ('pg_catalog', 'information_schema')"
 
 static const struct catalog_query server_queries[] = {

@@ -42,10 +42,10 @@ static const struct ini_rule rules[] = {
     {"health *", "match", INI_TEXT, false, "as in [health]"},
     {"health *", "timeout-sec", INI_NUMBER, false, "as in [health]"},
     {"queries", "roles", INI_TEXT, false, "SQL, a row each: role, number of users in it"},
-    {"queries", "user-roles", INI_TEXT, false, "SQL, a row each: user, role"},
+    {"queries", "user-roles", INI_TEXT, false, "SQL, a row each: user, role; read, not asked yet"},
     {"queries", "attachments", INI_TEXT, false,
      "SQL, a row each: path of a file below the first of [attachments] paths"},
-    {"metrics", "*", INI_TEXT, false, "SQL that gives one number; compared before and after, and with the job's goals"},
+    {"metrics", "*", INI_TEXT, false, "SQL that gives one number; read, not asked yet"},
     {NULL, NULL, INI_TEXT, false, NULL},
 };
 
