@@ -87,6 +87,11 @@ static int read_once(struct backup *backup, int fd, struct error *error)
     }
     bool same = is_as_seen(&before, tree) && is_as_seen(&after, tree) && size == tree->size_bytes;
     tree->size_bytes = size;
+    if (!same) { /* the content is this file's, which may be another than the one that was listed */
+        tree->dev = after.st_dev;
+        tree->ino = after.st_ino;
+        tree->nlink = after.st_nlink;
+    }
     return same ? 1 : 0;
 }
 
@@ -142,6 +147,19 @@ static int take_over(struct snapshot_entry *entry, const struct snapshot_entry *
     return 0;
 }
 
+/* Records the entry. Only now that its content is in the snapshot may a further name of the file refer to it. */
+static int record(struct backup *backup, struct error *error)
+{
+    const struct tree_entry *tree = &backup->entry.tree;
+    const char *first = NULL;
+    if (snapshot_writer_add(backup->snapshot, &backup->entry, error) != 0) {
+        return -1;
+    }
+    return tree->type == TREE_FOLDER || tree->nlink < 2
+               ? 0
+               : tree_links_seen(&backup->links, tree->dev, tree->ino, tree->path, &first, error);
+}
+
 static int add_file(struct backup *backup, const struct tree_visit *visit, struct error *error)
 {
     struct snapshot_entry *entry = &backup->entry;
@@ -158,7 +176,7 @@ static int add_file(struct backup *backup, const struct tree_visit *visit, struc
             backup->summary->chunks += snapshot_piece_is_hole(&entry->pieces[i]) ? 0 : 1;
         }
         backup->done_bytes += entry->tree.size_bytes;
-        result = snapshot_writer_add(backup->snapshot, entry, error);
+        result = record(backup, error);
         if (result == 0 && entry->changed) {
             result = note_changed(backup, error);
         }
@@ -188,7 +206,6 @@ static int visit_entry(void *context, const struct tree_visit *visit, struct err
     struct backup *backup = context;
     struct snapshot_entry *entry = &backup->entry;
     const struct tree_entry *tree = visit->entry;
-    const char *first = NULL;
     backup->path.size = backup->source_length;
     if (tree->path[0] != '\0' && backup->source_length > 0) {
         buffer_append(&backup->path, "/", 1);
@@ -214,15 +231,10 @@ static int visit_entry(void *context, const struct tree_visit *visit, struct err
     entry->sparse = false;
     entry->changed = false;
     if (tree->type != TREE_FOLDER && tree->nlink > 1) {
-        if (tree_links_seen(&backup->links, tree->dev, tree->ino, backup->path.data, &first, error) != 0) {
-            return -1;
-        }
+        const char *first = tree_links_find(&backup->links, tree->dev, tree->ino);
         entry->hardlink = (char *)(uintptr_t)first; /* borrowed, like the rest */
     }
-    if (tree->type == TREE_FILE && first == NULL) {
-        return add_file(backup, visit, error);
-    }
-    return snapshot_writer_add(backup->snapshot, entry, error);
+    return tree->type == TREE_FILE && entry->hardlink == NULL ? add_file(backup, visit, error) : record(backup, error);
 }
 
 static int back_up_source(struct backup *backup, const struct repository_source *source, struct error *error)

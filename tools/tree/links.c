@@ -59,6 +59,11 @@ int tree_links_seen(struct tree_links *links, uint64_t dev, uint64_t ino, const 
     return 0;
 }
 
+const char *tree_links_find(const struct tree_links *links, uint64_t dev, uint64_t ino)
+{
+    return links->allocated == 0 ? NULL : links->slots[slot_of(links, dev, ino)].path;
+}
+
 void tree_links_mark(struct tree_links *links, uint64_t dev, uint64_t ino)
 {
     if (links->allocated > 0) {

@@ -25,6 +25,9 @@ struct tree_links {
 int tree_links_seen(struct tree_links *links, uint64_t dev, uint64_t ino, const char *path, const char **first,
                     struct error *error) MUST_CHECK;
 
+/* The path under which this file was remembered, or NULL; nothing is remembered. Owned as above. */
+const char *tree_links_find(const struct tree_links *links, uint64_t dev, uint64_t ino);
+
 /* Remembers one bit about a file that was seen, and asks for it (false for one not seen). */
 void tree_links_mark(struct tree_links *links, uint64_t dev, uint64_t ino);
 bool tree_links_is_marked(const struct tree_links *links, uint64_t dev, uint64_t ino);

@@ -322,6 +322,50 @@ static void files_that_vanish_or_turn_are_no_error(void **state)
     repository_backup_summary_free(&summary);
 }
 
+static void swap_one_name(void *context, const struct progress_state *state)
+{
+    struct meddler *meddler = context;
+    int fd = meddler->fixture->fd;
+    if (strcmp(state->item, "opt/tree/000") == 0 && meddler->done == 0) {
+        fixture_unlink(fd, "tree/000"); /* once its names were listed */
+        meddler->done++;
+    } else if (strcmp(state->item, "opt/tree/001") == 0 && meddler->done == 1) {
+        fixture_file(fd, "other", "another file now", 0600);
+        assert_int_equal(renameat(fd, "other", fd, "tree/001"), 0);
+        meddler->done++;
+    }
+}
+
+/* What a name lost that went away or became another file is still there under the other names, and is theirs. */
+static void a_lost_name_takes_no_other_along(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct error error;
+    struct repository_backup_summary summary;
+    struct meddler meddler = {.fixture = fixture};
+    const struct progress progress = {.tell = swap_one_name, .context = &meddler};
+    const struct repository_source source = {.root_fd = fixture->fd, .path = "tree", .name = "/opt/tree"};
+    const struct repository_backup_options options = {.host = "server"};
+    vault_init(fixture);
+    make_noise(fixture, 2);
+    fixture_hardlink(fixture->fd, "tree/000", "tree/a");
+    fixture_hardlink(fixture->fd, "tree/000", "tree/b");
+    fixture_hardlink(fixture->fd, "tree/001", "tree/c");
+    fixture_hardlink(fixture->fd, "tree/001", "tree/d");
+    struct repository *repository = vault_open(fixture, REPOSITORY_WRITE);
+    assert_int_equal(repository_backup(repository, &source, 1, &options, &progress, &summary, &error), 0);
+    repository_close(repository);
+    assert_int_equal(meddler.done, 2);
+    assert_int_equal(summary.vanished, 1);
+    assert_int_equal(summary.bytes, 2 * FILE_BYTES + strlen("another file now"));
+    assert_sound(fixture, REPOSITORY_VERIFY_ALL);
+    fixture_time(fixture->fd, "tree", 1600000000, 0);
+    assert_int_equal(vault_restore(fixture, summary.id, &error), CSN_NONE);
+    fixture_time(fixture->fd, "back", 1600000000, 0); /* the folder's own time is from before the swap */
+    vault_assert_back(fixture);
+    repository_backup_summary_free(&summary);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reader_sees_what_was_added_since, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_file_that_changes_is_named, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(files_that_vanish_or_turn_are_no_error, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_lost_name_takes_no_other_along, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
