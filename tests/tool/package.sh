@@ -251,6 +251,10 @@ fresh; echo x >bad/payload.tar.zst; try input-generated CSN-K009 2 'payload.tar.
 fresh; echo x >bad/checks/other.sql; try input-unnamed CSN-K009 2 'checks/other.sql, which no migration or check names'
 fresh; rm bad/migrations/20-convert; try input-missing CSN-K009 2 'lacks the file migrations/20-convert'
 fresh; rm bad/notes/user.zh.md; try input-language CSN-K009 2 'notes/user.zh.md'
+printf '[profile]\nname = wiki\ntitle = W\n[program]\nroot = /srv/wiki\nversion-file = VERSION\nversion-pattern = (.*)\n[database]\nengine = none\n[health]\nurl = http://localhost/\n' >profile
+fresh; echo garbage >bad/application.profile; try profile-garbage CSN-J002 2 'bad/application.profile'
+fresh; sed 's/root/roots/' profile >bad/application.profile; try profile-mistyped-key CSN-J003 2 'bad/application.profile.*roots'
+fresh; sed 's/name = wiki/name = other/' profile >bad/application.profile; try profile-other CSN-K009 2 'bad/application.profile is the profile of other'
 fresh; rm bad/package.ini; try input-no-index CSN-K009 2 'bad/package.ini'
 fresh; sed -i s/title/tilte/ bad/package.ini; try input-mistyped-key CSN-J003 2 'tilte'
 fresh; sed -i 's/^name.*/&\n&/' bad/package.ini; try input-key-twice CSN-J004 2 '"name"'

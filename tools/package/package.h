@@ -20,6 +20,7 @@
 #include "lib/sha256.h"
 #include "lib/strings.h"
 #include "package/package_trust.h"
+#include "target/profile.h"
 #include "tree/manifest.h"
 
 #define PACKAGE_MEMBER_NAME_SIZE 96 /* with the NUL; the tar header has room for 100 */
@@ -121,7 +122,7 @@ int package_open(struct package *package, int dir_fd, const char *path, const st
 void package_close(struct package *package); /* a zeroed one is fine */
 
 /* Reads every byte: each member against its hash, all padding, the end (CSN_PACKAGE_DAMAGED names the member). Then the manifests
- * and, without writing anything, the whole payload against the new one, so that a package that would be refused while it is
+ * and the profile and, without writing anything, the whole payload against the new one, so that a package that would be refused while it is
  * unpacked is refused here (CSN_PACKAGE_UNSAFE, CSN_PACKAGE_CONTENT). Sets package->verified. */
 int package_verify(struct package *package, const struct progress *progress, struct error *error) MUST_CHECK;
 
@@ -135,6 +136,10 @@ const struct package_member *package_member_find(const struct package *package, 
 /* Appends the member's content, hash checked before it is handed out. At most limit_bytes (CSN_PACKAGE_CONTENT). */
 int package_member_read(const struct package *package, const char *name, size_t limit_bytes, struct buffer *content,
                         struct error *error) MUST_CHECK;
+
+/* Reads the profile that the package brings; *profile is empty (name NULL) where it brings none, and after an error.
+ * CSN_PACKAGE_CONTENT: it cannot be understood, or is another application's. Free with profile_free. */
+int package_profile_read(const struct package *package, struct profile *profile, struct error *error) MUST_CHECK;
 
 /* Writes the member as a new file dir_fd/file_name with this mode: made without a link followed, hashed on the way, fsynced.
  * On failure the file is not there. CSN_IO where something of that name is there already; CSN_INTERNAL before

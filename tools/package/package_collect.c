@@ -122,6 +122,27 @@ static int check_input_names(const struct package_collection *collection, const 
     return result;
 }
 
+static int collect_profile(struct package_collection *collection, const char *folder, struct error *error)
+{
+    struct buffer name = {0};
+    struct buffer text = {0};
+    bool found = false;
+    for (size_t i = 0; i < collection->count; i++) {
+        found = found || strcmp(collection->sources[i].name, PACKAGE_PROFILE_NAME) == 0;
+    }
+    buffer_format(&name, "%s/%s", folder, PACKAGE_PROFILE_NAME);
+    int result = buffer_check(&name, error);
+    if (result == 0 && found) {
+        result = file_read(collection->input_fd, PACKAGE_PROFILE_NAME, PACKAGE_PROFILE_LIMIT, &text, error);
+    }
+    if (result == 0 && found) {
+        result = package_profile_parse(&collection->index, name.data, &text, &collection->profile, error);
+    }
+    buffer_free(&name);
+    buffer_free(&text);
+    return result;
+}
+
 static int collect_input(struct package_collection *collection, const struct package_build *build, struct error *error)
 {
     struct tree_manifest files = {0};
@@ -150,6 +171,9 @@ static int collect_input(struct package_collection *collection, const struct pac
         }
     }
     result = check_input_names(collection, build->input, error);
+    if (result == 0) {
+        result = collect_profile(collection, build->input, error);
+    }
 out:
     tree_manifest_free(&files);
     buffer_free(&name);
@@ -378,6 +402,7 @@ void package_collection_free(struct package_collection *collection)
     tree_manifest_free(&collection->tree);
     buffer_free(&collection->index_text);
     package_index_free(&collection->index);
+    profile_free(&collection->profile);
     file_drop(&collection->input_fd);
     file_drop(&collection->tree_fd);
 }

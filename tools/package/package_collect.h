@@ -22,6 +22,7 @@ struct package_collection {
     int input_fd;              /* the input folder */
     int tree_fd;               /* the new tree's top */
     struct tree_manifest tree; /* of the new tree, as it will be packed */
+    struct profile profile;    /* of the input; empty where there is none */
     struct package_source *sources;
     size_t count;
     size_t allocated; /* private */

@@ -9,6 +9,7 @@
 #define PACKAGE_INDEX_LIMIT ((size_t)4 << 20)
 #define PACKAGE_SIGNATURE_LIMIT ((size_t)64 << 10)
 #define PACKAGE_CHAIN_LIMIT ((size_t)256 << 10)
+#define PACKAGE_PROFILE_LIMIT ((size_t)1 << 20)
 
 #define PACKAGE_INDEX_NAME "package.ini"
 #define PACKAGE_SIGNATURE_NAME "package.ini.p7s"
@@ -29,5 +30,10 @@ enum package_index_source {
 int package_index_parse(struct package *package, enum package_index_source source, const char *name, const char *text,
                         size_t size_bytes, struct error *error) MUST_CHECK;
 void package_index_free(struct package *package);
+
+/* Parses the profile that goes with this index; name is for messages. Errors are those of profile_parse; CSN_PACKAGE_INPUT
+ * where it is another application's. *profile is empty after an error. */
+int package_profile_parse(const struct package *index, const char *name, const struct buffer *text,
+                          struct profile *profile, struct error *error) MUST_CHECK;
 
 #endif

@@ -253,6 +253,14 @@ int package_manifest_read(const struct package *package, const char *version, st
     return 0;
 }
 
+static int check_profile(const struct package *package, struct error *error)
+{
+    struct profile profile;
+    int result = package_profile_read(package, &profile, error);
+    profile_free(&profile);
+    return result;
+}
+
 static int check_old_manifests(const struct package *package, struct error *error)
 {
     int result = 0;
@@ -272,6 +280,9 @@ int package_verify(struct package *package, const struct progress *progress, str
     struct tree_manifest manifest = {0};
     package->verified = false;
     int result = check_bytes(package, progress, error);
+    if (result == 0) {
+        result = check_profile(package, error);
+    }
     if (result == 0) {
         result = check_old_manifests(package, error);
     }

@@ -40,18 +40,11 @@ static int load_profiles(struct run *run, struct error *error)
     }
     buffer_free(&folder);
     for (size_t i = 0; result == 0 && i < run->package_count; i++) {
-        struct buffer text = {0};
-        struct profile profile = {0};
-        if (package_member_find(&run->packages[i], "application.profile") != NULL) {
-            result = package_member_read(&run->packages[i], "application.profile", 1 << 20, &text, error);
-            if (result == 0) {
-                result = profile_parse(&profile, "application.profile", buffer_text(&text), text.size, error);
-            }
-            if (result == 0) {
-                result = profiles_add(&run->profiles, &profile, error);
-            }
+        struct profile profile;
+        result = package_profile_read(&run->packages[i], &profile, error);
+        if (result == 0 && profile.name != NULL) {
+            result = profiles_add(&run->profiles, &profile, error);
         }
-        buffer_free(&text);
     }
     return result == 0 ? profiles_add_folder(&run->profiles, PROFILES_FOLDER, error) : -1;
 }

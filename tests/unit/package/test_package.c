@@ -284,6 +284,37 @@ static void signed_nonsense(void **state)
     }
 }
 
+/* A profile that no server could use is refused with the package, not when a server looks for its application. */
+static void profile_nonsense(void **state)
+{
+    static const char index[] =
+        "[package]\nformat = 1\nname = a\napplication = wiki\ntitle = a\nversion = 1\nfrom = 0\n";
+    static const struct {
+        const char *profile;
+        const char *why;
+    } cases[] = {
+        {"garbage\n", "application.profile in "},
+        {"[profile]\nname = other\n[program]\nroot = /srv/wiki\nversion-file = V\nversion-pattern = (.*)\n"
+         "[database]\nengine = none\n[health]\nurl = http://localhost/\n",
+         "the profile of other, and [package] application is wiki"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct forge_member members[] = {{"application.profile", cases[i].profile, strlen(cases[i].profile)},
+                                               {"manifests/new.mtree.zst", "", 0},
+                                               {"manifests/old-0.mtree.zst", "", 0},
+                                               {"payload.tar.zst", "", 0}};
+        struct buffer bytes = {0};
+        struct error error;
+        forge_package(forge_file("signed.cpkg"), index, members, sizeof members / sizeof members[0], "signer");
+        assert_int_equal(file_read(AT_FDCWD, forge_file("signed.cpkg"), 1 << 20, &bytes, &error), 0);
+        assert_int_equal(try_bytes(bytes.data, bytes.size, &error), CSN_PACKAGE_CONTENT);
+        assert_non_null(strstr(error.message, cases[i].why));
+        assert_non_null(strstr(error.message, "try.cpkg"));
+        buffer_free(&bytes);
+    }
+}
+
 static void not_a_file(void **state)
 {
     struct package_trust trust;
@@ -362,6 +393,7 @@ int main(void)
         cmocka_unit_test(signature_sizes),
         cmocka_unit_test(oversized_index),
         cmocka_unit_test(signed_nonsense),
+        cmocka_unit_test(profile_nonsense),
         cmocka_unit_test(not_a_file),
         cmocka_unit_test(members_are_hashed_when_read),
     };
