@@ -265,16 +265,6 @@ static bool is_own_folder(const struct journal *journal, const char *name)
     return journal->count > 0 && strcmp(journal_get(journal_record(journal, 0), "run"), name) == 0;
 }
 
-const char *evidence_machine(const struct journal *journal)
-{
-    for (size_t i = 0; i < journal->count; i++) {
-        if (journal_is(journal_record(journal, i), "server")) {
-            return journal_get(journal_record(journal, i), "machine_id");
-        }
-    }
-    return "";
-}
-
 int evidence_find(int runs_fd, unsigned states, const struct strings *skipped, struct journal *journal, bool *found,
                   struct error *error)
 {

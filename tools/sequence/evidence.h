@@ -64,7 +64,4 @@ bool evidence_is_released(const struct journal *journal);
 int evidence_find(int runs_fd, unsigned states, const struct strings *skipped, struct journal *journal, bool *found,
                   struct error *error) MUST_CHECK;
 
-/* The machine id of the server that a journal is about; "" where it was not yet known. */
-const char *evidence_machine(const struct journal *journal);
-
 #endif

@@ -111,9 +111,11 @@ int run_record_packages(struct run *run, struct error *error) MUST_CHECK;
 /* The path of packages from this version to the job's goal. */
 int run_find_path(struct run *run, const char *version, struct error *error) MUST_CHECK;
 
-/* Profiles, server, cluster. run_record_server: "server". */
+/* Profiles, server, cluster. run_record_server: "server". run_is_its_server: the open one is that of the record, as far as its
+ * machine-id (which may be empty, or a clone's, too) tells. */
 int run_open_target(struct run *run, struct error *error) MUST_CHECK;
 int run_record_server(struct run *run, struct error *error) MUST_CHECK;
+bool run_is_its_server(const struct run *run);
 
 /* The backup disk is mounted for writing, and the scratch folder made on it where it can carry overlays. Doing it twice is
  * fine. */

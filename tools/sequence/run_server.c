@@ -85,6 +85,12 @@ int run_record_server(struct run *run, struct error *error)
     return result;
 }
 
+bool run_is_its_server(const struct run *run)
+{
+    yyjson_val *server = journal_last(&run->journal, "server");
+    return server != NULL && strcmp(journal_get(server, "machine_id"), run->target.installation.machine_id) == 0;
+}
+
 static void refresh_site(struct run *run)
 {
     run->site = (struct site){

@@ -108,8 +108,7 @@ static enum outcome open_its_server(struct run *run, struct error *error)
     if (run_open_target(run, error) != 0) {
         return is_elsewhere(run, error) ? OUTCOME_OTHER_SERVER : OUTCOME_FAILED;
     }
-    return strcmp(evidence_machine(&run->journal), run->target.installation.machine_id) == 0 ? OUTCOME_UNDONE
-                                                                                             : OUTCOME_OTHER_SERVER;
+    return run_is_its_server(run) ? OUTCOME_UNDONE : OUTCOME_OTHER_SERVER;
 }
 
 /* True if the server may hold more of the run than the stick says: its folder is there, or a file system's own journal is not
@@ -160,7 +159,7 @@ static enum outcome take_up(struct run *run, struct error *error)
 {
     int last = last_step(&run->journal);
     bool untouched = !was_rolling_back(&run->journal) && (last < 0 || runner_after_cut(last) == CUT_ABANDON);
-    if (evidence_machine(&run->journal)[0] == '\0') {
+    if (journal_last(&run->journal, "server") == NULL) {
         return abandon(run, error); /* it had not even found its server */
     }
     enum outcome whose = open_its_server(run, error);
