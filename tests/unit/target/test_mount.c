@@ -203,6 +203,8 @@ static void xfs_log_around(void **state)
     good(mount_root_only(&mounts, disk, &disk->volumes[0], "", &error), &error);
     good(mount_make_writable(&mounts, &error), &error);
     write_below(&mounts, "before", "1");
+    good(mount_make_read_only(&mounts, &error), &error); /* "before" is in its place now, not only in the log */
+    good(mount_make_writable(&mounts, &error), &error);
     snprintf(
         script, sizeof script,
         "cd %s && i=0; while [ $i -lt 12 ]; do mkdir d && (cd d && seq 1500 | xargs touch) && sync -f d && rm -r d;"
