@@ -57,15 +57,14 @@ static void fuzz_fstab(const void *text, size_t size_bytes)
 static void fuzz_journal(const char *type, const void *bytes, size_t size_bytes)
 {
     char path[64];
-    bool needs = false;
-    bool known = false;
+    struct mount_state state;
     struct error error;
     int fd = memfd_create("device", MFD_CLOEXEC);
     if (fd < 0 || write(fd, bytes, size_bytes) != (ssize_t)size_bytes) {
         abort();
     }
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    (void)!mount_needs_recovery(path, type, &needs, &known, &error);
+    (void)!mount_examine(path, type, &state, &error);
     close(fd);
 }
 

@@ -29,6 +29,13 @@ int check_file_systems(struct looking *looking, struct error *error)
         look_add(looking, FINDING_BLOCKER, dirty.code, error, "%s", dirty.message) != 0) {
         return -1;
     }
+    for (size_t i = 0; i < target->mounts.count; i++) {
+        const struct target_mount *mount = &target->mounts.items[i];
+        if (mount->has_errors && look_add(looking, FINDING_BLOCKER, CSN_TARGET_ERRORS, error, "%s (%s, %s)",
+                                          mount->device, mount->type, mount->place) != 0) {
+            return -1;
+        }
+    }
     for (size_t i = 0; i < target->mounts.findings.count; i++) {
         if (look_add(looking, FINDING_REMARK, CSN_NONE, error, "%s", target->mounts.findings.items[i]) != 0) {
             return -1;

@@ -110,6 +110,8 @@ ERROR_ENUM(CSN_TARGET_SERVICES, "CSN-T010", EXIT_BAD, "the server's way of start
     "Only systemd can be fenced by this release; the message says what was found.")
 ERROR_ENUM(CSN_TARGET_HTTP, "CSN-T011", EXIT_BAD, "the application does not answer as it should",
     "Read the answer and the application's last lines in the journal.")
+ERROR_ENUM(CSN_TARGET_ERRORS, "CSN-T012", EXIT_BAD, "a file system of the server is marked as having errors",
+    "Its kernel met damage there: look into the server's log and its disk, run fsck on it (`e2fsck -f DEVICE`), and come again.")
 
 /* D: the database */
 ERROR_ENUM(CSN_DATABASE_NOT_CLUSTER, "CSN-D001", EXIT_BAD, "the folder is not a PostgreSQL cluster",

@@ -53,6 +53,7 @@ const struct words_code words_codes[] = {
     {"CSN-T009", "任务中的名称符合多块磁盘", "使用磁盘的序列号：caisson identify 会显示。"},
     {"CSN-T010", "不认识服务器启动服务的方式", "本版本只能隔离 systemd；消息说明了发现的内容。"},
     {"CSN-T011", "应用的应答不符合要求", "查看应答以及日志中应用的最后几行。"},
+    {"CSN-T012", "服务器的文件系统被标记为有错误", "其内核在那里遇到了损坏：查看服务器的日志和磁盘，对它运行 fsck（e2fsck -f 设备），然后再来。"},
     {"CSN-D001", "该目录不是 PostgreSQL 集群", "改正配置档或任务中的 [database] cluster。"},
     {"CSN-D002", "数据库未正常关闭", "启动服务器，让 PostgreSQL 恢复，正常停止（systemctl stop postgresql），关机后再来。"},
     {"CSN-D003", "服务器自己的 PostgreSQL 无法启动", "查看消息和日志中它的最后几行。"},

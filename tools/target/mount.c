@@ -209,14 +209,16 @@ int mount_add(struct target_mounts *mounts, const struct disk *disk, const struc
                                   .place = strdup(place),
                                   .type = strdup(volume->type),
                                   .options = strdup(options)};
-    bool known = false;
+    struct mount_state state = {0};
     int result = 0;
     if (item->disk == NULL || item->device == NULL || item->place == NULL || item->type == NULL ||
         item->options == NULL) {
         result = memory_error(error);
     }
     if (result == 0) {
-        result = mount_needs_recovery(item->device, item->type, &item->needs_recovery, &known, error);
+        result = mount_examine(item->device, item->type, &state, error);
+        item->needs_recovery = state.needs_recovery;
+        item->has_errors = state.has_errors;
     }
     if (result == 0) {
         result = mount_one(mounts, item, false, error);
@@ -228,11 +230,15 @@ int mount_add(struct target_mounts *mounts, const struct disk *disk, const struc
         return -1;
     }
     mounts->count++;
+    if (item->has_errors && mount_finding(mounts, error, "%s (%s) is marked as having errors: fsck has to be run on it",
+                                          item->device, item->place) != 0) {
+        return -1;
+    }
     if (item->needs_recovery) {
         return mount_finding(mounts, error, "%s (%s) was not unmounted cleanly: its journal waits to be played back",
                              item->device, item->place);
     }
-    if (!known) {
+    if (!state.known) {
         return mount_finding(mounts, error,
                              "whether %s (%s) was unmounted cleanly cannot be told: its log is elsewhere", item->device,
                              item->place);

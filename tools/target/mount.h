@@ -24,6 +24,7 @@ struct target_mount {
     char *options;       /* of the file system's own, for both ways of mounting: "subvol=@", or "" */
     char *path;          /* where it is on this machine: "/run/caisson/mnt/17-0/var" */
     bool needs_recovery; /* its journal was not played back when it was first looked at */
+    bool has_errors;     /* its own kernel marked it so, and no fsck has taken the mark away */
     bool mounted;
 };
 
@@ -44,10 +45,15 @@ int mount_namespace(struct error *error) MUST_CHECK;
 /* True for the types that are mounted: ext2, ext3, ext4, xfs, btrfs. */
 bool mount_type_known(const char *type);
 
-/* Reads from the device itself whether its journal or log waits to be played back. *known is false where that cannot be
- * told (an XFS with its log on another device). */
-int mount_needs_recovery(const char *device, const char *type, bool *needs_recovery, bool *known, struct error *error)
-    MUST_CHECK;
+/* What a file system says of itself. */
+struct mount_state {
+    bool needs_recovery; /* its journal or log waits to be played back */
+    bool known;          /* false where that cannot be told (an XFS with its log on another device) */
+    bool has_errors;     /* ext: marked by the kernel that met them; the others refuse to be mounted then */
+};
+
+/* Read from the device itself. */
+int mount_examine(const char *device, const char *type, struct mount_state *state, struct error *error) MUST_CHECK;
 
 /*
  * Mounts volume (with options, "" or "subvol=@") as the root, read-only, and by its /etc/fstab the further real file

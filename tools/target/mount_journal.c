@@ -1,6 +1,6 @@
 /*
- * mount_journal.c - whether a file system's journal waits to be played back, read from the disk's own bytes, so that it is
- * known before anything is mounted. Layouts: README.md, "Journals".
+ * mount_journal.c - whether a file system's journal waits to be played back and whether it is marked as having errors, read
+ * from the disk's own bytes, so that it is known before anything is mounted. Layouts: README.md, "Journals".
  */
 #include <endian.h>
 #include <fcntl.h>
@@ -46,12 +46,13 @@ static int read_at(int fd, const char *device, uint64_t offset, uint8_t *data, s
 #define EXT_SUPER_OFFSET 1024
 #define EXT_MAGIC 0xEF53
 #define EXT_STATE_CLEAN 0x0001
+#define EXT_STATE_ERRORS 0x0002
 #define EXT_COMPAT_JOURNAL 0x0004
 #define EXT_INCOMPAT_RECOVER 0x0004
 
-static int ext_needs(int fd, const char *device, bool *needs, struct error *error)
+static int ext_state(int fd, const char *device, struct mount_state *state, struct error *error)
 {
-    uint8_t super[256];
+    uint8_t super[1024];
     if (read_at(fd, device, EXT_SUPER_OFFSET, super, sizeof super, error) != 0) {
         return -1;
     }
@@ -60,8 +61,10 @@ static int ext_needs(int fd, const char *device, bool *needs, struct error *erro
     }
     bool journal = (little32(super + 92) & EXT_COMPAT_JOURNAL) != 0;
     /* With a journal the state stays "clean" while mounted; without one only the state tells. */
-    *needs =
-        journal ? (little32(super + 96) & EXT_INCOMPAT_RECOVER) != 0 : (little16(super + 58) & EXT_STATE_CLEAN) == 0;
+    bool clean = (little16(super + 58) & EXT_STATE_CLEAN) != 0;
+    state->needs_recovery = journal ? (little32(super + 96) & EXT_INCOMPAT_RECOVER) != 0 : !clean;
+    /* The count outlives a mark that was lost with a remount; only e2fsck clears it. */
+    state->has_errors = (little16(super + 58) & EXT_STATE_ERRORS) != 0 || little32(super + 404) != 0;
     return 0;
 }
 
@@ -198,23 +201,22 @@ static int xfs_needs(int fd, const char *device, bool *needs, bool *known, struc
     return 0;
 }
 
-int mount_needs_recovery(const char *device, const char *type, bool *needs_recovery, bool *known, struct error *error)
+int mount_examine(const char *device, const char *type, struct mount_state *state, struct error *error)
 {
-    *needs_recovery = false;
-    *known = true;
+    *state = (struct mount_state){.known = true};
     int fd = open(device, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return error_system(error, CSN_IO, "opening %s", device);
     }
     int result = 0;
     if (strncmp(type, "ext", 3) == 0) {
-        result = ext_needs(fd, device, needs_recovery, error);
+        result = ext_state(fd, device, state, error);
     } else if (strcmp(type, "btrfs") == 0) {
-        result = btrfs_needs(fd, device, needs_recovery, error);
+        result = btrfs_needs(fd, device, &state->needs_recovery, error);
     } else if (strcmp(type, "xfs") == 0) {
-        result = xfs_needs(fd, device, needs_recovery, known, error);
+        result = xfs_needs(fd, device, &state->needs_recovery, &state->known, error);
     } else {
-        *known = false;
+        state->known = false;
     }
     file_drop(&fd);
     return result;

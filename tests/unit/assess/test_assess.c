@@ -310,6 +310,23 @@ static void test_without_rows_only_files_count(void **state)
     assess_attachments_free(&counts);
 }
 
+/* --- file systems --------------------------------------------------------------------------------------------------- */
+
+static void test_file_systems_with_errors_are_refused(void **state)
+{
+    (void)state;
+    struct target_mount items[] = {
+        {.device = (char *)"/dev/vda1", .place = (char *)"/", .type = (char *)"ext4"},
+        {.device = (char *)"/dev/vda2", .place = (char *)"/var", .type = (char *)"ext4", .has_errors = true}};
+    target.mounts = (struct target_mounts){.items = items, .count = 1};
+    assert_int_equal(check_file_systems(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 0);
+    target.mounts.count = 2;
+    assert_int_equal(check_file_systems(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 1);
+    judged(CSN_TARGET_ERRORS, "/dev/vda2 (ext4, /var)");
+}
+
 /* --- at rest -------------------------------------------------------------------------------------------------------- */
 
 /* --- links ---------------------------------------------------------------------------------------------------------- */
@@ -399,6 +416,7 @@ int main(void)
         TEST(test_attachments_are_counted_both_ways),
         TEST(test_without_rows_only_files_count),
         TEST(test_links_that_lead_out),
+        TEST(test_file_systems_with_errors_are_refused),
         TEST(test_the_machines_own_root_is_refused),
         TEST(test_a_live_postmaster_is_refused),
     };
