@@ -83,6 +83,9 @@ echo harbour >root/etc/hostname
 
 # --- folders
 
+printf 'ID=debian\nPRETTY_NAME="Debian\033[2J\302\233 12"\n' >root/etc/os-release
+found "control characters of the server's are shown, not sent" 'system: Debian\\x1b\[2J\\xc2\\x9b 12' --root root --profile tiny.profile
+printf 'ID=debian\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n' >root/etc/os-release
 tree() { (cd root && find . -printf '%y %m %s %T@ %p\n' | LC_ALL=C sort); }
 tree >before
 found "folder" 'tiny 4.2 in /opt/tiny on root .*Debian GNU/Linux 12 (bookworm), host harbour' --root root --profile tiny.profile

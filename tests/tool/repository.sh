@@ -104,6 +104,10 @@ expect "verify wants one level" 2 CSN-U001 "$CAISSON" verify --repository repo -
 
 # --- snapshots ---
 expect "snapshots lists" 0 '"the first"' "$CAISSON" snapshots --repository repo
+"$CAISSON" repository init odd >said
+expect "backup of an oddly named file" 0 snapshot "$CAISSON" backup --repository odd --label "$(printf 'a\033[2J\302\233b')" "$work/tree/folder/new
+line"
+expect "snapshots sends no control characters to the screen" 0 'folder/new\x0aline "a\x1b[2J\xc2\x9bb"' "$CAISSON" snapshots --repository odd
 "$CAISSON" snapshots --repository repo --json >list.json
 holds "snapshots in JSON" [ "$(jq -r '.snapshots | .[0].id, .[0].tags.run, .[2].host, .[2].sources[0].name' list.json | tr '\n' ' ')" = \
 	"$first 1 server /tree " ]

@@ -13,6 +13,7 @@
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/options.h"
+#include "lib/screen.h"
 #include "repository/repository.h"
 
 static const struct option_rule rules[] = {
@@ -151,7 +152,7 @@ static int report_changed(const struct repository_backup_summary *summary)
         return EXIT_DONE;
     }
     for (size_t i = 0; i < summary->changed.count; i++) {
-        fprintf(stderr, "caisson: changed while it was read: %s\n", summary->changed.items[i]);
+        screen_line(stderr, "caisson: changed while it was read: %s", summary->changed.items[i]);
     }
     error_set(&error, CSN_REPOSITORY_CHANGED,
               "%zu of the files in snapshot %.16s changed while they were read, the first is %s",
@@ -181,8 +182,8 @@ static int back_up(const struct options *options, const struct repository_source
     }
     const struct strings *damaged = repository_damaged(repository);
     for (size_t i = 0; i < damaged->count; i++) {
-        fprintf(stderr, "caisson: warning: %s is damaged and left out; `caisson verify` says what it costs\n",
-                damaged->items[i]);
+        screen_line(stderr, "caisson: warning: %s is damaged and left out; `caisson verify` says what it costs",
+                    damaged->items[i]);
     }
     console_open(&console, stderr);
     int result = repository_backup(repository, sources, count, &backup, &console.progress, &summary, &error);

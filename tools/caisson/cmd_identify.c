@@ -5,35 +5,31 @@
 #include <string.h>
 
 #include "caisson/commands.h"
+#include "console/console.h"
 #include "lib/json.h"
 #include "lib/options.h"
+#include "lib/screen.h"
 #include "target/identify.h"
 
 #define PROFILES_FOLDER "/etc/caisson/profiles"
 
-static void print_size(uint64_t size_bytes)
+static void print_name(const char *indent, const char *name, uint64_t size_bytes)
 {
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
-    double size = (double)size_bytes;
-    size_t unit = 0;
-    while (size >= 1000 && unit + 1 < sizeof units / sizeof units[0]) {
-        size /= 1000;
-        unit++;
-    }
-    printf("%.*f %s", unit == 0 ? 0 : 1, size, units[unit]);
+    char size[CONSOLE_TEXT_SIZE];
+    console_bytes(size, size_bytes);
+    screen_put(stdout, "%s%-10s %s", indent, name, size);
 }
 
 static void print_fact(const char *name, const char *value)
 {
     if (value != NULL && value[0] != '\0') {
-        printf("  %s%s%s", name, name[0] == '\0' ? "" : " ", value);
+        screen_put(stdout, "  %s%s%s", name, name[0] == '\0' ? "" : " ", value);
     }
 }
 
 static void print_volume(const struct disk_volume *volume)
 {
-    printf("    %-10s ", volume->name);
-    print_size(volume->size_bytes);
+    print_name("    ", volume->name, volume->size_bytes);
     print_fact("", volume->type == NULL ? "nothing known" : volume->type);
     print_fact("label", volume->label);
     print_fact("uuid", volume->uuid);
@@ -47,8 +43,7 @@ static void print_disks(const struct disks *disks)
     printf("disks:%s\n", disks->count == 0 ? " none" : "");
     for (size_t i = 0; i < disks->count; i++) {
         const struct disk *disk = &disks->items[i];
-        printf("  %-10s ", disk->name);
-        print_size(disk->size_bytes);
+        print_name("  ", disk->name, disk->size_bytes);
         print_fact("", disk->backing_file != NULL ? disk->backing_file : disk->model);
         print_fact("serial", disk->serial);
         print_fact("", disk->transport);
@@ -62,21 +57,25 @@ static void print_disks(const struct disks *disks)
 
 static void print_installations(const struct survey *survey)
 {
-    printf("installations:%s\n", survey->count == 0 ? " none" : "");
+    puts(survey->count == 0 ? "installations: none" : "installations:");
     for (size_t i = 0; i < survey->count; i++) {
         const struct installation *item = &survey->items[i];
-        printf("  %s %s in %s on %s\n", item->profile->name, item->version, item->program_root, item->volume);
-        printf("    system: %s%s%s\n", item->os_name[0] == '\0' ? "not known" : item->os_name,
-               item->host_name[0] == '\0' ? "" : ", host ", item->host_name);
+        screen_line(stdout, "  %s %s in %s on %s", item->profile->name, item->version, item->program_root,
+                    item->volume);
+        screen_line(stdout, "    system: %s%s%s", item->os_name[0] == '\0' ? "not known" : item->os_name,
+                    item->host_name[0] == '\0' ? "" : ", host ", item->host_name);
         if (item->cluster != NULL) {
-            printf("    database: PostgreSQL %s in %s\n", item->cluster_version, item->cluster);
+            screen_line(stdout, "    database: PostgreSQL %s in %s", item->cluster_version, item->cluster);
         }
         if (item->problem != NULL) {
-            printf("    problem: %s\n", item->problem);
+            screen_line(stdout, "    problem: %s", item->problem);
         }
     }
+    if (survey->findings.count > 0) {
+        puts("also found:");
+    }
     for (size_t i = 0; i < survey->findings.count; i++) {
-        printf("%s  %s\n", i == 0 ? "also found:\n" : "", survey->findings.items[i]);
+        screen_line(stdout, "  %s", survey->findings.items[i]);
     }
 }
 

@@ -9,6 +9,7 @@
 #include "console/console.h"
 #include "lib/json.h"
 #include "lib/options.h"
+#include "lib/screen.h"
 #include "repository/repository.h"
 
 static const struct option_rule rules[] = {
@@ -74,17 +75,17 @@ static void print_snapshot(const struct repository_snapshot *snapshot)
 {
     char size[CONSOLE_TEXT_SIZE];
     console_bytes(size, snapshot->bytes);
-    printf("%.16s  %.19sZ  %-16s %8" PRIu64 " files %10s ", snapshot->id, snapshot->time, snapshot->host,
-           snapshot->files, size);
+    screen_put(stdout, "%.16s  %.19sZ  %-16s %8" PRIu64 " files %10s ", snapshot->id, snapshot->time, snapshot->host,
+               snapshot->files, size);
     for (size_t i = 0; i < snapshot->sources.count; i++) {
-        printf(" %s", snapshot->sources.items[i]);
+        screen_put(stdout, " %s", snapshot->sources.items[i]);
     }
     for (size_t i = 0; i < snapshot->tag_keys.count; i++) {
-        printf(" %s=%s", snapshot->tag_keys.items[i], snapshot->tag_values.items[i]);
+        screen_put(stdout, " %s=%s", snapshot->tag_keys.items[i], snapshot->tag_values.items[i]);
     }
-    printf("%s%s%s%s\n", snapshot->label[0] == '\0' ? "" : " \"", snapshot->label,
-           snapshot->label[0] == '\0' ? "" : "\"",
-           snapshot->changed > 0 ? " (files changed while they were read)" : "");
+    screen_line(stdout, "%s%s%s%s", snapshot->label[0] == '\0' ? "" : " \"", snapshot->label,
+                snapshot->label[0] == '\0' ? "" : "\"",
+                snapshot->changed > 0 ? " (files changed while they were read)" : "");
 }
 
 static int run(const struct options *options)

@@ -9,6 +9,7 @@
 #include "console/console.h"
 #include "lib/json.h"
 #include "lib/options.h"
+#include "lib/screen.h"
 #include "repository/repository.h"
 
 static const struct option_rule rules[] = {
@@ -50,11 +51,11 @@ static void damaged(void *context, const struct repository_damage *damage)
     console_finish_line(listener->console);
     if (!listener->json) {
         if (damage->snapshot == NULL) {
-            printf("damaged: %s: %s\n", damage->file, damage->what);
+            screen_line(stdout, "damaged: %s: %s", damage->file, damage->what);
         } else if (damage->path == NULL) {
-            printf("  costs all of snapshot %.16s: %s: %s\n", damage->snapshot, damage->file, damage->what);
+            screen_line(stdout, "  costs all of snapshot %.16s: %s: %s", damage->snapshot, damage->file, damage->what);
         } else {
-            printf("  costs snapshot %.16s %s: %s\n", damage->snapshot, damage->path, damage->what);
+            screen_line(stdout, "  costs snapshot %.16s %s: %s", damage->snapshot, damage->path, damage->what);
         }
         return;
     }

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "lib/strings.h"
+#include "lib/screen.h"
 
 #define QUIET_MS 2000 /* what is shorter is not worth a line */
 #define OVERWRITE_EVERY_MS 250
@@ -44,38 +44,6 @@ void console_finish_line(struct console *console)
         console->line_open = false;
     }
     fflush(console->out);
-}
-
-/* How many bytes at text are one character that can be shown: whole UTF-8, and neither C0, DEL nor C1 (U+0080 to U+009F, which a
- * terminal obeys like ESC). 0: none. */
-static size_t printable(const char *text)
-{
-    const unsigned char *byte = (const unsigned char *)text;
-    size_t length = byte[0] >= 0xF0 ? 4 : byte[0] >= 0xE0 ? 3 : byte[0] >= 0x80 ? 2 : 1;
-    if (byte[0] < 0x20 || byte[0] == 0x7f || (byte[0] == 0xC2 && byte[1] < 0xA0)) {
-        return 0;
-    }
-    return strnlen(text, length) == length && utf8_is_valid(text, length) ? length : 0;
-}
-
-/* The only way to the screen for words: a name from a server's disk may hold anything, and must not move the cursor, forge a
- * line of its own on a serial log, or hide one. Everything else is shown as \xNN. */
-static void print_safely(FILE *out, const char *text, size_t columns)
-{
-    while (*text != '\0') {
-        size_t length = printable(text);
-        size_t width = length == 0 ? 4 : length > 2 ? 2 : 1; /* Chinese takes two columns */
-        if (width > columns) {
-            return;
-        }
-        columns -= width;
-        if (length > 0) {
-            fwrite(text, 1, length, out);
-            text += length;
-        } else {
-            fprintf(out, "\\x%02x", (unsigned char)*text++);
-        }
-    }
 }
 
 /* "reading files: 512 MB of 2.1 GB (24 %), 81 MB/s, 20 s left, 1200 files" */
@@ -137,11 +105,11 @@ static void tell(void *context, const struct progress_state *state)
     describe(line, sizeof line, state, now_ms - console->begun_ms);
     if (console->overwrites) {
         fputc('\r', console->out);
-        print_safely(console->out, line, TERMINAL_COLUMNS - 1);
+        screen_text(console->out, line, TERMINAL_COLUMNS - 1);
         fputs("\033[K", console->out);
         console->line_open = true;
     } else {
-        print_safely(console->out, line, sizeof line * 4);
+        screen_text(console->out, line, sizeof line * 4);
         fputc('\n', console->out);
     }
     fflush(console->out);
@@ -162,7 +130,7 @@ void console_say(struct console *console, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    print_safely(console->out, line, sizeof line * 4);
+    screen_text(console->out, line, sizeof line * 4);
     fputc('\n', console->out);
     fflush(console->out);
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/screen.h"
+
 #define ERROR_ENUM(code, text, exit_code, title, remedy) [code] = {text, exit_code, title, remedy},
 static const struct error_entry catalogue[CSN_COUNT] = {
     [CSN_NONE] = {"CSN-0000", EXIT_DONE, "no error", "nothing to do"},
@@ -76,23 +78,10 @@ enum error_code error_find(const char *text)
     return CSN_NONE;
 }
 
-/* A message may hold a file's name, and that may hold anything but '/': a terminal gets no control characters from it. */
-static void print_safely(FILE *stream, const char *text)
-{
-    for (const char *at = text; *at != '\0'; at++) {
-        unsigned char byte = (unsigned char)*at;
-        if (byte < ' ' || byte == 0x7f) {
-            fprintf(stream, "\\x%02x", byte);
-        } else {
-            fputc(byte, stream);
-        }
-    }
-}
-
 void error_print(FILE *stream, const struct error *error)
 {
     const struct error_entry *entry = error_entry(error->code);
     fprintf(stream, "caisson: %s: ", entry->code);
-    print_safely(stream, error->message);
-    fprintf(stream, "\n  do: %s\n", entry->remedy);
+    screen_line(stream, "%s", error->message);
+    fprintf(stream, "  do: %s\n", entry->remedy);
 }

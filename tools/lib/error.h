@@ -60,7 +60,7 @@ const struct error_entry *error_entry(enum error_code code);
 /* The code whose text is `text` ("CSN-J001", case does not matter), or CSN_NONE. */
 enum error_code error_find(const char *text);
 
-/* Writes `caisson: CSN-J001: message` and `  do: remedy` to stream; control characters in the message as \xHH. */
+/* Writes `caisson: CSN-J001: message` and `  do: remedy` to stream; what is no text in the message as \xNN (screen.h). */
 void error_print(FILE *stream, const struct error *error);
 
 #endif
