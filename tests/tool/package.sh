@@ -286,6 +286,10 @@ if "$CAISSON" pack in --new new --old 1.0=old.mtree $(by release) --trust vendor
 else
 	bad old-manifest "$(cat log)"
 fi
+sed 's/ sha256digest=.*//' old.mtree >undigested.mtree
+# shellcheck disable=SC2046
+refused old-manifest-without-digest CSN-K009 2 'undigested.mtree: "VERSION" has no size or no SHA-256' \
+	"$CAISSON" pack in --new new --old 1.0=undigested.mtree $(by release) --trust vendor-root.pem --output out/undigested.cpkg
 
 # Trees that no server may get.
 evil() { # NAME WORDS

@@ -231,6 +231,9 @@ static int read_manifest_file(struct tree_manifest *manifest, const char *path, 
     if (result == 0) {
         result = tree_manifest_read(manifest, path, buffer_text(&content), content.size, MANIFEST_ENTRIES_LIMIT, error);
     }
+    if (result == 0) {
+        result = refuse_old_manifest(manifest, path, CSN_PACKAGE_INPUT, error);
+    }
     buffer_free(&content);
     return result;
 }

@@ -51,11 +51,27 @@ static int content(struct error *error, const char *what, const char *path, cons
     return error_set(error, CSN_PACKAGE_CONTENT, "%s: \"%s\" %s", what, path, why);
 }
 
+static bool lacks_digest(const struct tree_entry *entry)
+{
+    return entry->type == TREE_FILE && (!entry->has_digest || (entry->known & TREE_ASPECT_CONTENT) == 0);
+}
+
+int refuse_old_manifest(const struct tree_manifest *manifest, const char *what, enum error_code code,
+                        struct error *error)
+{
+    for (size_t i = 0; i < manifest->count; i++) {
+        if (lacks_digest(&manifest->entries[i])) {
+            return error_set(error, code, "%s: \"%s\" has no size or no SHA-256", what, manifest->entries[i].path);
+        }
+    }
+    return 0;
+}
+
 static int check_entry(const struct tree_entry *entry, const char *what, struct error *error)
 {
     switch (entry->type) {
     case TREE_FILE:
-        if (!entry->has_digest || (entry->known & TREE_ASPECT_CONTENT) == 0) {
+        if (lacks_digest(entry)) {
             return content(error, what, entry->path, "has no size or no SHA-256");
         }
         break;

@@ -15,6 +15,10 @@
  * what is for messages ("the new tree"). */
 int refuse_manifest(const struct tree_manifest *manifest, const char *what, struct error *error) MUST_CHECK;
 
+/* Can a server compare its files with this manifest of an old tree: each file has size and SHA-256, or else code with its path. */
+int refuse_old_manifest(const struct tree_manifest *manifest, const char *what, enum error_code code,
+                        struct error *error) MUST_CHECK;
+
 /* Does a symbolic link at path, with this target, stay inside the tree wherever it is resolved? ".." only in front, and no more of
  * them than folders above; not absolute, not empty. */
 bool refuse_link_is_inside(const char *path, const char *target);

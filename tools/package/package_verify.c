@@ -269,6 +269,9 @@ static int check_old_manifests(const struct package *package, struct error *erro
         if (strncmp(name, "manifests/old-", strlen("manifests/old-")) == 0) {
             struct tree_manifest manifest = {0};
             result = read_manifest(package, name, &manifest, error);
+            if (result == 0) {
+                result = refuse_old_manifest(&manifest, name, CSN_PACKAGE_CONTENT, error);
+            }
             tree_manifest_free(&manifest);
         }
     }
