@@ -9,6 +9,12 @@ prepare
 server "$tmp/root"
 root=$tmp/root
 app=$root/opt/tiny-1.0
+# The cluster holds what others need.
+for postgres in /usr/lib/postgresql/*/bin/postgres; do :; done
+printf '%s\n' 'CREATE DATABASE ledger' 'CREATE TABLE note (text text)' "SELECT pg_create_physical_replication_slot('far')" >"$tmp/others.sql"
+"$tiny/with-root" "$root" chroot --userspec=5432:5432 --groups= "$root" "$postgres" --single -D /var/lib/postgresql/15/main \
+	-c config_file=/etc/postgresql/15/main/postgresql.conf -c dynamic_shared_memory_type=mmap postgres <"$tmp/others.sql" >"$tmp/log" 2>&1 ||
+	die "the cluster: $(cat "$tmp/log")"
 (
 	set -e
 	cd "$root"
@@ -47,6 +53,8 @@ app=$root/opt/tiny-1.0
 	mkdir -m 770 "$app/work"
 	echo '<%' >"$app/work/page.jsp"
 	chown -R 33:4 "$app/work"
+	# It is archived.
+	printf "ARCHIVE_MODE = on\narchive_command = 'false'\nprimary_conninfo = ''\n" >>data/pgconf/15/main/postgresql.conf
 	# What else starts it.
 	echo '5 5 * * * root cd /opt/tiny && ./bin/tidy' >etc/crontab
 	find . -path ./usr -prune -o -newermt '2026-01-01' -exec touch -h -d '2024-05-06 07:08:09.123456789' {} +
@@ -72,12 +80,14 @@ caisson run "$tmp/stick/up.job" "$root"
 check "what is not accepted stops it (CSN-A002)" [ "$status/$(grep -c '^caisson: CSN-A002' "$tmp/out")" = 1/1 ]
 check "a starter that goes over a link is found" grep -q 'warning fence: cron (/etc/crontab) uses the application' "$tmp/out"
 check "folders that the site replaced are one finding" grep -q 'warning replaced-folders: 2 folders .*: help/en, templates$' "$tmp/out"
+check "another database is named" grep -q 'warning other-databases: .*/data/pg/15/main holds 2 other databases.* too: ledger, postgres$' "$tmp/out"
+check "archive and slot are named" grep -q 'warning replication: .*(archive_mode, replication slot far)' "$tmp/out"
 check "nothing generated is nobody's" sh -c '! grep "unknown-executables" "$1"' sh "$tmp/out"
 check "the package's command was asked" grep -q '  check asked: passed: 1.0$' "$tmp/out"
 picture "$root" "$tmp/after"
 check "nothing was changed" diff "$tmp/before" "$tmp/after"
 
-job "$tmp/stick/up.job" "$root" tiny-odd.cpkg '[accept]' 'warnings = fence, replaced-folders, links-outside'
+job "$tmp/stick/up.job" "$root" tiny-odd.cpkg '[accept]' 'warnings = fence, replaced-folders, links-outside, other-databases, replication'
 caisson run "$tmp/stick/up.job" "$root"
 if [ "$status" -ne 0 ]; then cat "$tmp/out"; fi
 check "run ends with 0" [ "$status" -eq 0 ]

@@ -18,6 +18,8 @@ static const struct check {
     {"file-systems", check_file_systems, "file systems were unmounted cleanly"},
     {"clock", check_clock, "the clock is plausible"},
     {"database", check_database, "the database is at rest; its inventory"},
+    {"other-databases", check_other_databases, "what else the cluster holds"},
+    {"replication", check_replication, "whom the cluster's changes go to"},
     {"requirements", check_requirements, "what the packages ask of the server"},
     {"package-checks", check_package_checks, "the packages' own questions to the old version"},
     {"program", check_program, "the program tree against the vendor's manifests"},

@@ -1,5 +1,7 @@
 #include "assess/looking.h"
 
+#include <string.h>
+
 #define TABLE_TIMEOUT_SEC 3600
 
 int check_database(struct looking *looking, struct error *error)
@@ -21,6 +23,121 @@ int check_database(struct looking *looking, struct error *error)
     }
     return 0;
 }
+
+/* --- whom else it touches ------------------------------------------------------------------------------------------ */
+
+static int add_first(void *context, const struct query_row *row, struct error *error)
+{
+    return row->values[0] == NULL ? 0 : strings_add(context, row->values[0], error);
+}
+
+/* The first column of all rows; what fails is a blocker. */
+static int ask_names(struct looking *looking, const struct query_target *database, const char *sql,
+                     struct strings *names, struct error *error)
+{
+    struct query_limits limits = {.timeout_sec = 600, .rows = 100000};
+    struct query_session *session = NULL;
+    struct error why = {0};
+    int result = 0;
+    if (query_open(database, 0, &session, &why) != 0 ||
+        query_run(session, sql, NULL, 0, &limits, add_first, names, &why) != 0) {
+        result = why.code == CSN_MEMORY ? error_set(error, CSN_MEMORY, "%s", why.message)
+                                        : look_add(looking, FINDING_BLOCKER, why.code, error, "%s", why.message);
+    }
+    query_close(session);
+    return result;
+}
+
+static int list_names(const struct strings *names, struct buffer *list, struct error *error)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        buffer_format(list, "%s%s", i == 0 ? "" : ", ", names->items[i]);
+    }
+    return buffer_check(list, error);
+}
+
+/* "postgres" is there in each cluster, as a place to connect to: it counts where somebody has put tables into it. */
+static int ask_others(struct looking *looking, struct strings *others, struct error *error)
+{
+    struct query_target maintenance = *looking->subject->database;
+    struct strings tables = {0};
+    maintenance.database = "postgres";
+    int result = ask_names(looking, looking->subject->database,
+                           "SELECT datname FROM pg_database WHERE datname <> current_database() "
+                           "AND datname NOT IN ('postgres', 'template0', 'template1') ORDER BY 1",
+                           others, error);
+    if (result == 0 && strcmp(looking->subject->database->database, "postgres") != 0) {
+        result = ask_names(looking, &maintenance,
+                           "SELECT current_database() WHERE EXISTS (SELECT FROM pg_class WHERE oid >= 16384 "
+                           "AND relkind IN ('r', 'p', 'm'))",
+                           &tables, error);
+    }
+    if (result == 0 && tables.count > 0) {
+        result = strings_add(others, tables.items[0], error);
+    }
+    strings_free(&tables);
+    return result;
+}
+
+/* A cluster is cloned and exchanged as a whole: what else is in it shares its fate. */
+int check_other_databases(struct looking *looking, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    struct strings others = {0};
+    struct buffer list = {0};
+    int result = 0;
+    if (subject->cluster != NULL && subject->database != NULL) {
+        result = ask_others(looking, &others, error);
+    }
+    if (result == 0 && others.count > 0) {
+        result = list_names(&others, &list, error);
+    }
+    if (result == 0 && others.count > 0) {
+        result =
+            look_add(looking, FINDING_WARNING, CSN_ASSESS_WARNING, error,
+                     "the cluster %s holds %zu other databases; they stand still during the upgrade, and a rollback "
+                     "takes them back, too: %.600s",
+                     subject->cluster->data_path, others.count, buffer_text(&list));
+    }
+    buffer_free(&list);
+    strings_free(&others);
+    return result;
+}
+
+/* What ties the cluster to others outside. The room runs with other settings: the files are asked, the last line counts. */
+static const char ties_sql[] =
+    "SELECT name FROM (SELECT DISTINCT ON (lower(name)) lower(name) AS name, setting FROM pg_file_settings "
+    "ORDER BY lower(name), seqno DESC) AS settings "
+    "WHERE (name = 'archive_mode' AND lower(setting) NOT IN ('off', 'false', 'no', '0')) "
+    "OR (name IN ('primary_conninfo', 'synchronous_standby_names') AND setting <> '') "
+    "UNION ALL SELECT 'replication slot ' || slot_name FROM pg_replication_slots "
+    "UNION ALL SELECT 'subscription ' || subname FROM pg_subscription";
+
+int check_replication(struct looking *looking, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    struct strings ties = {0};
+    struct buffer list = {0};
+    int result = 0;
+    if (subject->cluster != NULL && subject->database != NULL) {
+        result = ask_names(looking, subject->database, ties_sql, &ties, error);
+    }
+    if (result == 0 && ties.count > 0) {
+        result = list_names(&ties, &list, error);
+    }
+    if (result == 0 && ties.count > 0) {
+        result =
+            look_add(looking, FINDING_WARNING, CSN_ASSESS_WARNING, error,
+                     "the cluster %s is archived or replicated (%.400s); neither archive nor replicas take part in the "
+                     "upgrade or in a rollback: make them anew after it",
+                     subject->cluster->data_path, buffer_text(&list));
+    }
+    buffer_free(&list);
+    strings_free(&ties);
+    return result;
+}
+
+/* --- what the packages ask ----------------------------------------------------------------------------------------- */
 
 /* Only the first package knows the version that is there now. */
 int check_package_checks(struct looking *looking, struct error *error)

@@ -22,6 +22,8 @@
 
 static const char *const (*rows)[2];
 static int columns = 2;
+static const char *const (*maintenance_rows)[2]; /* of the database "postgres" */
+static const char *opened;
 
 int __wrap_query_open(const struct query_target *, int, struct query_session **, struct error *);
 int __wrap_query_run(struct query_session *, const char *, const char *const *, int, const struct query_limits *,
@@ -31,7 +33,8 @@ void __wrap_query_close(struct query_session *);
 int __wrap_query_open(const struct query_target *target, int timeout_sec, struct query_session **session,
                       struct error *error)
 {
-    (void)target, (void)timeout_sec;
+    (void)timeout_sec;
+    opened = target->database;
     *session = NULL;
     return rows == NULL ? error_set(error, CSN_DATABASE_QUERY, "nobody answers") : 0;
 }
@@ -40,8 +43,9 @@ int __wrap_query_run(struct query_session *session, const char *sql, const char 
                      const struct query_limits *limits, query_row_function *take, void *context, struct error *error)
 {
     (void)session, (void)sql, (void)parameters, (void)count, (void)limits;
-    for (size_t i = 0; rows[i][0] != NULL; i++) {
-        struct query_row row = {.column_count = columns, .values = rows[i]};
+    const char *const(*answer)[2] = opened != NULL && strcmp(opened, "postgres") == 0 ? maintenance_rows : rows;
+    for (size_t i = 0; answer[i][0] != NULL; i++) {
+        struct query_row row = {.column_count = columns, .values = answer[i]};
         if (take(context, &row, error) != 0) {
             return -1;
         }
@@ -61,7 +65,7 @@ static struct profile profile;
 static struct target target;
 static struct assessment assessment;
 static struct assess_subject subject;
-static const struct query_target database = {.host = "/nowhere"};
+static const struct query_target database = {.host = "/nowhere", .database = "app"};
 static struct looking looking;
 
 static int setup(void **state)
@@ -310,6 +314,51 @@ static void test_without_rows_only_files_count(void **state)
     assess_attachments_free(&counts);
 }
 
+/* --- the cluster ---------------------------------------------------------------------------------------------------- */
+
+static const char *const nothing[][2] = {{NULL, NULL}};
+
+static void test_other_databases_are_named(void **state)
+{
+    (void)state;
+    static const char *const two[][2] = {{"ledger", NULL}, {"wiki", NULL}, {NULL, NULL}};
+    static const char *const postgres[][2] = {{"postgres", NULL}, {NULL, NULL}};
+    static const struct cluster cluster = {.data_path = (char *)"/data"};
+    rows = nothing;
+    maintenance_rows = nothing;
+    assert_int_equal(check_other_databases(&looking, &error), 0); /* no cluster */
+    subject.cluster = &cluster;
+    assert_int_equal(check_other_databases(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 0);
+    rows = two;
+    assert_int_equal(check_other_databases(&looking, &error), 0);
+    judged(CSN_ASSESS_WARNING, "/data holds 2 other databases");
+    judged(CSN_ASSESS_WARNING, "too: ledger, wiki");
+    assess_free(&assessment);
+    rows = nothing;
+    maintenance_rows = postgres;
+    assert_int_equal(check_other_databases(&looking, &error), 0);
+    judged(CSN_ASSESS_WARNING, "1 other databases");
+    assess_free(&assessment);
+    rows = NULL;
+    assert_int_equal(check_other_databases(&looking, &error), 0);
+    judged(CSN_DATABASE_QUERY, "nobody answers");
+}
+
+static void test_archive_and_replicas_are_named(void **state)
+{
+    (void)state;
+    static const char *const ties[][2] = {{"archive_mode", NULL}, {"replication slot far", NULL}, {NULL, NULL}};
+    static const struct cluster cluster = {.data_path = (char *)"/data"};
+    subject.cluster = &cluster;
+    rows = nothing;
+    assert_int_equal(check_replication(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 0);
+    rows = ties;
+    assert_int_equal(check_replication(&looking, &error), 0);
+    judged(CSN_ASSESS_WARNING, "(archive_mode, replication slot far)");
+}
+
 /* --- file systems --------------------------------------------------------------------------------------------------- */
 
 static void test_file_systems_with_errors_are_refused(void **state)
@@ -417,6 +466,8 @@ int main(void)
         TEST(test_without_rows_only_files_count),
         TEST(test_links_that_lead_out),
         TEST(test_file_systems_with_errors_are_refused),
+        TEST(test_other_databases_are_named),
+        TEST(test_archive_and_replicas_are_named),
         TEST(test_the_machines_own_root_is_refused),
         TEST(test_a_live_postmaster_is_refused),
     };
