@@ -8,26 +8,6 @@
 root=$tmp/root stick=$tmp/stick up=$tmp/stick/up.job
 export tmp stick
 
-# refused NAME STATUS CODE WORDS...: what the last command must have said, and that the server is as it was.
-refused() {
-	why=
-	said=$(grep "^caisson: $3: " "$tmp/out")
-	[ "$status" -eq "$2" ] || why="$why; it ended with $status, not $2"
-	[ "$(grep -c '^caisson: CSN-' "$tmp/out")" -eq 1 ] || why="$why; it does not say exactly one code"
-	[ -n "$said" ] || why="$why; it does not say $3"
-	grep -A 1 "^caisson: $3: " "$tmp/out" | grep -q '^  do: .' || why="$why; it does not say what to do"
-	case=$1
-	shift 3
-	for word; do
-		case $said in *"$word"*) ;; *) why="$why; it does not name \"$word\"" ;; esac
-	done
-	picture "$root" "$tmp/after"
-	diff "$tmp/before" "$tmp/after" >"$tmp/changes" || why="$why; the server was changed: $(head -n 4 "$tmp/changes")"
-	if [ -z "$why" ]; then ok "$case"; else
-		not_ok "$case:${why#;}"
-		tail -n 12 "$tmp/out"
-	fi
-}
 # untouched NAME: not even a folder of ours is on the server.
 untouched() { check "$1: nothing of ours on the server" [ ! -e "$root/var/lib/caisson" ]; }
 # stopped NAME CODE: the journal on the stick tells it.

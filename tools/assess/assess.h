@@ -92,6 +92,10 @@ int assess_judge(const struct assessment *assessment, struct error *error) MUST_
 /* The assessment as a journal record's object (findings, roles, counts, site changes by path, bounded lists with totals). */
 yyjson_mut_val *assess_to_json(const struct assessment *assessment, yyjson_mut_doc *document);
 
+/* Adds what a switch exchanges by name: the program tree, the cluster with its folders elsewhere, the configuration outside of them. */
+int assess_switched_paths(const struct target *target, const struct cluster *cluster, struct strings *paths,
+                          struct error *error) MUST_CHECK;
+
 /* Attachments against rows both ways, streaming; used again by verify. query: the profile's; root_fd: of the server or view. */
 struct assess_attachments {
     uint64_t files, bytes, rows, missing, unknown;

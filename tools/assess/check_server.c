@@ -14,11 +14,13 @@
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/root.h"
+#include "target/installation.h"
 #include "target/services.h"
 
 #define MEBIBYTE ((uint64_t)1 << 20)
 #define ATTRIBUTE_IMMUTABLE 0x10 /* statx(2); musl has no names for them */
 #define ATTRIBUTE_APPEND 0x20
+#define ATTRIBUTE_MOUNT_ROOT 0x2000
 #define EARLIEST_SEC 1735689600 /* 2025-01-01: no package of ours is older */
 
 int check_file_systems(struct looking *looking, struct error *error)
@@ -198,17 +200,20 @@ static int check_path(struct looking *looking, const char *path, struct error *e
 {
     const struct target *target = looking->subject->target;
     struct statfs status;
+    struct statx mounted = {0};
     struct stat own;
     struct stat above;
     char parent[4096];
     const char *slash = strrchr(path, '/');
     snprintf(parent, sizeof parent, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    int fd = root_open(target->root_fd, path, O_RDONLY | O_DIRECTORY, 0, error);
+    int fd = root_open(target->root_fd, path, O_PATH, 0, error);
     if (fd < 0) {
         return -1;
     }
     int result = 0;
-    if (fstat(fd, &own) == 0 && root_lstat(target->root_fd, parent, &above) == 0 && own.st_dev != above.st_dev) {
+    if (fstat(fd, &own) == 0 && root_lstat(target->root_fd, parent, &above) == 0 &&
+        statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &mounted) == 0 &&
+        (own.st_dev != above.st_dev || (mounted.stx_attributes & ATTRIBUTE_MOUNT_ROOT) != 0)) {
         result = look_add(looking, FINDING_BLOCKER, CSN_TREE_RENAME, error,
                           "%s is a file system of its own: nothing can be exchanged with it by name", path);
     } else if (fstatfs(fd, &status) == 0 && !exchanges_names((unsigned long)status.f_type)) {
@@ -220,24 +225,83 @@ static int check_path(struct looking *looking, const char *path, struct error *e
     return result != 0 || check_open(looking, parent, error) != 0 || check_open(looking, path, error) != 0 ? -1 : 0;
 }
 
+static int add_switched(const struct target *target, struct strings *paths, const char *path, struct error *error)
+{
+    struct error none;
+    char *real = root_real_path(target->root_fd, path, &none);
+    int result = 0;
+    for (size_t i = 0; real != NULL && i < paths->count; i++) {
+        if (path_is_inside(real, paths->items[i])) {
+            goto out; /* goes along */
+        }
+    }
+    result = real == NULL ? 0 : strings_add(paths, real, error);
+out:
+    free(real);
+    return result;
+}
+
+int assess_switched_paths(const struct target *target, const struct cluster *cluster, struct strings *paths,
+                          struct error *error)
+{
+    const struct strings *configuration = &target->profile->configuration;
+    int result = strings_add(paths, target->installation.program_root, error);
+    if (result == 0 && cluster != NULL) {
+        result = strings_add(paths, cluster->data_path, error);
+    }
+    for (size_t i = 0; result == 0 && cluster != NULL && i < cluster->folder_count; i++) {
+        result = strings_add(paths, cluster->folders[i].target, error);
+    }
+    for (size_t i = 0; result == 0 && i < configuration->count; i++) {
+        result = add_switched(target, paths, configuration->items[i], error);
+    }
+    return result;
+}
+
+/* What is mounted inside would go along under the other name, or be missed in the new version. */
+static int check_whole(struct looking *looking, const char *path, struct error *error)
+{
+    const struct mount_place *place = mount_places_below(&looking->subject->target->places, path);
+    return place == NULL ? 0
+                         : look_add(looking, FINDING_BLOCKER, CSN_TREE_RENAME, error,
+                                    "%s at %s, inside of %s, which is exchanged by name; mount it elsewhere and put a "
+                                    "link in its place",
+                                    place->what, place->path, path);
+}
+
+/* Attachments inside the program tree go over to the new one by name. */
+static int check_moved(struct looking *looking, struct error *error)
+{
+    const struct target *target = looking->subject->target;
+    const char *program_root = target->installation.program_root;
+    const struct strings *paths = &target->profile->attachments;
+    struct stat status;
+    int result = 0;
+    if (mount_places_below(&target->places, program_root) != NULL) {
+        return 0; /* is said already */
+    }
+    for (size_t i = 0; result == 0 && i < paths->count; i++) {
+        if (path_is_inside(paths->items[i], program_root) &&
+            root_lstat(target->root_fd, paths->items[i], &status) == 0 && !S_ISLNK(status.st_mode)) {
+            result = check_path(looking, paths->items[i], error);
+        }
+    }
+    return result;
+}
+
 int check_renames(struct looking *looking, struct error *error)
 {
     const struct assess_subject *subject = looking->subject;
-    const char *program_root = subject->target->installation.program_root;
-    const struct cluster *cluster = subject->cluster;
-    if (check_name(looking, program_root, error) != 0 || check_path(looking, program_root, error) != 0) {
-        return -1;
+    struct strings paths = {0};
+    int result = assess_switched_paths(subject->target, subject->cluster, &paths, error);
+    for (size_t i = 0; result == 0 && i < paths.count; i++) {
+        const char *path = paths.items[i];
+        result = check_name(looking, path, error) != 0 || check_path(looking, path, error) != 0
+                     ? -1
+                     : check_whole(looking, path, error);
     }
-    for (size_t i = 0; cluster != NULL && i < cluster->folder_count; i++) {
-        if (check_name(looking, cluster->folders[i].target, error) != 0 ||
-            check_path(looking, cluster->folders[i].target, error) != 0) {
-            return -1;
-        }
-    }
-    return cluster != NULL && (check_name(looking, cluster->data_path, error) != 0 ||
-                               check_path(looking, cluster->data_path, error) != 0)
-               ? -1
-               : 0;
+    strings_free(&paths);
+    return result == 0 ? check_moved(looking, error) : -1;
 }
 
 /* --- space --------------------------------------------------------------------------------------------------------- */

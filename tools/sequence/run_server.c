@@ -229,12 +229,32 @@ static int bring_together(struct run *run, int folder_fd, struct error *error)
     return result;
 }
 
+/* No run begins with something mounted inside of what is exchanged by name. Where it came since, it must not go along while the old
+ * version comes back. */
+static int leave_inside(struct run *run, struct error *error)
+{
+    struct target_mounts *mounts = &run->target.mounts;
+    const struct cluster *cluster = run->cluster.data_path == NULL ? NULL : &run->cluster;
+    struct strings paths = {0};
+    int result = assess_switched_paths(&run->target, cluster, &paths, error);
+    for (size_t i = mounts->count; result == 0 && i-- > 0;) {
+        for (size_t k = 0; result == 0 && k < paths.count && i < mounts->count; k++) {
+            if (strcmp(mounts->items[i].place, paths.items[k]) != 0 &&
+                path_is_inside(mounts->items[i].place, paths.items[k])) {
+                result = mount_leave(mounts, i, "it lies inside of what comes back", error);
+            }
+        }
+    }
+    strings_free(&paths);
+    return result;
+}
+
 int run_make_writable(struct run *run, struct error *error)
 {
     if (run->server_writable) {
         return 0;
     }
-    if (check_disks_named(run, error) != 0) {
+    if (leave_inside(run, error) != 0 || check_disks_named(run, error) != 0) {
         return -1;
     }
     if (protect_server(run, true, error) != 0 || target_make_writable(&run->target, error) != 0) {

@@ -77,7 +77,11 @@ static int look_mounted(struct survey *survey, const struct disk *disk, const st
         error_system(error, CSN_TARGET_MOUNT, "opening %s", mounts.path);
         goto out;
     }
+    size_t before = survey->count;
     result = installation_look(survey, root_fd, volume->path, disk->name, volume_options, options, error);
+    if (survey->count == before && survey->mount_error.code == CSN_NONE) {
+        survey->mount_error = mounts.failure; /* it may lie on what could not be mounted */
+    }
     for (size_t i = 0; result == 0 && i < mounts.findings.count; i++) {
         result = add_finding(survey, error, "%s", mounts.findings.items[i]);
     }

@@ -16,6 +16,7 @@
 #include "lib/strings.h"
 #include "target/disk.h"
 #include "target/mount.h"
+#include "target/mount_places.h"
 #include "target/profile.h"
 
 struct target_options {
@@ -64,6 +65,7 @@ struct target {
     struct profile *placed;        /* private: the same, owned */
     struct survey survey;          /* disks stay valid as long as the target */
     struct target_mounts mounts;   /* count 0 for a folder */
+    struct mount_places places;    /* where the server mounts something, as it was when the target was opened */
     char *root_path;               /* on this machine */
     int root_fd;                   /* a folder opened for reading; another one after target_make_writable/_read_only */
 };

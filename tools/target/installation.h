@@ -34,4 +34,7 @@ char *root_real_path(int root_fd, const char *path, struct error *error) MUST_CH
  * they are met. *real is NULL where nothing is at the end of them. CSN_MEMORY. */
 int root_trace(int root_fd, const char *path, struct strings *links, char **real, struct error *error) MUST_CHECK;
 
+/* Where a path leads below root_fd, without links in it, whether something is there or not; NULL with CSN_MEMORY. The caller's. */
+char *root_destination(int root_fd, const char *path, struct error *error) MUST_CHECK;
+
 #endif

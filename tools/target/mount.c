@@ -353,6 +353,24 @@ int mount_make_read_only(struct target_mounts *mounts, struct error *error)
     return change_all(mounts, false, error);
 }
 
+int mount_leave(struct target_mounts *mounts, size_t index, const char *why, struct error *error)
+{
+    for (size_t i = mounts->count; i-- > index;) {
+        struct target_mount *item = &mounts->items[i];
+        if (!path_is_inside(item->place, mounts->items[index].place)) {
+            continue;
+        }
+        if (unmount_one(item, error) != 0 ||
+            mount_finding(mounts, error, "%s is not mounted at %s: %s", item->device, item->place, why) != 0) {
+            return -1;
+        }
+        free_item(item);
+        mounts->count--;
+        memmove(item, item + 1, (mounts->count - i) * sizeof *item);
+    }
+    return 0;
+}
+
 int mount_close(struct target_mounts *mounts, struct error *error)
 {
     int result = 0;

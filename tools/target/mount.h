@@ -35,6 +35,7 @@ struct target_mounts {
     size_t count;
     bool writable;           /* all or none */
     struct strings findings; /* plain sentences: what fstab names and is not there or not supported, unclean journals */
+    struct error failure;    /* the first of fstab's that is there and could not be mounted, or code 0 */
 };
 
 /* Gives this process a mount namespace of its own; once, further calls do nothing. Mounts made here are not seen outside;
@@ -57,9 +58,9 @@ int mount_examine(const char *device, const char *type, struct mount_state *stat
 
 /*
  * Mounts volume (with options, "" or "subvol=@") as the root, read-only, and by its /etc/fstab the further real file
- * systems at their places. Swap, network, memory, bind and noauto lines are left out; what cannot be found or is not
- * supported becomes a finding; one that is there and cannot be mounted is CSN_TARGET_MOUNT. Nothing stays mounted after
- * an error.
+ * systems at their places. Swap, network, memory, bind and noauto lines are left out; what cannot be found, is not supported,
+ * has no place or cannot be mounted becomes a finding: whether that matters depends on what lies there (mount_places.h).
+ * Nothing stays mounted after an error.
  */
 int mount_root(struct target_mounts *mounts, const struct disks *disks, const struct disk *disk,
                const struct disk_volume *volume, const char *options, struct error *error) MUST_CHECK;
@@ -75,6 +76,9 @@ int mount_root_only(struct target_mounts *mounts, const struct disk *disk, const
  */
 int mount_make_writable(struct target_mounts *mounts, struct error *error) MUST_CHECK;
 int mount_make_read_only(struct target_mounts *mounts, struct error *error) MUST_CHECK;
+
+/* Unmounts one of them with all that is mounted below it: from now on it is none of the server's. A finding says why. */
+int mount_leave(struct target_mounts *mounts, size_t index, const char *why, struct error *error) MUST_CHECK;
 
 /* Unmounts in reverse and removes the folders. The first error is reported, the others still unmounted; frees all. */
 int mount_close(struct target_mounts *mounts, struct error *error) MUST_CHECK;

@@ -105,6 +105,19 @@ static int mount_line(struct target_mounts *mounts, const struct disks *disks, c
     return result;
 }
 
+/* One broken file system, or one whose place is gone, must not hide the whole server: it is said, and what lies on it is missed
+ * where it is needed. */
+static int tolerate(struct target_mounts *mounts, const struct error *why, struct error *error)
+{
+    if (why->code == CSN_MEMORY || why->code == CSN_PRIVILEGE) {
+        return error_set(error, why->code, "%s", why->message);
+    }
+    if (mounts->failure.code == CSN_NONE && why->code != CSN_NOT_FOUND) {
+        mounts->failure = *why;
+    }
+    return mount_finding(mounts, error, "%s", why->message);
+}
+
 int mount_root(struct target_mounts *mounts, const struct disks *disks, const struct disk *disk,
                const struct disk_volume *volume, const char *options, struct error *error)
 {
@@ -118,7 +131,10 @@ int mount_root(struct target_mounts *mounts, const struct disks *disks, const st
     file_drop(&root_fd);
     for (size_t i = 0; result == 0 && i < fstab.count; i++) {
         if (fstab_is_real(&fstab.items[i]) && strcmp(fstab.items[i].place, "/") != 0) {
-            result = mount_line(mounts, disks, disk, &fstab, &fstab.items[i], error);
+            struct error why = {0};
+            if (mount_line(mounts, disks, disk, &fstab, &fstab.items[i], &why) != 0) {
+                result = tolerate(mounts, &why, error);
+            }
         }
     }
     fstab_free(&fstab);

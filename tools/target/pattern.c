@@ -158,23 +158,50 @@ static int trace_part(int root_fd, struct buffer *done, struct buffer *rest, str
     return buffer_check(done, error) != 0 ? -1 : buffer_check(rest, error);
 }
 
-int root_trace(int root_fd, const char *path, struct strings *links, char **real, struct error *error)
+/* *done: path without links, whether something is there or not; "" for the root. *ends is false where links lead in a circle. */
+static int trace(int root_fd, const char *path, struct buffer *done, struct strings *links, bool *ends,
+                 struct error *error)
 {
-    struct buffer done = {0};
     struct buffer rest = {0};
     size_t known = links->count;
     buffer_string(&rest, path);
     int result = buffer_check(&rest, error);
-    *real = NULL;
     while (result == 0 && rest.data != NULL && rest.data[strspn(rest.data, "/")] != '\0' &&
            links->count - known <= LINKS_LIMIT) {
-        result = trace_part(root_fd, &done, &rest, links, error);
+        result = trace_part(root_fd, done, &rest, links, error);
     }
-    if (result == 0 && links->count - known <= LINKS_LIMIT && root_exists(root_fd, done.size == 0 ? "/" : done.data)) {
+    *ends = links->count - known <= LINKS_LIMIT;
+    buffer_free(&rest);
+    return result;
+}
+
+int root_trace(int root_fd, const char *path, struct strings *links, char **real, struct error *error)
+{
+    struct buffer done = {0};
+    bool ends = false;
+    int result = trace(root_fd, path, &done, links, &ends, error);
+    *real = NULL;
+    if (result == 0 && ends && root_exists(root_fd, done.size == 0 ? "/" : done.data)) {
         *real = strdup(done.size == 0 ? "/" : done.data);
         result = *real == NULL ? error_set(error, CSN_MEMORY, "no memory for the path %s", path) : 0;
     }
     buffer_free(&done);
-    buffer_free(&rest);
     return result;
+}
+
+char *root_destination(int root_fd, const char *path, struct error *error)
+{
+    struct buffer done = {0};
+    struct strings links = {0};
+    bool ends = false;
+    char *destination = NULL;
+    if (trace(root_fd, path, &done, &links, &ends, error) == 0) {
+        destination = strdup(!ends ? path : done.size == 0 ? "/" : done.data);
+        if (destination == NULL) {
+            (void)error_set(error, CSN_MEMORY, "no memory for the path %s", path);
+        }
+    }
+    strings_free(&links);
+    buffer_free(&done);
+    return destination;
 }

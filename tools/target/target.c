@@ -155,7 +155,9 @@ int target_open(struct target *target, const struct target_options *options, str
             goto out;
         }
     }
-    result = open_root(target, error) != 0 ? -1 : place_profile(target, error);
+    result = open_root(target, error) != 0 || mount_places_read(&target->places, target->root_fd, error) != 0
+                 ? -1
+                 : place_profile(target, error);
 out:
     if (result != 0) {
         struct error ignored;
@@ -168,6 +170,7 @@ int target_close(struct target *target, struct error *error)
 {
     file_drop(&target->root_fd);
     int result = mount_close(&target->mounts, error);
+    mount_places_free(&target->places);
     installation_free(&target->installation);
     if (target->placed != NULL) {
         strings_free(&target->placed->configuration);

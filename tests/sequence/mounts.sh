@@ -1,0 +1,40 @@
+#!/bin/sh
+# What the server mounts, and where: what lies inside of what is exchanged by name is named before anything is touched.
+# shellcheck disable=SC2016 # scripts for an inner shell are in single quotes
+# shellcheck source=common
+. "$(dirname "$0")/common"
+
+root=$tmp/root up=$tmp/stick/up.job
+# mounted NAME WORDS...: with $fstab on the server, and after $before in its namespace, a run is refused and names what is in the way.
+mounted() {
+	echo "$fstab" >"$root/etc/fstab"
+	picture "$root" "$tmp/before"
+	timeout -k 5 300 "$tiny/with-root" "$root" sh -c "set -e; cd '$root'; ${before:-:}"'; exec "$@"' sh "$CAISSON" run "$up" --trust "$pki/root.pem" \
+		>"$tmp/out" 2>&1
+	status=$?
+	refused "$@"
+	rm -rf "$tmp/stick/caisson-runs" "$tmp/backup"
+}
+
+prepare
+server "$root"
+job "$up" "$root" tiny-2.0.cpkg
+
+# --- inside of what is exchanged ---------------------------------------------------------------------------------------
+
+fstab='LABEL=root / ext4 defaults 0 1
+LABEL=data /opt/tiny/data ext4 defaults 0 2'
+mounted "a file system inside of the program tree" 3 CSN-F005 renames LABEL=data /opt/tiny/data
+fstab='nas:/wal /var/lib/postgresql/15/main/archive nfs noauto 0 0'
+mounted "one inside of the cluster" 3 CSN-F005 renames nas:/wal /var/lib/postgresql/15/main/archive
+fstab=
+mkdir -p "$root/opt/tiny/files" "$root/etc/systemd/system"
+printf '[Mount]\nWhat=/dev/disk/by-label/data\nWhere = /opt/tiny/help\nType=xfs\n' >"$root/etc/systemd/system/opt-tiny-help.mount"
+mounted "one of a unit's" 3 CSN-F005 renames opt-tiny-help.mount /opt/tiny/help
+rm "$root/etc/systemd/system/opt-tiny-help.mount"
+sed -i 's,^paths = /srv/tiny/files,&\, /opt/tiny/files,' "$tmp/stick/profiles/tiny.profile"
+before='mount -t tmpfs none opt/tiny/files'
+mounted "attachments in the program tree on a file system of their own" 3 CSN-F005 renames /opt/tiny/files
+before='mount --bind opt/tiny opt/tiny'
+mounted "a program tree that is mounted, from its own disk" 3 CSN-F005 renames '/opt/tiny is a file system of its own'
+finish
