@@ -133,7 +133,8 @@ fetch_evidence() {
 # newest NAME: a file of the newest run.
 newest() { find "$demo/evidence" -name "$1" | LC_ALL=C sort | tail -n 1; }
 
-check_server() { "$here/boot-server" "$demo/server.img" --expect "$1" --facts "$demo/server.facts.json" --log "$demo/server-$1.log"; }
+# check_server VERSION [OPTION...]
+check_server() { "$here/boot-server" "$demo/server.img" --expect "$@" --facts "$demo/server.facts.json" --log "$demo/server-$1.log"; }
 
 # same_as_before [FILE]: nothing on the server differs from its first image but what the allow-list, or FILE, names.
 same_as_before() {
