@@ -125,12 +125,16 @@ static int record_intent(const struct deed_place *place, const struct intent *in
     return result;
 }
 
-static int record_of(const struct deed_place *place, const char *kind, int64_t seq, struct error *error)
+/* missing: what is undone had been made, and was not there any more. */
+static int record_of(const struct deed_place *place, const char *kind, int64_t seq, bool missing, struct error *error)
 {
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *fields = yyjson_mut_obj(document);
     yyjson_mut_obj_add_str(document, fields, "step", place->step);
     yyjson_mut_obj_add_sint(document, fields, "of", seq);
+    if (missing) {
+        yyjson_mut_obj_add_bool(document, fields, "missing", true);
+    }
     int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
                                   : journal_append(place->journal, kind, fields, error);
     yyjson_mut_doc_free(document);
@@ -194,7 +198,7 @@ int deed_create_begin(const struct deed_place *place, const char *path, int64_t 
 
 int deed_create_end(const struct deed_place *place, int64_t seq, struct error *error)
 {
-    return record_of(place, "done", seq, error);
+    return record_of(place, "done", seq, false, error);
 }
 
 /* The fence's own module says how a file of it is made and removed, and its record holds all that takes. */
@@ -222,7 +226,7 @@ int deed_fence(const struct deed_place *place, const struct fence_file *file, st
     if (fence_apply_one(place->root_fd, file, error) != 0) {
         return -1;
     }
-    return has_record_of(place->journal, "done", seq) ? 0 : record_of(place, "done", seq, error);
+    return has_record_of(place->journal, "done", seq) ? 0 : record_of(place, "done", seq, false, error);
 }
 
 /* 0: as it was before the rename; 1: it has happened; -1: neither, which only a person can explain. */
@@ -285,7 +289,7 @@ static int rename_both(const struct deed_place *place, const char *deed, const c
             return -1;
         }
     }
-    return record_of(place, "done", seq, error);
+    return record_of(place, "done", seq, false, error);
 }
 
 int deed_exchange(const struct deed_place *place, const char *path, const char *other, struct error *error)
@@ -304,6 +308,9 @@ static int undo_rename(const struct deed_place *place, yyjson_val *record, struc
 {
     const char *path = journal_get(record, "path");
     const char *other = journal_get(record, "other");
+    if (is_exchange(record) && inode_at(place->root_fd, path) == (uint64_t)journal_get_number(record, "inode")) {
+        return 0; /* the old version is at its place, whatever became of the new one: an earlier state was put back, say */
+    }
     int state = rename_state(place, record, error);
     if (state <= 0) {
         return state;
@@ -434,6 +441,9 @@ static int undo_one(const struct deed_place *place, yyjson_val *record, const st
                     struct error *error)
 {
     const char *deed = journal_get(record, "deed");
+    int64_t seq = journal_get_number(record, "seq");
+    bool missing = strcmp(deed, "fence") == 0 && has_record_of(place->journal, "done", seq) &&
+                   !root_exists(place->root_fd, journal_get(record, "path"));
     int result;
     if (strcmp(deed, "fence") == 0) {
         result = undo_fence(place, record, error);
@@ -442,7 +452,7 @@ static int undo_one(const struct deed_place *place, yyjson_val *record, const st
     } else {
         result = undo_rename_and_times(place, record, error);
     }
-    return result == 0 ? record_of(place, "undone", journal_get_number(record, "seq"), error) : -1;
+    return result == 0 ? record_of(place, "undone", seq, missing, error) : -1;
 }
 
 /* The folder that a create or a file of the fence was the first to change, and its time before; NULL: a rename, or no memory. The

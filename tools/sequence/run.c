@@ -53,8 +53,10 @@ static void show_record(void *context, const struct journal *journal, yyjson_val
         console_say(run->console, "  journal %lld: %s %s%s%s", (long long)journal_get_number(record, "seq"),
                     journal_get(record, "deed"), journal_get(record, "path"), other[0] == '\0' ? "" : " with ", other);
     } else if (strcmp(kind, "undone") == 0) {
-        console_say(run->console, "  journal %lld: undone %lld", (long long)journal_get_number(record, "seq"),
-                    (long long)journal_get_number(record, "of"));
+        bool missing = yyjson_get_bool(yyjson_obj_get(record, "missing"));
+        console_say(run->console, "  journal %lld: undone %lld%s", (long long)journal_get_number(record, "seq"),
+                    (long long)journal_get_number(record, "of"),
+                    missing ? "; what it made was not there any more" : "");
     }
 }
 

@@ -278,6 +278,17 @@ static void test_a_stranger_in_the_place(void **state)
     assert_version("r/opt/app.new/VERSION", "1\n");
 }
 
+/* A snapshot of the server from before the new version was made is put back: the old one is at its place, and that is all that is wanted. */
+static void test_an_earlier_state_put_back(void **state)
+{
+    (void)state;
+    stage();
+    assert_done(deed_exchange(&place, "/opt/app", "/opt/app.new", &error));
+    place_run("mv r/opt/app.new r/opt/x && rm -r r/opt/app && mv r/opt/x r/opt/app");
+    undo_all();
+    assert_as_before();
+}
+
 /* The old version stands where the new one was made: it is not removed. */
 static void test_created_is_kept_while_it_holds_the_old(void **state)
 {
@@ -344,6 +355,29 @@ static void test_fenced_and_back(void **state)
     assert_version("r/opt/app.new/VERSION", "2\n");
     undo_all();
     assert_as_before();
+}
+
+/* Somebody took it down by hand: that is no reason to stop, and the journal says it. */
+static void test_a_fence_that_is_not_there_any_more(void **state)
+{
+    (void)state;
+    struct fence_file unit = fence_file("/etc/systemd/system/app.conf", NULL);
+    struct fence_file flag = fence_file(FENCE_FLAG, "/etc/caisson");
+    assert_done(deed_fence(&place, &unit, &error));
+    assert_done(deed_fence(&place, &flag, &error));
+    place_run("rm r/etc/systemd/system/app.conf");
+    undo_all();
+    assert_as_before();
+    size_t missing = 0;
+    for (size_t i = 0; i < journal.count; i++) {
+        yyjson_val *record = journal_record(&journal, i);
+        if (yyjson_get_bool(yyjson_obj_get(record, "missing"))) {
+            assert_true(journal_is(record, "undone"));
+            assert_int_equal(journal_get_number(record, "of"), 1);
+            missing++;
+        }
+    }
+    assert_int_equal(missing, 1);
 }
 
 /* While names are put back the fence holds: it is the last to go. */
@@ -546,9 +580,11 @@ int main(void)
         TEST(test_moved_and_back),
         TEST(test_renames_that_cannot_be),
         TEST(test_a_stranger_in_the_place),
+        TEST(test_an_earlier_state_put_back),
         TEST(test_created_is_kept_while_it_holds_the_old),
         TEST(test_dropped),
         TEST(test_fenced_and_back),
+        TEST(test_a_fence_that_is_not_there_any_more),
         TEST(test_the_fence_goes_last),
         TEST(test_times_of_others_stay),
         TEST(test_times_after_a_cut_in_undoing),
