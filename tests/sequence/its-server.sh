@@ -22,11 +22,57 @@ undone() {
 	check "$1: the server is as it was" diff "$tmp/before" "$tmp/after"
 }
 
+# left_alone NAME WORDS: resume finds nothing to do here, and says why; neither the server nor the run changes.
+left_alone() {
+	run=$(journal)
+	cp "$run" "$tmp/journal"
+	caisson resume "$tmp/stick/up.job" "$tmp/root"
+	check "$1: nothing of this server (CSN-L004, exit 1)" [ "$status/$(grep -c '^caisson: CSN-L004' "$tmp/out")" = 1/1 ]
+	check "$1: it says why" grep -q "^run .* $2.*: left alone\$" "$tmp/out"
+	check "$1: the run stays as it is" cmp -s "$tmp/journal" "$run"
+	picture "$tmp/root" "$tmp/after"
+	check "$1: the server stays as it is" diff "$tmp/before" "$tmp/after"
+	check "$1: nothing of ours on it" [ ! -e "$tmp/root/var/lib/caisson" ]
+}
+# upgrades NAME: the server is free for another run.
+upgrades() {
+	caisson run "$tmp/stick/up.job" "$tmp/root"
+	[ "$status" -eq 0 ] || cat "$tmp/out"
+	check "$1: upgraded" [ "$status/$(version "$tmp/root")" = 0/2.0 ]
+}
+
 prepare
-server "$tmp/root"
+server "$tmp/pristine"
+cp -a "$tmp/pristine" "$tmp/root"
 : >"$tmp/root/etc/machine-id"
 picture "$tmp/root" "$tmp/before"
 job "$tmp/stick/up.job" "$tmp/root" tiny-2.0.cpkg
 cut_off "an empty machine-id"
 undone "an empty machine-id"
+rm -rf "$tmp/root" "$tmp/stick/caisson-runs"
+
+# A clone of the server, machine-id and all.
+cp -a "$tmp/pristine" "$tmp/root"
+picture "$tmp/root" "$tmp/before"
+cut_off "a clone"
+mv "$tmp/root" "$tmp/first"
+cp -a "$tmp/pristine" "$tmp/root"
+left_alone "a clone" "is of another server"
+upgrades "a clone"
+rm -rf "$tmp/root"
+mv "$tmp/first" "$tmp/root"
+undone "the server itself"
+
+# The server's disk is put back as it was before the run: it is as before by that, and the run is over for it.
+rm -rf "$tmp/root" "$tmp/stick/caisson-runs"
+cp -a "$tmp/pristine" "$tmp/root"
+cut_off "put back"
+find "$tmp/root" -mindepth 1 -delete
+cp -a "$tmp/pristine/." "$tmp/root/"
+left_alone "put back" "left nothing on this server"
+upgrades "put back"
+caisson rollback "$tmp/stick/up.job" "$tmp/root"
+[ "$status" -eq 0 ] || cat "$tmp/out"
+picture "$tmp/root" "$tmp/after"
+check "put back: rolled back" diff "$tmp/before" "$tmp/after"
 finish

@@ -198,6 +198,13 @@ int evidence_open_server(int root_fd, const char *run, bool make, struct error *
     return root_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0, error);
 }
 
+bool evidence_on_server(int root_fd, const char *run)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", EVIDENCE_SERVER, run);
+    return root_exists(root_fd, path);
+}
+
 bool evidence_is_released(const struct journal *journal)
 {
     bool released = false;

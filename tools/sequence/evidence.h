@@ -43,6 +43,7 @@ void evidence_close(struct evidence *evidence);
 
 /* The folder of run on a server, made if make is set; its descriptor or -1. */
 int evidence_open_server(int root_fd, const char *run, bool make, struct error *error) MUST_CHECK;
+bool evidence_on_server(int root_fd, const char *run);
 
 /* How a run stands; a set of them is their sum. */
 enum run_state {

@@ -111,11 +111,13 @@ int run_record_packages(struct run *run, struct error *error) MUST_CHECK;
 /* The path of packages from this version to the job's goal. */
 int run_find_path(struct run *run, const char *version, struct error *error) MUST_CHECK;
 
-/* Profiles, server, cluster. run_record_server: "server". run_is_its_server: the open one is that of the record, as far as its
- * machine-id (which may be empty, or a clone's, too) tells. */
+/* Profiles, server, cluster. run_record_server: "server". run_is_its_server: the open one has the identity of that record; so has a
+ * clone of it, and it itself when it is put back as it was before the run. run_left_nothing: a run that changed its server left its
+ * folder there before, and the server shows none. */
 int run_open_target(struct run *run, struct error *error) MUST_CHECK;
 int run_record_server(struct run *run, struct error *error) MUST_CHECK;
 bool run_is_its_server(const struct run *run);
+bool run_left_nothing(const struct run *run);
 
 /* The backup disk is mounted for writing, and the scratch folder made on it where it can carry overlays. Doing it twice is
  * fine. */
@@ -126,7 +128,7 @@ int run_check_backup_apart(const struct run *run, struct error *error) MUST_CHEC
 int run_open_scratch(struct run *run, struct error *error) MUST_CHECK;
 
 /* The server's disks for writing (protection lifted, file systems' journals replayed, our journal's copies brought together and
- * attached), and back. Doing it twice is fine. */
+ * attached), and back. Doing it twice is fine. CSN_JOURNAL_NONE if, with nothing hidden any more, the run left nothing there. */
 int run_make_writable(struct run *run, struct error *error) MUST_CHECK;
 int run_make_read_only(struct run *run, struct error *error) MUST_CHECK;
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/file.h"
 #include "lib/root.h"
@@ -13,6 +14,7 @@
 #include "target/installation.h"
 
 #define PROFILES_FOLDER "/etc/caisson/profiles"
+#define ROOT_IDENTITY_SIZE 128
 
 /* The profile with which a run that is taken up again began: the stick may have lost it since, with the package. */
 static int load_recorded(struct run *run, struct error *error)
@@ -49,13 +51,38 @@ static int load_profiles(struct run *run, struct error *error)
     return result == 0 ? profiles_add_folder(&run->profiles, PROFILES_FOLDER, error) : -1;
 }
 
+/* What tells this server's root from that of another with the same machine-id; "" where there is nothing. */
+static void root_identity(const struct run *run, char *text, size_t size)
+{
+    const struct target *target = &run->target;
+    struct stat status;
+    text[0] = '\0';
+    if (run->job.root_folder != NULL) {
+        if (fstat(target->root_fd, &status) == 0) {
+            snprintf(text, size, "inode:%llu", (unsigned long long)status.st_ino);
+        }
+        return;
+    }
+    for (size_t i = 0; i < target->survey.disks.count; i++) {
+        const struct disk *disk = &target->survey.disks.items[i];
+        for (size_t k = 0; k < disk->volume_count; k++) {
+            if (strcmp(disk->volumes[k].path, target->installation.volume) == 0 && disk->volumes[k].uuid != NULL) {
+                snprintf(text, size, "uuid:%s", disk->volumes[k].uuid);
+            }
+        }
+    }
+}
+
 int run_record_server(struct run *run, struct error *error)
 {
     const struct installation *found = &run->target.installation;
     struct strings disks = {0};
+    char identity[ROOT_IDENTITY_SIZE];
+    root_identity(run, identity, sizeof identity);
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *fields = yyjson_mut_obj(document);
     yyjson_mut_obj_add_str(document, fields, "machine_id", found->machine_id);
+    yyjson_mut_obj_add_str(document, fields, "root_identity", identity);
     yyjson_mut_obj_add_str(document, fields, "host", found->host_name);
     yyjson_mut_obj_add_str(document, fields, "os", found->os_name);
     yyjson_mut_obj_add_str(document, fields, "application", found->profile->name);
@@ -88,7 +115,15 @@ int run_record_server(struct run *run, struct error *error)
 bool run_is_its_server(const struct run *run)
 {
     yyjson_val *server = journal_last(&run->journal, "server");
-    return server != NULL && strcmp(journal_get(server, "machine_id"), run->target.installation.machine_id) == 0;
+    char identity[ROOT_IDENTITY_SIZE];
+    root_identity(run, identity, sizeof identity);
+    return server != NULL && strcmp(journal_get(server, "machine_id"), run->target.installation.machine_id) == 0 &&
+           strcmp(journal_get(server, "root_identity"), identity) == 0;
+}
+
+bool run_left_nothing(const struct run *run)
+{
+    return journal_last(&run->journal, "intent") != NULL && !evidence_on_server(run->target.root_fd, run->evidence.run);
 }
 
 static void refresh_site(struct run *run)
@@ -265,7 +300,11 @@ int run_make_writable(struct run *run, struct error *error)
     }
     refresh_site(run);
     run->server_writable = true;
-    int folder_fd = evidence_open_server(run->target.root_fd, run->evidence.run, true, error);
+    int folder_fd =
+        run_left_nothing(run)
+            ? error_set(error, CSN_JOURNAL_NONE, "run %s has changed its server, and this one holds no journal of it",
+                        run->evidence.run)
+            : evidence_open_server(run->target.root_fd, run->evidence.run, true, error);
     int result = -1;
     if (folder_fd >= 0 && bring_together(run, folder_fd, error) == 0 && run_attach_stick(run, error) == 0) {
         result = journal_attach(&run->journal, folder_fd, JOURNAL_FILE, "server", error);

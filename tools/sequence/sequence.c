@@ -8,7 +8,8 @@
 #include "sequence/rollback.h"
 #include "sequence/runner.h"
 
-#define OF_ANOTHER "run %s is of another server: left alone"
+#define OF_ANOTHER "is of another server"
+#define LEFT_NOTHING "left nothing on this server, which is another one or was put back as it was before the run"
 
 static int finish(struct run *run, int result, struct error *error)
 {
@@ -101,14 +102,34 @@ static bool is_elsewhere(const struct run *run, const struct error *error)
            (error->code == CSN_NOT_FOUND && run->job.root_folder != NULL);
 }
 
+static enum outcome leave_alone(const struct run *run, const char *why)
+{
+    console_say(run->console, "run %s %s: left alone", run->evidence.run, why);
+    return OUTCOME_OTHER_SERVER;
+}
+
 /* Opens the server that the adopted run is about: OUTCOME_UNDONE if that is this one. */
 static enum outcome open_its_server(struct run *run, struct error *error)
 {
+    struct error unclean;
     run_try_packages(run);
     if (run_open_target(run, error) != 0) {
-        return is_elsewhere(run, error) ? OUTCOME_OTHER_SERVER : OUTCOME_FAILED;
+        return is_elsewhere(run, error) ? leave_alone(run, OF_ANOTHER) : OUTCOME_FAILED;
     }
-    return run_is_its_server(run) ? OUTCOME_UNDONE : OUTCOME_OTHER_SERVER;
+    if (!run_is_its_server(run)) {
+        return leave_alone(run, OF_ANOTHER);
+    }
+    return run_left_nothing(run) && target_check_clean(&run->target, &unclean) == 0 ? leave_alone(run, LEFT_NOTHING)
+                                                                                    : OUTCOME_UNDONE;
+}
+
+/* The server for writing; a journal of a file system that was not played back hides nothing any more. */
+static enum outcome make_its_server_writable(struct run *run, struct error *error)
+{
+    if (run_make_writable(run, error) == 0) {
+        return OUTCOME_UNDONE;
+    }
+    return error->code == CSN_JOURNAL_NONE ? leave_alone(run, LEFT_NOTHING) : OUTCOME_FAILED;
 }
 
 /* True if the server may hold more of the run than the stick says: its folder is there, or a file system's own journal is not
@@ -116,9 +137,8 @@ static enum outcome open_its_server(struct run *run, struct error *error)
 static bool server_may_know_more(const struct run *run)
 {
     struct error ignored;
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s", EVIDENCE_SERVER, run->evidence.run);
-    return root_exists(run->target.root_fd, path) || target_check_clean(&run->target, &ignored) != 0;
+    return evidence_on_server(run->target.root_fd, run->evidence.run) ||
+           target_check_clean(&run->target, &ignored) != 0;
 }
 
 static enum outcome abandon(struct run *run, struct error *error)
@@ -172,11 +192,9 @@ static enum outcome take_up(struct run *run, struct error *error)
     if (!evidence_is_released(&run->journal)) {
         journal_tolerate(&run->journal, "server"); /* a full server must not keep us from undoing */
     }
-    if (run_make_writable(run, error) != 0) {
-        return OUTCOME_FAILED;
-    }
+    whose = make_its_server_writable(run, error);
     journal_tolerate(&run->journal, "");
-    return finish_or_undo(run, error);
+    return whose == OUTCOME_UNDONE ? finish_or_undo(run, error) : whose;
 }
 
 /* --- finding the run that is meant --------------------------------------------------------------------------------- */
@@ -279,7 +297,6 @@ static int resume_all(const struct run_options *options, const char *job_path, b
         if (outcome == OUTCOME_FAILED) {
             result = -1;
         } else if (found && outcome == OUTCOME_OTHER_SERVER) {
-            console_say(options->console, OF_ANOTHER, name);
             result = strings_add(&skipped, name, error);
         } else if (found) {
             *any = true;
@@ -415,7 +432,11 @@ static enum outcome go_back(struct run *run, struct error *error)
     if (!evidence_is_released(&run->journal)) {
         journal_tolerate(&run->journal, "server"); /* a full server must not keep us from undoing */
     }
-    if (run_make_writable(run, error) != 0 || check_newest(run, error) != 0) {
+    enum outcome whose = make_its_server_writable(run, error);
+    if (whose != OUTCOME_UNDONE) {
+        return whose;
+    }
+    if (check_newest(run, error) != 0) {
         return OUTCOME_FAILED;
     }
     journal_tolerate(&run->journal, "");
@@ -449,7 +470,6 @@ static enum outcome roll_back_one(const struct run_options *options, const char 
             console_say(options->console, "%s", error->message); /* the server has its journal */
             outcome = OUTCOME_PASSED_OVER;
         } else if (outcome == OUTCOME_OTHER_SERVER) {
-            console_say(options->console, OF_ANOTHER, run.evidence.run);
             outcome = OUTCOME_PASSED_OVER;
         }
         if (outcome == OUTCOME_PASSED_OVER && strings_add(skipped, run.evidence.run, error) != 0) {
