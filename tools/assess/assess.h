@@ -50,6 +50,7 @@ struct assess_subject {
         *database;                  /* of the running database, in the view; its database field is set. NULL: none */
     const char *backup_path;        /* where the repository will be; NULL: none */
     const char *scratch_path;       /* NULL: memory */
+    uint64_t boot_bytes;            /* of the boot areas, which are copied to the backup disk first */
     const struct strings *paths;    /* all that is backed up, real paths and the links to them; NULL: not asked */
     const struct strings *accepted; /* names of warnings */
     const char *(*answer)(void *context, const char *path); /* "site", "vendor" or NULL for a conflict */

@@ -388,7 +388,7 @@ int check_space(struct looking *looking, struct error *error)
     /* The proof restores everything; the rehearsal needs the new tree and a clone. They follow one another. */
     uint64_t rehearsal = tree_bytes + assessment->cluster_bytes;
     uint64_t scratch = (data > rehearsal ? data : rehearsal) + 64 * MEBIBYTE;
-    uint64_t backup = subject->scratch_path != NULL ? scratch : 0;
+    uint64_t backup = subject->boot_bytes + (subject->scratch_path != NULL ? scratch : 0);
     /* How much data shrink in the repository is not known before: a quarter is the least that is ever needed in practice. */
     if (subject->backup_path != NULL && check_folder_space(looking, subject->backup_path, "the backup disk",
                                                            backup + data / 4, backup + data, error) != 0) {

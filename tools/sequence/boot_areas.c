@@ -10,7 +10,6 @@
 #include "sequence/media.h"
 
 #define MEBIBYTE ((uint64_t)1 << 20)
-#define ESP_LIMIT (1024 * MEBIBYTE)
 
 /* GPT partition types (UEFI specification 2.10, table 5.7; GRUB manual, BIOS installation), and the MBR's number of an ESP. */
 static const char *const boot_types[] = {
@@ -29,10 +28,22 @@ static bool is_boot_partition(const struct disk_volume *volume)
     return false;
 }
 
-static int copy_range(int folder_fd, const char *device, const char *name, uint64_t start, uint64_t size,
-                      struct error *error)
+/* One stretch of a disk, and the file that it becomes. */
+struct stretch {
+    const char *device;
+    char name[128];
+    uint64_t start_bytes;
+    uint64_t size_bytes;
+};
+
+typedef int stretch_function(void *context, const struct stretch *stretch, struct error *error);
+
+static int copy_stretch(void *context, const struct stretch *stretch, struct error *error)
 {
     static const size_t chunk_size = MEBIBYTE;
+    const int folder_fd = *(const int *)context;
+    const char *device = stretch->device;
+    const char *name = stretch->name;
     int result = -1;
     int to_fd = -1;
     char *chunk = malloc(chunk_size);
@@ -46,9 +57,10 @@ static int copy_range(int folder_fd, const char *device, const char *name, uint6
         error_system(error, CSN_IO, "copying the boot area of %s", device);
         goto out;
     }
-    for (uint64_t at = 0; at < size;) {
-        size_t want = size - at < chunk_size ? (size_t)(size - at) : chunk_size;
-        ssize_t got = pread(from_fd, chunk, want, (off_t)(start + at));
+    for (uint64_t at = 0; at < stretch->size_bytes;) {
+        uint64_t rest = stretch->size_bytes - at;
+        size_t want = rest < chunk_size ? (size_t)rest : chunk_size;
+        ssize_t got = pread(from_fd, chunk, want, (off_t)(stretch->start_bytes + at));
         if (got <= 0) {
             error_system(error, CSN_IO, "reading %s", device);
             goto out;
@@ -66,28 +78,55 @@ out:
     return result;
 }
 
-static int copy_disk(int folder_fd, const struct disk *disk, struct error *error)
+static int add_bytes(void *context, const struct stretch *stretch, struct error *error)
 {
-    char name[128];
+    (void)error;
+    *(uint64_t *)context += stretch->size_bytes;
+    return 0;
+}
+
+static int each_of_disk(const struct disk *disk, stretch_function *take, void *context, struct error *error)
+{
     uint64_t first = disk->size_bytes < MEBIBYTE ? disk->size_bytes : MEBIBYTE;
-    snprintf(name, sizeof name, "%s-first-1MiB.img", disk->name);
-    if (copy_range(folder_fd, disk->path, name, 0, first, error) != 0) {
+    struct stretch stretch = {.device = disk->path, .size_bytes = first};
+    snprintf(stretch.name, sizeof stretch.name, "%s-first-1MiB.img", disk->name);
+    if (take(context, &stretch, error) != 0) {
         return -1;
     }
-    snprintf(name, sizeof name, "%s-last-1MiB.img", disk->name);
-    if (copy_range(folder_fd, disk->path, name, disk->size_bytes - first, first, error) != 0) {
+    stretch.start_bytes = disk->size_bytes - first;
+    snprintf(stretch.name, sizeof stretch.name, "%s-last-1MiB.img", disk->name);
+    if (take(context, &stretch, error) != 0) {
         return -1;
     }
     for (size_t i = 1; i < disk->volume_count; i++) {
         const struct disk_volume *volume = &disk->volumes[i];
-        if (is_boot_partition(volume) && volume->size_bytes <= ESP_LIMIT) {
-            snprintf(name, sizeof name, "%s-p%d.img", disk->name, volume->number);
-            if (copy_range(folder_fd, volume->path, name, 0, volume->size_bytes, error) != 0) {
-                return -1;
-            }
+        stretch = (struct stretch){.device = volume->path, .size_bytes = volume->size_bytes};
+        snprintf(stretch.name, sizeof stretch.name, "%s-p%d.img", disk->name, volume->number);
+        if (is_boot_partition(volume) && take(context, &stretch, error) != 0) {
+            return -1;
         }
     }
     return 0;
+}
+
+static int each_stretch(const struct run *run, stretch_function *take, void *context, struct error *error)
+{
+    struct strings names = {0};
+    int result = target_disks(&run->target, &names, error);
+    for (size_t i = 0; result == 0 && i < run->target.survey.disks.count; i++) {
+        const struct disk *disk = &run->target.survey.disks.items[i];
+        if (strings_has(&names, disk->name)) {
+            result = each_of_disk(disk, take, context, error);
+        }
+    }
+    strings_free(&names);
+    return result;
+}
+
+int boot_areas_size(const struct run *run, uint64_t *size_bytes, struct error *error)
+{
+    *size_bytes = 0;
+    return each_stretch(run, add_bytes, size_bytes, error);
 }
 
 int boot_areas_collect(struct boot_areas *areas, const struct run *run, struct error *error)
@@ -97,7 +136,7 @@ int boot_areas_collect(struct boot_areas *areas, const struct run *run, struct e
         return 0;
     }
     struct buffer path = {0};
-    buffer_format(&path, "%s/boot-areas-XXXXXX", run->scratch_path != NULL ? run->scratch_path : "/tmp");
+    buffer_format(&path, "%s/" SCRATCH_PREFIX "boot-XXXXXX", run->backup_path);
     areas->path = buffer_take(&path);
     if (areas->path == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for the boot areas");
@@ -109,16 +148,7 @@ int boot_areas_collect(struct boot_areas *areas, const struct run *run, struct e
         areas->path = NULL;
         return -1;
     }
-    struct strings names = {0};
-    int result = target_disks(&run->target, &names, error);
-    for (size_t i = 0; result == 0 && i < run->target.survey.disks.count; i++) {
-        const struct disk *disk = &run->target.survey.disks.items[i];
-        if (strings_has(&names, disk->name)) {
-            result = copy_disk(areas->folder_fd, disk, error);
-        }
-    }
-    strings_free(&names);
-    return result;
+    return each_stretch(run, copy_stretch, &areas->folder_fd, error);
 }
 
 void boot_areas_free(struct boot_areas *areas)

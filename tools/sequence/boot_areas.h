@@ -14,7 +14,11 @@ struct boot_areas {
     char *path;
 };
 
-/* Files DISK-first-1MiB.img, DISK-last-1MiB.img, DISK-pN.img in a folder of the scratch place. Reads the disks only. */
+/* How much that is; 0 for a server that is a folder. */
+int boot_areas_size(const struct run *run, uint64_t *size_bytes, struct error *error) MUST_CHECK;
+
+/* Files DISK-first-1MiB.img, DISK-last-1MiB.img, DISK-pN.img in a scratch folder of the backup disk: an EFI system partition may be
+ * larger than memory has room for. Reads the server's disks only. The next run sweeps what a cut leaves of it. */
 int boot_areas_collect(struct boot_areas *areas, const struct run *run, struct error *error) MUST_CHECK;
 
 /* Removes the folder. */

@@ -15,7 +15,6 @@
 
 #define BACKUP_MOUNT "/run/caisson/backup"
 #define TRUST_FOLDER "/etc/caisson/trust"
-#define SCRATCH_PREFIX "caisson-scratch-"
 #define LOCK_ATTEMPTS 30 /* of 100 ms */
 
 static char *join(const char *folder, const char *name, struct error *error)
@@ -383,12 +382,14 @@ static int sweep_scratch(struct run *run, struct error *error)
 /* Where overlays are written: beside the repository if its file system can carry them, else memory. */
 int run_open_scratch(struct run *run, struct error *error)
 {
-    if (run->scratch_path != NULL || run->job.scratch_in_memory || run->backup_path == NULL ||
-        !media_carries_overlays(run->backup_path)) {
+    if (run->scratch_path != NULL || run->backup_path == NULL) {
         return 0;
     }
     if (sweep_scratch(run, error) != 0) {
         return -1;
+    }
+    if (run->job.scratch_in_memory || !media_carries_overlays(run->backup_path)) {
+        return 0;
     }
     struct buffer path = {0};
     buffer_format(&path, "%s/" SCRATCH_PREFIX "%s", run->backup_path, run->evidence.run);

@@ -24,6 +24,7 @@
 #include "target/identify.h"
 #include "target/protect.h"
 
+#define SCRATCH_PREFIX "caisson-scratch-" /* names of folders on the backup disk that are swept by the next run */
 #define RUN_LOCKS 3
 
 /* The server that is acted on: the real one, or the rehearsal's overlay of it. The steps know no difference. */

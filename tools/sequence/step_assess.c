@@ -7,6 +7,7 @@
 
 #include "lib/clock.h"
 #include "lib/json.h"
+#include "sequence/boot_areas.h"
 #include "sequence/checks.h"
 #include "sequence/media.h"
 #include "sequence/room.h"
@@ -144,10 +145,12 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
     struct asking asking = {.run = run, .site = site};
     struct query_target database = {0};
     struct strings paths = {0};
+    uint64_t boot_bytes = 0;
     struct error closing;
     buffer_clear(&run->fingerprint);
     if (run_check_backup_apart(run, error) != 0 || run_open_backup(run, error) != 0 ||
         check_backup_lasts(run, error) != 0 || check_scratch(run, error) != 0 || run_open_scratch(run, error) != 0 ||
+        boot_areas_size(run, &boot_bytes, error) != 0 ||
         target_fingerprint(&run->target, &run->fingerprint, error) != 0 ||
         open_room(run, site, &asking.room, &database, error) != 0) {
         return -1;
@@ -160,6 +163,7 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
         .database = database.host == NULL ? NULL : &database,
         .backup_path = run->backup_path,
         .scratch_path = run->scratch_path,
+        .boot_bytes = boot_bytes,
         .paths = &paths,
         .accepted = &run->job.accepted,
         .answer = answer,
