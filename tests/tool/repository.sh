@@ -91,6 +91,11 @@ expect "backup of nothing" 2 CSN-U001 "$CAISSON" backup --repository repo
 expect "backup into no repository" 1 CSN-R001 "$CAISSON" backup --repository tree "$work/tree"
 expect "backup of what is not there" 2 CSN-S005 "$CAISSON" backup --repository repo "$work/gone"
 expect "backup of a tree inside another" 2 CSN-U001 "$CAISSON" backup --repository repo "$work/tree" "$work/tree/folder"
+expect "backup of an empty path" 2 CSN-U001 "$CAISSON" backup --repository repo ""
+expect "backup of what is excluded" 2 CSN-U001 "$CAISSON" backup --repository repo --exclude "$work/tree" "$work/tree"
+for pattern in tree/text '[' '' / '**/' '**' /a/../b //text; do
+	expect "backup with the exclude \"$pattern\"" 2 CSN-U001 "$CAISSON" backup --repository repo --exclude "$pattern" "$work/tree"
+done
 expect "backup with a tag that is none" 2 CSN-U001 "$CAISSON" backup --repository repo --tag run "$work/tree"
 expect "no snapshot was made by those" 1 CSN-R005 "$CAISSON" restore --repository repo --target empty latest
 "$CAISSON" backup --repository repo --label 'the first' --tag run=1 --json "$work/tree" >first.json 2>said
@@ -132,6 +137,19 @@ mkdir latest
 expect "restore latest" 0 "are back" "$CAISSON" restore --repository repo --target latest --strip /tree latest
 look latest >latest.look
 same "the latest is the mounted root's" tree.look latest.look
+
+# --- a link that is named: itself and what it leads to ---
+mkdir links through
+ln -s links/second first
+ln -s "$work/tree" links/second
+"$CAISSON" repository init linked >said
+expect "backup of a link" 0 snapshot "$CAISSON" backup --repository linked first "$work/tree/folder"
+expect "restore of a link" 0 "are back" "$CAISSON" restore --repository linked --target through --strip "$work" latest
+holds "the links are back" [ "$(readlink through/first through/links/second | tr '\n' ' ')" = "links/second $work/tree " ]
+look through/tree >through.look
+same "and what they lead to" tree.look through.look
+ln -s nowhere dangling
+expect "backup of a link to nothing" 0 " 1 entries" "$CAISSON" backup --repository linked dangling
 
 # --- with public tools alone ---
 zstd -dcq "repo/snapshots/$first.jsonl.zst" >lines

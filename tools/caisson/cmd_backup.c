@@ -13,8 +13,10 @@
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/options.h"
+#include "lib/root.h"
 #include "lib/screen.h"
 #include "repository/repository.h"
+#include "target/installation.h"
 
 static const struct option_rule rules[] = {
     {"repository", OPTION_TEXT, true, "DIR", "the repository (`caisson repository init DIR` makes one)"},
@@ -34,9 +36,8 @@ static const struct option_rule rules[] = {
 static const struct option_usage usage = {
     .command = "backup",
     .operands = "PATH...",
-    .summary = "Backs the folders and files PATH up into a new snapshot. Exit code 1: the snapshot is there, but files "
-               "changed "
-               "while they were read.",
+    .summary = "Backs the folders and files PATH up into a new snapshot; a PATH that is a link with what it leads to. "
+               "Exit code 1: the snapshot is there, but files changed while they were read.",
     .operands_min = 1,
     .operands_max = 1024,
 };
@@ -46,11 +47,15 @@ static char *recorded_name(const char *path, bool has_root, struct error *error)
 {
     struct buffer joined = {0};
     struct buffer name = {0};
-    char *folder = path[0] == '/' || has_root ? NULL : getcwd(NULL, 0);
+    if (path[0] == '\0') {
+        error_set(error, CSN_USAGE, "a PATH is empty");
+        return NULL;
+    }
     if (path[0] != '/' && has_root) {
         error_set(error, CSN_USAGE, "with --root, \"%s\" must start with /", path);
         return NULL;
     }
+    char *folder = path[0] == '/' || has_root ? NULL : getcwd(NULL, 0);
     buffer_format(&joined, "%s/%s", folder == NULL ? "" : folder, path);
     free(folder);
     char *rest = joined.data;
@@ -73,6 +78,42 @@ static char *recorded_name(const char *path, bool has_root, struct error *error)
     char *taken = good ? buffer_take(&name) : NULL;
     buffer_free(&name);
     return taken;
+}
+
+static int add_traced(int root_fd, const char *link, struct strings *paths, struct error *error)
+{
+    struct strings links = {0};
+    char *real = NULL;
+    int result = root_trace(root_fd, link, &links, &real, error);
+    for (size_t i = 0; result == 0 && i < links.count; i++) {
+        result = path_add_outer(paths, links.items[i], error);
+    }
+    if (result == 0 && real != NULL) {
+        result = path_add_outer(paths, real, error);
+    }
+    strings_free(&links);
+    free(real);
+    return result;
+}
+
+/* The paths to record. A link that is named stands for itself and for what it leads to: who names it means the content. */
+static int find_paths(int root_fd, const struct strings *operands, bool has_root, struct strings *paths,
+                      struct error *error)
+{
+    struct strings links = {0};
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < operands->count; i++) {
+        struct stat status;
+        char *name = recorded_name(operands->items[i], has_root, error);
+        bool is_link = name != NULL && root_lstat(root_fd, name, &status) == 0 && S_ISLNK(status.st_mode);
+        result = name == NULL ? -1 : strings_add(is_link ? &links : paths, name, error);
+        free(name);
+    }
+    for (size_t i = 0; result == 0 && i < links.count; i++) {
+        result = add_traced(root_fd, links.items[i], paths, error);
+    }
+    strings_free(&links);
+    return result;
 }
 
 static int parse_tags(const struct strings *list, struct repository_tag *tags, struct error *error)
@@ -208,38 +249,35 @@ static int run(const struct options *options)
 {
     struct error error = {.code = CSN_NONE};
     const char *root = options_text(options, "root");
-    size_t count = options->operands.count;
     const struct strings *tag_list = options_list(options, "tag");
-    struct repository_source *sources = calloc(count, sizeof *sources);
+    struct strings paths = {0};
+    struct repository_source *sources = NULL;
     struct repository_tag *tags = calloc(tag_list->count + 1, sizeof *tags);
     int root_fd = open(root == NULL ? "/" : root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int exit_code = EXIT_SYSTEM;
-    size_t named = 0;
-    if (sources == NULL || tags == NULL) {
-        error_set(&error, CSN_MEMORY, "no memory for the command line");
-        goto out;
-    }
     if (root_fd < 0) {
         error_system(&error, CSN_NOT_FOUND, "opening %s", root == NULL ? "/" : root);
         goto out;
     }
-    for (; named < count; named++) {
-        char *name = recorded_name(options->operands.items[named], root != NULL, &error);
-        if (name == NULL) {
-            goto out;
-        }
-        sources[named] = (struct repository_source){.root_fd = root_fd, .path = name, .name = name};
+    if (find_paths(root_fd, &options->operands, root != NULL, &paths, &error) != 0) {
+        goto out;
+    }
+    sources = calloc(paths.count + 1, sizeof *sources);
+    if (sources == NULL || tags == NULL) {
+        error_set(&error, CSN_MEMORY, "no memory for the command line");
+        goto out;
+    }
+    for (size_t i = 0; i < paths.count; i++) {
+        sources[i] = (struct repository_source){.root_fd = root_fd, .path = paths.items[i], .name = paths.items[i]};
     }
     if (parse_tags(tag_list, tags, &error) == 0) {
-        exit_code = back_up(options, sources, count, tags);
+        exit_code = back_up(options, sources, paths.count, tags);
     }
 out:
     if (error.code != CSN_NONE) {
         exit_code = command_fail(&error);
     }
-    for (size_t i = 0; i < named; i++) {
-        free((char *)(uintptr_t)sources[i].name);
-    }
+    strings_free(&paths);
     free(sources);
     free(tags);
     file_drop(&root_fd);

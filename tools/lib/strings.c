@@ -76,6 +76,25 @@ bool path_is_inside(const char *path, const char *folder)
     return strncmp(path, folder, length) == 0 && (path[length] == '\0' || path[length] == '/');
 }
 
+int path_add_outer(struct strings *paths, const char *path, struct error *error)
+{
+    for (size_t i = 0; i < paths->count; i++) {
+        if (path_is_inside(path, paths->items[i])) {
+            return 0;
+        }
+    }
+    for (size_t i = 0; i < paths->count;) {
+        if (!path_is_inside(paths->items[i], path)) {
+            i++;
+            continue;
+        }
+        free(paths->items[i]);
+        memmove(&paths->items[i], &paths->items[i + 1], (paths->count - i) * sizeof paths->items[0]);
+        paths->count--;
+    }
+    return strings_add(paths, path, error);
+}
+
 bool utf8_is_valid(const char *bytes, size_t size_bytes)
 {
     const uint8_t *at = (const uint8_t *)bytes;

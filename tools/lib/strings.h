@@ -26,6 +26,9 @@ void strings_free(struct strings *list);
 /* True if path is folder or lies below it ("/a/b" in "/a", not "/ab" in "/a"); both absolute, no trailing slash. */
 bool path_is_inside(const char *path, const char *folder);
 
+/* Adds an absolute path to a list of such, unless one that is there holds it; those that lie in it go. */
+int path_add_outer(struct strings *paths, const char *path, struct error *error) MUST_CHECK;
+
 /* True if bytes are well-formed UTF-8 (RFC 3629) without NUL. */
 bool utf8_is_valid(const char *bytes, size_t size_bytes);
 

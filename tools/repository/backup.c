@@ -295,6 +295,23 @@ static int check_text(const char *what, const char *text, struct error *error)
     return utf8_is_valid(text, strlen(text)) ? 0 : error_set(error, CSN_USAGE, "the %s is not UTF-8 text", what);
 }
 
+/* What could never match would leave out nothing, and nobody would know. */
+static int check_exclude(const char *pattern, struct error *error)
+{
+    size_t prefix = pattern[0] == '/' ? 1 : strncmp(pattern, "**/", 3) == 0 ? 3 : 0;
+    size_t length = strlen(pattern + prefix);
+    char *path = strndup(pattern + prefix, length > 0 && pattern[prefix + length - 1] == '/' ? length - 1 : length);
+    if (path == NULL) {
+        return error_set(error, CSN_MEMORY, "no memory for an exclude");
+    }
+    bool good = prefix > 0 && path[0] != '\0' && tree_path_is_sound(path);
+    free(path);
+    return good
+               ? 0
+               : error_set(error, CSN_USAGE,
+                           "the exclude \"%s\" fits nothing: it is a whole path from / on, or **/ and a name", pattern);
+}
+
 static int check_options(const struct repository_backup_options *options, struct error *error)
 {
     if (options->label != NULL && check_text("label", options->label, error) != 0) {
@@ -303,6 +320,11 @@ static int check_options(const struct repository_backup_options *options, struct
     for (size_t i = 0; i < options->tag_count; i++) {
         if (check_text("tag", options->tags[i].key, error) != 0 ||
             check_text("tag", options->tags[i].value, error) != 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; options->excludes != NULL && i < options->excludes->count; i++) {
+        if (check_exclude(options->excludes->items[i], error) != 0) {
             return -1;
         }
     }
@@ -352,6 +374,9 @@ static int commit(struct backup *backup, struct error *error)
     uint8_t id[SHA256_SIZE];
     uint64_t snapshot_bytes = 0;
     snapshot_writer_totals(backup->snapshot, &totals);
+    if (totals.entries == 0) {
+        return error_set(error, CSN_USAGE, "the excludes leave nothing to back up");
+    }
     if (store_finish(backup->store, error) != 0 ||
         snapshot_writer_commit(backup->snapshot, id, &snapshot_bytes, error) != 0) {
         return -1;

@@ -60,7 +60,9 @@ struct repository_backup_options {
     const char *label; /* NULL: none */
     const struct repository_tag *tags;
     size_t tag_count;
-    const struct strings *excludes; /* absolute recorded names and all below them, or patterns (fnmatch); NULL: none */
+    const struct strings
+        *excludes;        /* patterns of tree/path.h on recorded names, each beginning with "/" or with two stars
+                                       and a slash; else CSN_USAGE. NULL: none */
     const char *parent;   /* snapshot whose unchanged files are not read again (same device, inode, size, mtime, ctime);
                            NULL: the newest of the same host and sources */
     bool reread;          /* no parent: read every file */
@@ -84,7 +86,7 @@ struct repository_backup_summary {
 
 /* Backs the sources up into a new snapshot. 0 with *summary filled in (also when files changed while they were read: the
  * caller decides what that means); -1: no snapshot was made, packs that were finished stay and are used the next time.
- * CSN_REPOSITORY_FULL, CSN_TREE_READ, ... Free the summary with repository_backup_summary_free in each case. */
+ * CSN_REPOSITORY_FULL, CSN_TREE_READ, CSN_USAGE (nothing is left after the excludes), ... Free the summary with repository_backup_summary_free in each case. */
 int repository_backup(struct repository *repository, const struct repository_source *sources, size_t source_count,
                       const struct repository_backup_options *options, const struct progress *progress,
                       struct repository_backup_summary *summary, struct error *error) MUST_CHECK;

@@ -350,24 +350,7 @@ char *run_staged_path(const struct run *run, const char *path, struct error *err
 
 static int add_path(const struct run *run, struct strings *paths, const char *path, struct error *error)
 {
-    if (!root_exists(run->target.root_fd, path)) {
-        return 0;
-    }
-    for (size_t i = 0; i < paths->count; i++) {
-        if (path_is_inside(path, paths->items[i])) {
-            return 0;
-        }
-    }
-    for (size_t i = 0; i < paths->count;) {
-        if (!path_is_inside(paths->items[i], path)) {
-            i++;
-            continue;
-        }
-        free(paths->items[i]);
-        memmove(&paths->items[i], &paths->items[i + 1], (paths->count - i) * sizeof paths->items[0]);
-        paths->count--;
-    }
-    return strings_add(paths, path, error);
+    return root_exists(run->target.root_fd, path) ? path_add_outer(paths, path, error) : 0;
 }
 
 /* Links on the way count, too, each by itself, and the real place: without them a restored server would not find its own. */
