@@ -37,4 +37,36 @@ before='mount -t tmpfs none opt/tiny/files'
 mounted "attachments in the program tree on a file system of their own" 3 CSN-F005 renames /opt/tiny/files
 before='mount --bind opt/tiny opt/tiny'
 mounted "a program tree that is mounted, from its own disk" 3 CSN-F005 renames '/opt/tiny is a file system of its own'
+
+# --- not mounted here ---------------------------------------------------------------------------------------------------
+
+sed -i 's,/opt/tiny/files,/srv/link/deep,' "$tmp/stick/profiles/tiny.profile"
+before=
+fstab='nas:/files /srv/tiny/files nfs defaults 0 0'
+mounted "attachments on a network's file system" 1 CSN-A001 file-systems nas:/files /srv/tiny/files
+fstab='/data/tiny /srv none bind 0 0'
+mounted "attachments behind a bind" 1 CSN-A001 file-systems '/data/tiny at /srv,' /srv/tiny/files
+fstab='UUID=5d1b9d3c-1111-4222-8333-444444444444 /srv/tiny/files/2023 ext4 noauto 0 0'
+mounted "a part of the attachments that is not mounted at boot" 1 CSN-A001 file-systems /srv/tiny/files/2023
+fstab='nas:/var /var nfs defaults 0 0'
+mounted "a place of our own" 1 CSN-A001 file-systems '/var/lib'
+fstab='nas:/more /mnt/nas nfs defaults 0 0'
+ln -s /mnt/nas/more "$root/srv/link"
+mounted "attachments over a link that leads nowhere here" 1 CSN-A001 file-systems nas:/more /mnt/nas/more/deep
+rm "$root/srv/link"
+fstab=
+printf '[Unit]\nDescription=x\n[Mount]\nWhat=/dev/sdz1\nWhere=/srv/tiny\n' >"$root/etc/systemd/system/srv-tiny.mount"
+mounted "attachments on a unit's" 1 CSN-A001 file-systems srv-tiny.mount /srv/tiny/files
+ln -sf /dev/null "$root/etc/systemd/system/srv-tiny.mount"
+
+# What is mounted here, or of no concern, stops nothing.
+echo 'nas:/files /srv/tiny/files nfs defaults 0 0
+nas:/other /srv/other nfs defaults 0 0
+/dev/sr0 /media/cdrom udf,iso9660 noauto 0 0
+tmpfs /opt/tiny/cache tmpfs defaults 0 0' >"$root/etc/fstab"
+timeout -k 5 300 "$tiny/with-root" "$root" sh -c 'mount --bind "$0" "$0" && exec "$@"' "$root/srv/tiny/files" \
+	"$CAISSON" assess "$up" --trust "$pki/root.pem" >"$tmp/out" 2>&1
+status=$?
+check "what is mounted, or elsewhere, stops nothing" [ "$status" -eq 0 ]
+if [ "$status" -ne 0 ]; then tail -n 12 "$tmp/out"; fi
 finish

@@ -23,6 +23,33 @@
 #define ATTRIBUTE_MOUNT_ROOT 0x2000
 #define EARLIEST_SEC 1735689600 /* 2025-01-01: no package of ours is older */
 
+/* What fstab or a unit mounts there, and we did not: a network's, a bind, one that is broken. Inside of what is exchanged by name it
+ * is the check "renames" that says so. */
+static int check_seen(struct looking *looking, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    const struct mount_places *places = &subject->target->places;
+    struct strings switched = {0};
+    int result = places->count == 0 ? 0 : assess_switched_paths(subject->target, subject->cluster, &switched, error);
+    for (size_t i = 0; result == 0 && i < places->count; i++) {
+        const struct mount_place *place = &places->items[i];
+        bool inside = false;
+        for (size_t k = 0; k < switched.count; k++) {
+            inside = inside ||
+                     (strcmp(place->path, switched.items[k]) != 0 && path_is_inside(place->path, switched.items[k]));
+        }
+        if (place->needed_by != NULL && !inside) {
+            result =
+                look_add(looking, FINDING_BLOCKER, CSN_ASSESS_BLOCKED, error,
+                         "%s at %s, which is not mounted here, and %s needs it: what lies there can be neither "
+                         "backed up nor upgraded; let fstab mount it from a disk of the server's by UUID= or LABEL=",
+                         place->what, place->path, place->needed_by);
+        }
+    }
+    strings_free(&switched);
+    return result;
+}
+
 int check_file_systems(struct looking *looking, struct error *error)
 {
     const struct target *target = looking->subject->target;
@@ -43,7 +70,7 @@ int check_file_systems(struct looking *looking, struct error *error)
             return -1;
         }
     }
-    return 0;
+    return check_seen(looking, error);
 }
 
 int check_clock(struct looking *looking, struct error *error)

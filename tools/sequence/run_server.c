@@ -187,6 +187,40 @@ static int open_found(struct run *run, struct error *error)
                                            : target_open(&run->target, &options, error);
 }
 
+/* Where each of these leads, whether it is there or not. */
+static int add_destinations(const struct run *run, struct strings *paths, const struct strings *more,
+                            struct error *error)
+{
+    for (size_t i = 0; i < more->count; i++) {
+        char *path = root_destination(run->target.root_fd, more->items[i], error);
+        int result = path == NULL ? -1 : strings_add(paths, path, error);
+        free(path);
+        if (result != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* What the application and we ourselves need of the server, also where it cannot be seen. */
+static int tell_needs(struct run *run, struct error *error)
+{
+    static char *const own[] = {(char *)"/etc/systemd/system", (char *)"/etc/caisson", (char *)"/" EVIDENCE_SERVER};
+    const struct strings ours = {.items = (char **)own, .count = sizeof own / sizeof own[0]};
+    const struct profile *profile = run->target.profile;
+    struct strings paths = {0};
+    int result = run_paths(run, &paths, error);
+    if (result == 0) {
+        result = add_destinations(run, &paths, &profile->configuration, error) != 0 ||
+                         add_destinations(run, &paths, &profile->attachments, error) != 0 ||
+                         add_destinations(run, &paths, &ours, error) != 0
+                     ? -1
+                     : target_need(&run->target, &paths, error);
+    }
+    strings_free(&paths);
+    return result;
+}
+
 int run_open_target(struct run *run, struct error *error)
 {
     if ((run->job.root_folder != NULL && run_lock(run, run->job.root_folder, error) != 0) ||
@@ -202,7 +236,7 @@ int run_open_target(struct run *run, struct error *error)
                                                   run->target.profile->database.binaries, &run->cluster, error) != 0) {
         return -1;
     }
-    return 0;
+    return tell_needs(run, error);
 }
 
 static int protect_server(struct run *run, bool lift, struct error *error)
@@ -289,7 +323,8 @@ int run_make_writable(struct run *run, struct error *error)
     if (run->server_writable) {
         return 0;
     }
-    if (leave_inside(run, error) != 0 || check_disks_named(run, error) != 0) {
+    if (target_check_seen(&run->target, error) != 0 || leave_inside(run, error) != 0 ||
+        check_disks_named(run, error) != 0) {
         return -1;
     }
     if (protect_server(run, true, error) != 0 || target_make_writable(&run->target, error) != 0) {

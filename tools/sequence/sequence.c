@@ -216,7 +216,7 @@ static int find_on_server(struct run *run, unsigned states, const struct strings
                           bool *found, struct error *error)
 {
     run_try_packages(run);
-    if (run_open_target(run, error) != 0) {
+    if (run_open_target(run, error) != 0 || target_check_seen(&run->target, error) != 0) {
         return -1;
     }
     int runs_fd = root_try_open(run->target.root_fd, EVIDENCE_SERVER, O_RDONLY | O_DIRECTORY, 0);

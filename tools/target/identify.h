@@ -83,6 +83,13 @@ const struct installation *survey_choose(const struct survey *survey, const stru
 int target_open(struct target *target, const struct target_options *options, struct error *error) MUST_CHECK;
 int target_close(struct target *target, struct error *error) MUST_CHECK;
 
+/* Tells what the application needs: these paths, without links in them. A place that holds one of them or lies below one, and where
+ * nothing is mounted, gets its needed_by. */
+int target_need(struct target *target, const struct strings *paths, struct error *error) MUST_CHECK;
+
+/* CSN_TARGET_MOUNT if something that the application needs would be written to where a file system is not mounted. */
+int target_check_seen(const struct target *target, struct error *error) MUST_CHECK;
+
 /* mount_make_writable/_read_only with root_fd opened again (close every descriptor below the root before; they change
  * the mounts). For a folder nothing happens. After an error root_fd may be -1: then only target_close is left. */
 int target_make_writable(struct target *target, struct error *error) MUST_CHECK;

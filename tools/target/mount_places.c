@@ -160,6 +160,7 @@ void mount_places_free(struct mount_places *places)
     for (size_t i = 0; i < places->count; i++) {
         free(places->items[i].path);
         free(places->items[i].what);
+        free(places->items[i].needed_by);
     }
     free(places->items);
     *places = (struct mount_places){0};

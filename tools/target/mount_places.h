@@ -11,9 +11,10 @@
 #include "lib/error.h"
 
 struct mount_place {
-    char *path;   /* without links, as far as it is there */
-    char *what;   /* "/etc/fstab mounts nas:/files", "the unit srv.mount mounts /dev/sdb1" */
-    bool mounted; /* here and now */
+    char *path;      /* without links, as far as it is there */
+    char *what;      /* "/etc/fstab mounts nas:/files", "the unit srv.mount mounts /dev/sdb1" */
+    bool mounted;    /* here and now */
+    char *needed_by; /* a path of the application's that lies on it or below and is not seen (target_need), or NULL */
 };
 
 struct mount_places {

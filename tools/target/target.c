@@ -183,6 +183,39 @@ int target_close(struct target *target, struct error *error)
     return result;
 }
 
+int target_need(struct target *target, const struct strings *paths, struct error *error)
+{
+    const struct mount_places *places = &target->places;
+    for (size_t i = 0; i < places->count; i++) {
+        struct mount_place *place = &places->items[i];
+        const char *holds = NULL;
+        const char *below = NULL;
+        for (size_t k = 0; !place->mounted && k < paths->count; k++) {
+            holds = holds == NULL && mount_places_hide(places, place, paths->items[k]) ? paths->items[k] : holds;
+            below = below == NULL && path_is_inside(place->path, paths->items[k]) ? paths->items[k] : below;
+        }
+        if (place->needed_by == NULL && (holds != NULL || below != NULL)) {
+            place->needed_by = strdup(holds != NULL ? holds : below);
+            if (place->needed_by == NULL) {
+                return error_set(error, CSN_MEMORY, "no memory to open the server");
+            }
+        }
+    }
+    return 0;
+}
+
+int target_check_seen(const struct target *target, struct error *error)
+{
+    for (size_t i = 0; i < target->places.count; i++) {
+        const struct mount_place *place = &target->places.items[i];
+        if (place->needed_by != NULL && path_is_inside(place->needed_by, place->path)) {
+            return error_set(error, CSN_TARGET_MOUNT, "%s at %s, which is not mounted here, and %s needs it",
+                             place->what, place->path, place->needed_by);
+        }
+    }
+    return 0;
+}
+
 /* An image:FILE outside our own image: the loop device is ours, and was protected when it was attached. */
 static int protect_loop(const struct target *target, bool read_only, struct error *error)
 {
