@@ -51,6 +51,7 @@ struct assess_subject {
     const char *backup_path;        /* where the repository will be; NULL: none */
     const char *scratch_path;       /* NULL: memory */
     uint64_t boot_bytes;            /* of the boot areas, which are copied to the backup disk first */
+    const char *evidence_path;      /* where journal and report are written; NULL: not asked */
     const struct strings *paths;    /* all that is backed up, real paths and the links to them; NULL: not asked */
     const struct strings *accepted; /* names of warnings */
     const char *(*answer)(void *context, const char *path); /* "site", "vendor" or NULL for a conflict */

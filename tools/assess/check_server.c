@@ -18,7 +18,8 @@
 #include "target/services.h"
 
 #define MEBIBYTE ((uint64_t)1 << 20)
-#define ATTRIBUTE_IMMUTABLE 0x10 /* statx(2); musl has no names for them */
+#define EVIDENCE_BYTES (16 * MEBIBYTE) /* two journals and the report, with its next version beside it */
+#define ATTRIBUTE_IMMUTABLE 0x10       /* statx(2); musl has no names for them */
 #define ATTRIBUTE_APPEND 0x20
 #define ATTRIBUTE_MOUNT_ROOT 0x2000
 #define EARLIEST_SEC 1735689600 /* 2025-01-01: no package of ours is older */
@@ -419,6 +420,11 @@ int check_space(struct looking *looking, struct error *error)
     /* How much data shrink in the repository is not known before: a quarter is the least that is ever needed in practice. */
     if (subject->backup_path != NULL && check_folder_space(looking, subject->backup_path, "the backup disk",
                                                            backup + data / 4, backup + data, error) != 0) {
+        return -1;
+    }
+    if (subject->evidence_path != NULL &&
+        check_folder_space(looking, subject->evidence_path, "the stick, for journal and report", EVIDENCE_BYTES,
+                           EVIDENCE_BYTES, error) != 0) {
         return -1;
     }
     struct sysinfo machine;

@@ -197,8 +197,11 @@ int journal_merge(struct journal *journal, const struct journal *other, struct e
 
 /* Writes what the sink lacks. If that fails the sink holds what it held before, and the next record takes the missing ones
  * along: a sink lags, but it never has a gap. */
-static int write_missing(struct journal *journal, struct journal_sink *sink, struct error *error)
+static int write_missing(const struct journal *journal, struct journal_sink *sink, struct error *error)
 {
+    if (sink->fd < 0) {
+        return error_set(error, CSN_JOURNAL_WRITE, "the journal on the %s was lost before", sink->name);
+    }
     struct error why = {0};
     size_t size = journal->lines.size - sink->size_bytes;
     if (size == 0) {
@@ -209,9 +212,7 @@ static int write_missing(struct journal *journal, struct journal_sink *sink, str
         if (ftruncate(sink->fd, (off_t)sink->size_bytes) != 0) {
             file_drop(&sink->fd); /* half a line may stand there: nothing more is written behind it */
         }
-        return sink->tolerated
-                   ? 0
-                   : error_set(error, CSN_JOURNAL_WRITE, "the journal on the %s: %s", sink->name, why.message);
+        return error_set(error, CSN_JOURNAL_WRITE, "the journal on the %s: %s", sink->name, why.message);
     }
     sink->size_bytes = journal->lines.size;
     return 0;
@@ -233,7 +234,7 @@ static int catch_up(struct journal *journal, struct journal_sink *sink, int dir_
     }
     if (result == 0) {
         sink->size_bytes = there.lines.size;
-        result = write_missing(journal, sink, error);
+        result = write_missing(journal, sink, error) == 0 || journal_may_lag(journal, sink->name) ? 0 : -1;
     }
     journal_free(&there);
     return result;
@@ -243,7 +244,7 @@ int journal_attach(struct journal *journal, int dir_fd, const char *file, const 
 {
     struct journal_sink *sink = NULL;
     for (int i = 0; i < JOURNAL_SINKS && sink == NULL; i++) {
-        sink = journal->sinks[i].fd < 0 ? &journal->sinks[i] : NULL;
+        sink = journal->sinks[i].name == NULL ? &journal->sinks[i] : NULL;
     }
     if (sink == NULL) {
         return error_set(error, CSN_INTERNAL, "the journal has no place for the sink \"%s\"", name);
@@ -251,7 +252,6 @@ int journal_attach(struct journal *journal, int dir_fd, const char *file, const 
     *sink =
         (struct journal_sink){.fd = openat(dir_fd, file, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600)};
     sink->name = strdup(name);
-    sink->tolerated = journal->tolerated != NULL && strcmp(journal->tolerated, name) == 0;
     int result = 0;
     if (sink->fd < 0 || sink->name == NULL) {
         result = error_system(error, CSN_JOURNAL_WRITE, "the journal on the %s", name);
@@ -270,8 +270,8 @@ int journal_detach(struct journal *journal, const char *name, struct error *erro
 {
     for (int i = 0; i < JOURNAL_SINKS; i++) {
         struct journal_sink *sink = &journal->sinks[i];
-        if (sink->fd >= 0 && strcmp(sink->name, name) == 0) {
-            int result = file_close(&sink->fd, name, error);
+        if (sink->name != NULL && strcmp(sink->name, name) == 0) {
+            int result = sink->fd < 0 ? 0 : file_close(&sink->fd, name, error);
             free(sink->name);
             sink->name = NULL;
             return result;
@@ -280,12 +280,55 @@ int journal_detach(struct journal *journal, const char *name, struct error *erro
     return 0;
 }
 
-void journal_tolerate(struct journal *journal, const char *name)
+void journal_need(struct journal *journal, const char *name)
 {
-    journal->tolerated = name;
+    journal->needed = name;
+}
+
+bool journal_may_lag(const struct journal *journal, const char *name)
+{
+    return journal->needed != NULL && strcmp(journal->needed, name) != 0;
+}
+
+const char *journal_lagging(const struct journal *journal)
+{
     for (int i = 0; i < JOURNAL_SINKS; i++) {
-        journal->sinks[i].tolerated = journal->sinks[i].fd >= 0 && strcmp(journal->sinks[i].name, name) == 0;
+        const struct journal_sink *sink = &journal->sinks[i];
+        if (sink->name != NULL && (sink->fd < 0 || sink->size_bytes < journal->lines.size)) {
+            return sink->name;
+        }
     }
+    return NULL;
+}
+
+/* Every sink is tried, also after one that failed: the next boot goes on from the longest. */
+static int write_everywhere(struct journal *journal, struct error *error)
+{
+    struct error first = {0};
+    bool enough = true;
+    int attached = 0;
+    int written = 0;
+    for (int i = 0; i < JOURNAL_SINKS; i++) {
+        struct journal_sink *sink = &journal->sinks[i];
+        struct error why = {0};
+        if (sink->name == NULL) {
+            continue;
+        }
+        attached++;
+        if (write_missing(journal, sink, &why) == 0) {
+            written++;
+            continue;
+        }
+        first = first.code == CSN_NONE ? why : first;
+        enough = enough && journal_may_lag(journal, sink->name);
+    }
+    if (enough && (written > 0 || attached == 0)) {
+        return 0;
+    }
+    if (error != NULL) {
+        *error = first;
+    }
+    return -1;
 }
 
 static int append_document(struct journal *journal, yyjson_mut_doc *document, struct error *error)
@@ -300,10 +343,8 @@ static int append_document(struct journal *journal, yyjson_mut_doc *document, st
                      ? error_set(error, CSN_INTERNAL, "a journal record does not read back: %.200s", line.data)
                      : keep_line(journal, line.data, line.size, parsed, error);
     buffer_free(&line);
-    for (int i = 0; parsed != NULL && i < JOURNAL_SINKS; i++) {
-        if (journal->sinks[i].fd >= 0 && write_missing(journal, &journal->sinks[i], result == 0 ? error : NULL) != 0) {
-            result = -1; /* the others still get it: the next boot goes on from the longest */
-        }
+    if (parsed != NULL && write_everywhere(journal, result == 0 ? error : NULL) != 0) {
+        result = -1;
     }
     if (result == 0 && journal->watch != NULL) {
         journal->watch(journal->watch_context, journal, journal_record(journal, journal->count - 1));

@@ -3,7 +3,7 @@
  *
  * One JSON object a line, each with "seq", "time", "prev" (SHA-256 of the line before, without its newline) and "kind";
  * README.md has the format. The same lines go to every sink (the stick's folder; the server's, while it may be written).
- * A record is durable in every sink when journal_append returns: what must not happen unjournaled is done after that.
+ * A record is durable in every sink that is needed when journal_append returns: what must not happen unjournaled is done after that.
  * What the records mean is the sequence's business.
  */
 #ifndef CAISSON_JOURNAL_JOURNAL_H
@@ -23,10 +23,9 @@
 #define JOURNAL_SINKS 2
 
 struct journal_sink {
-    int fd; /* -1: not attached */
-    char *name;
+    int fd;            /* -1: not attached, or lost where it has a name: nothing more is written there */
+    char *name;        /* NULL: not attached */
     size_t size_bytes; /* of the lines already there */
-    bool tolerated;    /* may lag */
 };
 
 struct journal {
@@ -36,7 +35,7 @@ struct journal {
     size_t allocated;           /* private */
     char head[SHA256_HEX_SIZE]; /* hash of the last line; 64 zeros before the first */
     struct journal_sink sinks[JOURNAL_SINKS];
-    const char *tolerated; /* name of a sink that may lag; not owned */
+    const char *needed; /* which sinks must take each record: journal_need. Not owned */
     void (*watch)(void *context, const struct journal *journal,
                   yyjson_val *record); /* after each append; may be NULL */
     void *watch_context;
@@ -60,9 +59,15 @@ int journal_attach(struct journal *journal, int dir_fd, const char *file, const 
 /* Stops writing to the sink of that name (before its disk becomes read-only again). */
 int journal_detach(struct journal *journal, const char *name, struct error *error) MUST_CHECK;
 
-/* From now on the sink of that name (a literal) may fail without stopping anything: it lags, and catches up with the first
- * write that succeeds. For undoing on a full disk, where only undoing makes room. */
-void journal_tolerate(struct journal *journal, const char *name);
+/* Which sinks must take each record from now on: every one (so it begins), any one, or the one of this name (a literal). Another
+ * that fails lags, and catches up with the first write that succeeds. For undoing: a full disk must not keep anybody from it. */
+#define JOURNAL_ALL NULL
+#define JOURNAL_ANY ""
+void journal_need(struct journal *journal, const char *name);
+bool journal_may_lag(const struct journal *journal, const char *name);
+
+/* The name of a sink that lacks records; NULL: none does. */
+const char *journal_lagging(const struct journal *journal);
 
 /* Adds one record of this kind. fields: an object whose members are added behind kind, or NULL; stays the caller's.
  * -1 with CSN_JOURNAL_WRITE: the record may be in some sinks and not in others; stop what you are doing. */

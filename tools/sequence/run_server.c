@@ -318,6 +318,29 @@ static int leave_inside(struct run *run, struct error *error)
     return result;
 }
 
+/* Brings the copies of the journal together and attaches both. Undoing goes on where the server has no room for one. */
+static int open_journal(struct run *run, struct error *error)
+{
+    struct error full;
+    if (run_left_nothing(run)) {
+        return error_set(error, CSN_JOURNAL_NONE, "run %s has changed its server, and this one holds no journal of it",
+                         run->evidence.run);
+    }
+    int folder_fd = evidence_open_server(run->target.root_fd, run->evidence.run, true, &full);
+    if (folder_fd < 0 && (full.code != CSN_NO_SPACE || !journal_may_lag(&run->journal, "server"))) {
+        return error_set(error, full.code, "%s", full.message);
+    }
+    int result = folder_fd < 0 ? 0 : bring_together(run, folder_fd, error);
+    if (result == 0) {
+        result = run_attach_stick(run, error);
+    }
+    if (result == 0 && folder_fd >= 0) {
+        result = journal_attach(&run->journal, folder_fd, JOURNAL_FILE, "server", error);
+    }
+    file_drop(&folder_fd);
+    return result;
+}
+
 int run_make_writable(struct run *run, struct error *error)
 {
     if (run->server_writable) {
@@ -335,21 +358,12 @@ int run_make_writable(struct run *run, struct error *error)
     }
     refresh_site(run);
     run->server_writable = true;
-    int folder_fd =
-        run_left_nothing(run)
-            ? error_set(error, CSN_JOURNAL_NONE, "run %s has changed its server, and this one holds no journal of it",
-                        run->evidence.run)
-            : evidence_open_server(run->target.root_fd, run->evidence.run, true, error);
-    int result = -1;
-    if (folder_fd >= 0 && bring_together(run, folder_fd, error) == 0 && run_attach_stick(run, error) == 0) {
-        result = journal_attach(&run->journal, folder_fd, JOURNAL_FILE, "server", error);
-    }
-    file_drop(&folder_fd);
-    if (result != 0) {
+    if (open_journal(run, error) != 0) {
         struct error ignored;
         (void)!run_make_read_only(run, &ignored);
+        return -1;
     }
-    return result;
+    return 0;
 }
 
 int run_make_read_only(struct run *run, struct error *error)

@@ -132,22 +132,49 @@ static int run_step(struct run *run, int index, struct error *error)
 
 /* --- the end of a run ---------------------------------------------------------------------------------------------- */
 
-/* The record that ends a run, then the report once more, so that it tells the end. */
-int runner_end(struct run *run, const char *result_text, const struct error *failure, struct error *error)
+/* True if going back ends with it, or nothing was done: then one good copy of journal and report suffices. */
+static bool ends_as_before(const char *result_text)
+{
+    return strcmp(result_text, "upgraded") != 0 && strcmp(result_text, "checked") != 0;
+}
+
+static int write_last_report(struct run *run, const char *result_text, struct error *error)
 {
     struct buffer detail = {0};
-    int result = journal_note(&run->journal, error, "run-end", "result", result_text, "code",
-                              failure == NULL ? NULL : error_entry(failure->code)->code, "message",
-                              failure == NULL ? NULL : failure->message, NULL);
-    if (result == 0) {
-        result = step_report(run, &run->site, &detail, error);
+    struct error why;
+    const char *lagging = journal_lagging(&run->journal);
+    int result = step_report(run, &run->site, &detail, &why);
+    if (result != 0 && ends_as_before(result_text)) {
+        console_say(run->console, "note: %s; `caisson report` makes it from the journal", why.message);
+        result = 0;
+    } else if (result != 0) {
+        *error = why;
+    }
+    if (lagging != NULL) {
+        console_say(run->console,
+                    "note: the journal on the %s lacks its end, which could not be written there; the other "
+                    "copy is complete",
+                    lagging);
     }
     console_say(run->console, "result: %s", result_text);
-    if (run->evidence.path != NULL) {
-        console_say(run->console, "report: %s/report.html", run->evidence.path);
+    if (detail.size > 0) {
+        console_say(run->console, "report: %s", detail.data);
     }
     buffer_free(&detail);
     return result;
+}
+
+/* The record that ends a run, then the report once more, so that it tells the end. */
+int runner_end(struct run *run, const char *result_text, const struct error *failure, struct error *error)
+{
+    if (ends_as_before(result_text)) {
+        journal_need(&run->journal, JOURNAL_ANY);
+    }
+    return journal_note(&run->journal, error, "run-end", "result", result_text, "code",
+                        failure == NULL ? NULL : error_entry(failure->code)->code, "message",
+                        failure == NULL ? NULL : failure->message, NULL) != 0
+               ? -1
+               : write_last_report(run, result_text, error);
 }
 
 static bool server_was_touched(const struct journal *journal)
@@ -173,7 +200,7 @@ int runner_fail(struct run *run, bool staged, const struct error *failure, struc
     console_say(run->console, "%s: %s", error_entry(failure->code)->code, failure->message);
     console_say(run->console, "rolling back");
     struct error undoing = {0};
-    journal_tolerate(&run->journal, "server");
+    journal_need(&run->journal, JOURNAL_ANY);
     if (run_make_writable(run, &undoing) != 0 ||
         rollback_site(run, &run->site, failure->message, error_entry(failure->code)->code, &times, &undoing) != 0) {
         undoing.code = CSN_SEQUENCE_ROLLBACK_FAILED;

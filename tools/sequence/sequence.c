@@ -46,9 +46,17 @@ static bool was_rolling_back(const struct journal *journal)
     return rolling;
 }
 
+/* Going back needs one good copy of the journal: a full disk must not keep us from it, often nothing else makes room. While people
+ * work with the new version the server's copy must say first that this has ended, so that no other stick counts on it. */
+static void need_for_undoing(struct run *run)
+{
+    journal_need(&run->journal, evidence_is_released(&run->journal) ? "server" : JOURNAL_ANY);
+}
+
 static int undo_run(struct run *run, const char *reason, const char *code, const char *result_text, struct error *error)
 {
     struct rollback_times times;
+    journal_need(&run->journal, JOURNAL_ANY);
     if (rollback_site(run, &run->site, reason, code, &times, error) != 0) {
         return -1;
     }
@@ -74,6 +82,7 @@ static int recall(struct run *run, struct error *error)
 static int go_on(struct run *run, int step, struct error *error)
 {
     struct error failure = {0};
+    journal_need(&run->journal, JOURNAL_ALL);
     console_say(run->console, "the switch had begun: going on with \"%s\"", runner_name(step));
     /* Release and report need nothing but the journal: they must not fail for a package that has left the stick. */
     if (!evidence_is_released(&run->journal) && recall(run, &failure) != 0) {
@@ -126,7 +135,9 @@ static enum outcome open_its_server(struct run *run, struct error *error)
 /* The server for writing; a journal of a file system that was not played back hides nothing any more. */
 static enum outcome make_its_server_writable(struct run *run, struct error *error)
 {
+    need_for_undoing(run);
     if (run_make_writable(run, error) == 0) {
+        need_for_undoing(run); /* now with what the server's copy of the journal adds */
         return OUTCOME_UNDONE;
     }
     return error->code == CSN_JOURNAL_NONE ? leave_alone(run, LEFT_NOTHING) : OUTCOME_FAILED;
@@ -147,14 +158,21 @@ static enum outcome abandon(struct run *run, struct error *error)
                                                                                                : OUTCOME_UNDONE;
 }
 
+static void say_ended(const struct run *run)
+{
+    const char *lagging = journal_lagging(&run->journal);
+    console_say(run->console, "run %s had ended; %s%s", run->evidence.run,
+                lagging == NULL ? "both copies of its journal are complete now" : "its end cannot be written to the ",
+                lagging == NULL ? "" : lagging);
+}
+
 /* What to do with a run whose copies of the journal have been brought together. */
 static enum outcome finish_or_undo(struct run *run, struct error *error)
 {
     int last = last_step(&run->journal);
     bool rolling = was_rolling_back(&run->journal);
     if (evidence_state(&run->journal) != RUN_UNFINISHED) {
-        console_say(run->console, "run %s had ended; the server's copy of its journal is complete now",
-                    run->evidence.run);
+        say_ended(run);
         return OUTCOME_UNDONE;
     }
     console_say(run->console, "run %s was cut off in \"%s\"%s", run->evidence.run,
@@ -189,11 +207,7 @@ static enum outcome take_up(struct run *run, struct error *error)
     if (untouched && !server_may_know_more(run)) {
         return abandon(run, error);
     }
-    if (!evidence_is_released(&run->journal)) {
-        journal_tolerate(&run->journal, "server"); /* a full server must not keep us from undoing */
-    }
     whose = make_its_server_writable(run, error);
-    journal_tolerate(&run->journal, "");
     return whose == OUTCOME_UNDONE ? finish_or_undo(run, error) : whose;
 }
 
@@ -429,9 +443,6 @@ static int check_newest(const struct run *run, struct error *error)
 /* Undoes an adopted run whose server is open. */
 static enum outcome go_back(struct run *run, struct error *error)
 {
-    if (!evidence_is_released(&run->journal)) {
-        journal_tolerate(&run->journal, "server"); /* a full server must not keep us from undoing */
-    }
     enum outcome whose = make_its_server_writable(run, error);
     if (whose != OUTCOME_UNDONE) {
         return whose;
@@ -439,11 +450,9 @@ static enum outcome go_back(struct run *run, struct error *error)
     if (check_newest(run, error) != 0) {
         return OUTCOME_FAILED;
     }
-    journal_tolerate(&run->journal, "");
     /* Now with what the server's copy of the journal adds. */
     if (evidence_state(&run->journal) == RUN_ENDED) {
-        console_say(run->console, "run %s had ended; the stick's copy of its journal is complete now",
-                    run->evidence.run);
+        say_ended(run);
         return OUTCOME_PASSED_OVER;
     }
     console_say(run->console, "rolling back run %s", run->evidence.run);

@@ -164,6 +164,7 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
         .backup_path = run->backup_path,
         .scratch_path = run->scratch_path,
         .boot_bytes = boot_bytes,
+        .evidence_path = run->evidence.path,
         .paths = &paths,
         .accepted = &run->job.accepted,
         .answer = answer,

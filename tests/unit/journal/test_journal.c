@@ -210,6 +210,46 @@ static void test_a_full_disk_is_told(void **state)
     journal_free(&journal);
 }
 
+/* A disk that is full keeps nobody from undoing: the other copy suffices, and the first gets what it lacks when there is room. */
+static void test_one_copy_suffices_where_it_may(void **state)
+{
+    (void)state;
+    struct journal journal;
+    struct error error = {0};
+    make_journal(&journal);
+    assert_int_equal(journal_attach(&journal, dir_fd, "two", "server", &error), 0);
+    int good = journal.sinks[1].fd;
+    journal.sinks[1].fd = open("/dev/full", O_WRONLY);
+    assert_null(journal_lagging(&journal));
+    assert_int_equal(journal_note(&journal, &error, "undone", NULL), -1); /* every one */
+    journal_need(&journal, "server");
+    assert_int_equal(journal.sinks[1].fd, -1); /* /dev/full cannot be cut back: nothing more is written there */
+    assert_int_equal(journal_note(&journal, &error, "undone", NULL), -1);
+    assert_non_null(strstr(error.message, "server"));
+    journal_need(&journal, "stick");
+    assert_int_equal(journal_note(&journal, &error, "undone", NULL), 0);
+    assert_string_equal(journal_lagging(&journal), "server");
+    journal_need(&journal, JOURNAL_ANY);
+    assert_int_equal(journal_note(&journal, &error, "undone", NULL), 0);
+    journal.sinks[1].fd = good;
+    assert_int_equal(journal_note(&journal, &error, "undone", NULL), 0);
+    assert_null(journal_lagging(&journal));
+    struct buffer one = {0};
+    struct buffer two = {0};
+    read_text("one", &one);
+    read_text("two", &two);
+    assert_string_equal(one.data, two.data);
+    for (int i = 0; i < JOURNAL_SINKS; i++) {
+        close(journal.sinks[i].fd);
+        journal.sinks[i].fd = -1;
+    }
+    assert_int_equal(journal_note(&journal, &error, "undone", NULL), -1); /* not one is left */
+    assert_int_equal(error.code, CSN_JOURNAL_WRITE);
+    buffer_free(&one);
+    buffer_free(&two);
+    journal_free(&journal);
+}
+
 /* A path, a name in GBK, a message cut in the middle of a character: nothing makes an append fail. */
 static void test_text_that_is_not_utf8_is_kept(void **state)
 {
@@ -253,6 +293,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_two_copies_go_on_from_the_longer, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_two_stories_are_a_fork, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_a_full_disk_is_told, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_one_copy_suffices_where_it_may, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
