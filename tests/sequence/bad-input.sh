@@ -75,6 +75,10 @@ edited '/^root-folder/a disks = serial:NOPE'
 refused "disks and a folder both" 2 CSN-J005 up.job root-folder disks
 edited '/^folder/d'
 refused "no place for the backup" 2 CSN-J006 up.job '[backup] disk'
+job "$up" "$root" tiny-2.0.cpkg
+sed -i '/^folder/d; 3s/.*/command = assess/' "$up"
+caisson install "$up" "$root"
+refused "install without a place for the backup" 2 CSN-J006 up.job install '[backup] disk'
 edited '/^files/d'
 refused "no package" 2 CSN-J006 up.job '[package] files'
 edited '/^approved/d; $a [rehearsal]\

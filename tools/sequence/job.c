@@ -89,6 +89,11 @@ static int check_numbers(const struct job *job, struct error *error)
     return 0;
 }
 
+bool job_has_backup(const struct job *job)
+{
+    return job->backup_disk != NULL || job->backup_folder[0] == '/';
+}
+
 /* What a run cannot do without; the other commands need less. */
 static int check_complete(const struct job *job, struct error *error)
 {
@@ -97,7 +102,7 @@ static int check_complete(const struct job *job, struct error *error)
         missing = "[server] disks";
     } else if (job->package_files.count == 0 && strcmp(job->command, "rollback") != 0) {
         missing = "[package] files";
-    } else if (strcmp(job->command, "run") == 0 && job->backup_disk == NULL && job->backup_folder[0] != '/') {
+    } else if (strcmp(job->command, "run") == 0 && !job_has_backup(job)) {
         missing = "[backup] disk";
     } else if (job->force_rehearsal && job->approved_by == NULL) {
         missing = "[job] approved-by (because the rehearsal is forced)";

@@ -48,6 +48,9 @@ int job_read(struct job *job, const char *path, struct error *error) MUST_CHECK;
 int job_parse(struct job *job, const char *name, const char *text, const char *folder, struct error *error) MUST_CHECK;
 void job_free(struct job *job);
 
+/* True if it names a place for the backup. */
+bool job_has_backup(const struct job *job);
+
 /* The answer to a conflict at this path of the program tree: "site", "vendor" or NULL. */
 const char *job_answer(const struct job *job, const char *path);
 

@@ -77,11 +77,8 @@ static yyjson_val *last_of(const struct journal *journal, const char *kind, cons
 static int keep_work(struct run *run, struct error *error)
 {
     struct buffer detail = {0};
-    int result = 0;
-    if (run->repository_path != NULL) {
-        console_say(run->console, "  what was done since the upgrade goes into the backup first");
-        result = step_backup(run, &run->site, &detail, error);
-    }
+    console_say(run->console, "  what was done since the upgrade goes into the backup first");
+    int result = step_backup(run, &run->site, &detail, error);
     if (result == 0) {
         result = journal_note(&run->journal, error, "work-kept", "snapshot", run->snapshot, NULL);
     }

@@ -347,7 +347,7 @@ static int open_backup(struct run *run, struct error *error)
 
 int run_open_backup(struct run *run, struct error *error)
 {
-    if (run->backup_path != NULL || (run->job.backup_disk == NULL && run->job.backup_folder[0] != '/')) {
+    if (run->backup_path != NULL || !job_has_backup(&run->job)) {
         return 0; /* open, or a job that needs none */
     }
     if (open_backup(run, error) == 0) {

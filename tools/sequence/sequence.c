@@ -371,6 +371,12 @@ static int job_kind(const char *job_path, enum sequence_kind *kind, bool *rollba
     if (job_read(&job, job_path, error) != 0) {
         return -1;
     }
+    /* Not for now, but for the way back after the release: what people did by then goes there first. */
+    if (*kind == SEQUENCE_INSTALL && !job_has_backup(&job)) {
+        error_set(error, CSN_JOB_KEY_MISSING, "%s: the command \"install\" needs [backup] disk", job.ini.name);
+        job_free(&job);
+        return -1;
+    }
     *rollback = *kind == SEQUENCE_ALL && strcmp(job.command, "rollback") == 0;
     if (*kind == SEQUENCE_ALL && strcmp(job.command, "identify") == 0) {
         *kind = SEQUENCE_IDENTIFY;
