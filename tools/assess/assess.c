@@ -16,6 +16,7 @@ static const struct check {
 } checks[] = {
     {"at-rest", check_at_rest, "nothing of the server runs"},
     {"file-systems", check_file_systems, "file systems were unmounted cleanly"},
+    {"profile-paths", check_profile_paths, "the profile's paths are there, none inside of another"},
     {"clock", check_clock, "the clock is plausible"},
     {"database", check_database, "the database is at rest; its inventory"},
     {"other-databases", check_other_databases, "what else the cluster holds"},

@@ -21,6 +21,9 @@ int look_add(struct looking *looking, enum finding_severity severity, enum error
 /* check_at_rest.c */
 check_function check_at_rest;
 
+/* check_paths.c */
+check_function check_profile_paths;
+
 /* check_server.c */
 check_function check_file_systems;
 check_function check_clock;

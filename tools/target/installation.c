@@ -370,7 +370,9 @@ static int look_at(struct look *look, const struct profile *profile, const char 
     if (is_known(look, profile, real)) {
         goto out;
     }
-    if (target_read_version(look->root_fd, profile, real, &version, &why) != 0) {
+    if (strcmp(real, "/") == 0) {
+        result = say_looked(look, profile, "the program root may not be / itself", error);
+    } else if (target_read_version(look->root_fd, profile, real, &version, &why) != 0) {
         result = say_looked(look, profile, why.message, error);
     } else {
         result = add_installation(look, profile, &real, &version, error);

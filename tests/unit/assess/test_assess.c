@@ -86,6 +86,7 @@ static int teardown(void **state)
     (void)state;
     close(target.root_fd);
     strings_free(&profile.attachments);
+    strings_free(&profile.configuration);
     assess_free(&assessment);
     place_remove();
     return 0;
@@ -359,6 +360,60 @@ static void test_archive_and_replicas_are_named(void **state)
     judged(CSN_ASSESS_WARNING, "(archive_mode, replication slot far)");
 }
 
+/* --- the profile's paths --------------------------------------------------------------------------------------------- */
+
+static void test_paths_that_are_not_backed_up_are_named(void **state)
+{
+    (void)state;
+    place_write("etc/app.conf", "x");
+    place_write("data/a", "x");
+    place_link("linked", "data");
+    target.installation.program_root = (char *)"/opt/app";
+    assert_int_equal(strings_add(&profile.configuration, "/etc/app.conf", &error), 0);
+    assert_int_equal(strings_add(&profile.attachments, "/linked", &error), 0);
+    assert_int_equal(check_profile_paths(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 0);
+    place_link("loop", "loop");
+    assert_int_equal(strings_add(&profile.configuration, "/etc/none.conf", &error), 0);
+    assert_int_equal(strings_add(&profile.attachments, "/loop", &error), 0);
+    assert_int_equal(strings_add(&profile.attachments, "/etc/app.conf", &error), 0);
+    assert_int_equal(check_profile_paths(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 3);
+    judged(CSN_ASSESS_WARNING, "[configuration] /etc/none.conf is not there");
+    assert_non_null(strstr(assessment.findings[1].what, "/loop is a link that leads to nothing"));
+    assert_non_null(strstr(assessment.findings[2].what, "[attachments] /etc/app.conf is no folder"));
+}
+
+static void test_paths_that_hold_each_other_are_refused(void **state)
+{
+    (void)state;
+    struct cluster_folder wal = {(char *)"pg_wal", (char *)"/wal/main"};
+    struct cluster cluster = {.data_path = (char *)"/opt/pg", .folders = &wal, .folder_count = 1};
+    place_folder("opt/app/files");
+    place_folder("opt/pg");
+    place_folder("wal/main");
+    place_link("everything", "/opt");
+    target.installation.program_root = (char *)"/opt/app";
+    subject.cluster = &cluster;
+    assert_int_equal(strings_add(&profile.attachments, "/opt/app/files", &error), 0);
+    assert_int_equal(check_profile_paths(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 0);
+    assert_int_equal(strings_add(&profile.attachments, "/opt/app", &error), 0);
+    assert_int_equal(strings_add(&profile.attachments, "/everything", &error), 0);
+    assert_int_equal(strings_add(&profile.configuration, "/wal", &error), 0);
+    assert_int_equal(check_profile_paths(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 4);
+    judged(CSN_TARGET_PROFILE, "4 findings stop the upgrade, the first is test: [configuration] /wal holds /wal/main");
+    assert_non_null(strstr(assessment.findings[1].what, "[attachments] /opt/app holds /opt/app"));
+    assert_non_null(strstr(assessment.findings[3].what, "/everything holds /opt/pg"));
+    assess_free(&assessment);
+    cluster.data_path = (char *)"/opt/app/pg";
+    cluster.folder_count = 0;
+    strings_free(&profile.attachments);
+    assert_int_equal(check_profile_paths(&looking, &error), 0);
+    judged(CSN_TARGET_PROFILE, "the program tree /opt/app holds /opt/app/pg");
+}
+
 /* --- file systems --------------------------------------------------------------------------------------------------- */
 
 static void test_file_systems_with_errors_are_refused(void **state)
@@ -466,6 +521,8 @@ int main(void)
         TEST(test_without_rows_only_files_count),
         TEST(test_links_that_lead_out),
         TEST(test_file_systems_with_errors_are_refused),
+        TEST(test_paths_that_are_not_backed_up_are_named),
+        TEST(test_paths_that_hold_each_other_are_refused),
         TEST(test_other_databases_are_named),
         TEST(test_archive_and_replicas_are_named),
         TEST(test_the_machines_own_root_is_refused),

@@ -165,6 +165,18 @@ static void none(void **state)
     refused(&options, CSN_NOT_FOUND, "absent");
 }
 
+/* A whole system is no program tree: it is not even looked through. */
+static void the_root_itself(void **state)
+{
+    (void)state;
+    place_write("r/etc/os-release", "ID=x\n");
+    place_write("r/VERSION", "version 1.2\n");
+    place_folder("r/opt");
+    place_link("r/opt/tiny", "/");
+    struct target_options options = below("r");
+    refused(&options, CSN_TARGET_NONE, "tiny: the program root may not be / itself");
+}
+
 /* What version files really look like: parts on lines of their own, CRLF, a byte-order mark, groups inside groups. */
 static void versions(void **state)
 {
@@ -486,6 +498,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one, setup, teardown),
         cmocka_unit_test_setup_teardown(none, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_root_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(versions, setup, teardown),
         cmocka_unit_test_setup_teardown(several, setup, teardown),
         cmocka_unit_test_setup_teardown(one_after_all, setup, teardown),
