@@ -147,22 +147,6 @@ static bool command_is_there(int root_fd, const char *command)
     return false;
 }
 
-/* "debian-12" of the server's os-release. */
-static void os_version(int root_fd, const char *id, char *text, size_t size)
-{
-    struct buffer content = {0};
-    snprintf(text, size, "%s", id);
-    if (root_read(root_fd, "/etc/os-release", 65536, &content, NULL) == 0) {
-        const char *found = strstr(buffer_text(&content), "\nVERSION_ID=");
-        if (found != NULL) {
-            found += strlen("\nVERSION_ID=");
-            found += *found == '"';
-            snprintf(text, size, "%s-%.*s", id, (int)strcspn(found, "\"\n"), found);
-        }
-    }
-    buffer_free(&content);
-}
-
 static int check_one(struct looking *looking, const struct package *package, struct error *error)
 {
     const struct assess_subject *subject = looking->subject;
@@ -170,7 +154,8 @@ static int check_one(struct looking *looking, const struct package *package, str
     const enum error_code code = CSN_ASSESS_REQUIREMENT;
     struct sysinfo machine;
     char os[128];
-    os_version(subject->target->root_fd, subject->target->installation.os_id, os, sizeof os);
+    const struct installation *server = &subject->target->installation;
+    snprintf(os, sizeof os, "%s%s%s", server->os_id, server->os_version[0] == '\0' ? "" : "-", server->os_version);
     if (sysinfo(&machine) == 0 && wanted->memory_mb > 0) {
         uint64_t memory_mb = (uint64_t)machine.totalram * machine.mem_unit / MEBIBYTE;
         /* The kernel keeps some for itself: a machine sold with 4096 MB shows less. */

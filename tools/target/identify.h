@@ -34,8 +34,9 @@ struct installation {
     const struct profile *profile; /* inside options->profiles */
     char *program_root;
     char *version;
-    char *os_name; /* PRETTY_NAME of os-release */
-    char *os_id;   /* ID of os-release: "debian" */
+    char *os_name;    /* PRETTY_NAME of os-release */
+    char *os_id;      /* ID of os-release: "debian" */
+    char *os_version; /* VERSION_ID of os-release: "12"; "" where it has none */
     char *machine_id;
     char *host_name;
     char *cluster;         /* the data folder; globs resolved */

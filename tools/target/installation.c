@@ -73,10 +73,14 @@ static char *os_release_value(int root_fd, const char *key)
 void installation_free(struct installation *installation)
 {
     char *const texts[] = {
-        installation->program_root,   installation->version,     installation->os_name, installation->os_id,
-        installation->machine_id,     installation->host_name,   installation->cluster, installation->cluster_version,
-        installation->cluster_config, installation->cluster_hba, installation->disk,    installation->volume,
+        installation->program_root,   installation->version,
+        installation->os_name,        installation->os_id,
+        installation->machine_id,     installation->host_name,
+        installation->cluster,        installation->cluster_version,
+        installation->cluster_config, installation->cluster_hba,
+        installation->disk,           installation->volume,
         installation->volume_options, installation->problem,
+        installation->os_version,
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         free(texts[i]);
@@ -287,14 +291,15 @@ static int fill_names(struct installation *installation, int root_fd, const char
 {
     installation->os_name = os_release_value(root_fd, "PRETTY_NAME");
     installation->os_id = os_release_value(root_fd, "ID");
+    installation->os_version = os_release_value(root_fd, "VERSION_ID");
     installation->machine_id = read_line(root_fd, "/etc/machine-id");
     installation->host_name = read_line(root_fd, "/etc/hostname");
     installation->disk = strdup(disk);
     installation->volume = strdup(place);
     installation->volume_options = strdup(volume_options);
-    const char *const texts[] = {installation->os_name,       installation->os_id, installation->machine_id,
-                                 installation->host_name,     installation->disk,  installation->volume,
-                                 installation->volume_options};
+    const char *const texts[] = {installation->os_name,    installation->os_version,    installation->os_id,
+                                 installation->machine_id, installation->host_name,     installation->disk,
+                                 installation->volume,     installation->volume_options};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (texts[i] == NULL) {
             return memory_error(error);

@@ -414,6 +414,26 @@ static void test_paths_that_hold_each_other_are_refused(void **state)
     judged(CSN_TARGET_PROFILE, "the program tree /opt/app holds /opt/app/pg");
 }
 
+/* --- requirements --------------------------------------------------------------------------------------------------- */
+
+static void test_the_system_is_asked_for_by_name_and_version(void **state)
+{
+    (void)state;
+    struct package package = {.title = (char *)"App 2"};
+    const struct package *const one[] = {&package};
+    subject.hops = one;
+    subject.hop_count = 1;
+    target.installation.os_id = (char *)"debian";
+    target.installation.os_version = (char *)"12";
+    assert_int_equal(strings_add(&package.requirements.os, "debian-12", &error), 0);
+    assert_int_equal(check_requirements(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 0);
+    target.installation.os_version = (char *)"";
+    assert_int_equal(check_requirements(&looking, &error), 0);
+    judged(CSN_ASSESS_REQUIREMENT, "App 2 is not made for debian");
+    strings_free(&package.requirements.os);
+}
+
 /* --- file systems --------------------------------------------------------------------------------------------------- */
 
 static void test_file_systems_with_errors_are_refused(void **state)
@@ -521,6 +541,7 @@ int main(void)
         TEST(test_without_rows_only_files_count),
         TEST(test_links_that_lead_out),
         TEST(test_file_systems_with_errors_are_refused),
+        TEST(test_the_system_is_asked_for_by_name_and_version),
         TEST(test_paths_that_are_not_backed_up_are_named),
         TEST(test_paths_that_hold_each_other_are_refused),
         TEST(test_other_databases_are_named),

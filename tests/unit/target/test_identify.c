@@ -65,7 +65,7 @@ static void make_server(const char *root)
     snprintf(path, sizeof path, "%s/etc/tiny.conf", root);
     place_write(path, "key\n");
     snprintf(path, sizeof path, "%s/usr/lib/os-release", root);
-    place_write(path, "NAME=x\nID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n");
+    place_write(path, "VERSION_ID='12'\nNAME=x\nID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n");
     snprintf(path, sizeof path, "%s/etc/os-release", root);
     place_link(path, "../usr/lib/os-release");
     snprintf(path, sizeof path, "%s/etc/machine-id", root);
@@ -130,6 +130,7 @@ static void one(void **state)
     assert_string_equal(found->version, "1.2");
     assert_string_equal(found->os_name, "Debian GNU/Linux 12 (bookworm)");
     assert_string_equal(found->os_id, "debian");
+    assert_string_equal(found->os_version, "12");
     assert_string_equal(found->machine_id, "0123456789abcdef");
     assert_string_equal(found->host_name, "harbour");
     assert_string_equal(found->cluster, "/var/lib/postgresql/15/main");
