@@ -3,14 +3,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/file.h"
 #include "lib/ini.h"
 #include "lib/root.h"
 #include "target/installation.h"
+#include "tree/walk.h"
 
 #define NAMED 20
-#define TEXT_LIMIT ((size_t)16 << 20)
+#define PIECE_BYTES ((size_t)1 << 20)
 
 /* Where a path of the profile lies inside the program tree; NULL: outside. */
 static const char *inside(const struct assess_subject *subject, const char *path)
@@ -246,21 +248,38 @@ out:
 
 /* --- removed interfaces -------------------------------------------------------------------------------------------- */
 
-static int look_in_file(struct looking *looking, const char *path, struct error *error)
+/* Whether an open file holds text; piece by piece, so that its size does not matter. */
+static int file_holds(int fd, const char *path, const char *text, bool *holds, struct error *error)
+{
+    size_t length = strlen(text);
+    size_t kept = 0; /* the end of the piece before: text may lie across */
+    char *piece = malloc(length + PIECE_BYTES);
+    ssize_t got = piece == NULL || lseek(fd, 0, SEEK_SET) < 0 ? -1 : 1;
+    *holds = false;
+    while (got > 0 && !*holds) {
+        got = read(fd, piece + kept, PIECE_BYTES);
+        size_t size = kept + (got > 0 ? (size_t)got : 0);
+        *holds = got > 0 && memmem(piece, size, text, length) != NULL;
+        kept = size < length ? size : length - 1;
+        memmove(piece, piece + size - kept, kept);
+    }
+    free(piece);
+    return piece == NULL ? error_set(error, CSN_MEMORY, "no memory to read %s", path)
+           : got < 0     ? error_system(error, CSN_TREE_READ, "reading %s", path)
+                         : 0;
+}
+
+static int look_in_open(struct looking *looking, int fd, const char *path, struct error *error)
 {
     const struct assess_subject *subject = looking->subject;
-    struct buffer text = {0};
-    struct stat status;
-    if (root_lstat(subject->target->root_fd, path, &status) != 0 || !S_ISREG(status.st_mode) ||
-        (uint64_t)status.st_size > TEXT_LIMIT) {
-        return 0;
-    }
-    int result = root_read(subject->target->root_fd, path, TEXT_LIMIT, &text, error);
+    int result = 0;
     for (size_t hop = 0; result == 0 && hop < subject->hop_count; hop++) {
         const struct package *package = subject->hops[hop];
         for (size_t i = 0; result == 0 && i < package->interfaces_count; i++) {
             const struct package_interface *interface = &package->interfaces[i];
-            if (text.size > 0 && memmem(text.data, text.size, interface->removed, strlen(interface->removed)) != NULL) {
+            bool used = false;
+            result = file_holds(fd, path, interface->removed, &used, error);
+            if (result == 0 && used) {
                 result = look_add(looking, FINDING_WARNING, CSN_ASSESS_WARNING, error,
                                   "%s still uses \"%s\", which %s no longer has%s%s", path, interface->removed,
                                   package->title, interface->instead == NULL ? "" : "; use instead: ",
@@ -268,7 +287,51 @@ static int look_in_file(struct looking *looking, const char *path, struct error 
             }
         }
     }
-    buffer_free(&text);
+    return result;
+}
+
+struct searching {
+    struct looking *looking;
+    const char *path; /* of the walk's start */
+};
+
+static int look_in_entry(void *context, const struct tree_visit *visit, struct error *error)
+{
+    const struct searching *searching = context;
+    struct buffer path = {0};
+    if (visit->event != TREE_ENTER || visit->entry->type != TREE_FILE) {
+        return 0;
+    }
+    buffer_format(&path, "%s%s%s", searching->path, visit->entry->path[0] == '\0' ? "" : "/", visit->entry->path);
+    int fd = openat(visit->dir_fd, visit->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int result = buffer_check(&path, error) != 0 ? -1
+                 : fd < 0                        ? error_system(error, CSN_TREE_READ, "opening %s", buffer_text(&path))
+                                                 : look_in_open(searching->looking, fd, buffer_text(&path), error);
+    file_drop(&fd);
+    buffer_free(&path);
+    return result;
+}
+
+/* A file, or all files of a folder; what is not there is another check's. Links inside are not followed. */
+static int look_below(struct looking *looking, const char *path, struct error *error)
+{
+    const int root_fd = looking->subject->target->root_fd;
+    struct searching searching = {looking, path};
+    struct tree_walk_options options = {0};
+    return root_exists(root_fd, path) ? tree_walk(root_fd, path, &options, look_in_entry, &searching, error) : 0;
+}
+
+/* The same over the links of the way. */
+static int look_at_end(struct looking *looking, const char *path, struct error *error)
+{
+    struct strings links = {0};
+    char *real = NULL;
+    int result = root_trace(looking->subject->target->root_fd, path, &links, &real, error);
+    if (result == 0 && real != NULL) {
+        result = look_below(looking, real, error);
+    }
+    strings_free(&links);
+    free(real);
     return result;
 }
 
@@ -279,7 +342,7 @@ int check_interfaces(struct looking *looking, struct error *error)
     const struct strings *configuration = &subject->target->profile->configuration;
     int result = 0;
     for (size_t i = 0; result == 0 && i < configuration->count; i++) {
-        result = look_in_file(looking, configuration->items[i], error);
+        result = look_at_end(looking, configuration->items[i], error);
     }
     for (size_t i = 0; result == 0 && looking->assessment->merge_made && i < merge->count; i++) {
         const struct tree_merge_item *item = &merge->items[i];
@@ -288,7 +351,7 @@ int check_interfaces(struct looking *looking, struct error *error)
         if (own && item->site != NULL && item->site->type == TREE_FILE) {
             struct buffer path = {0};
             buffer_format(&path, "%s/%s", subject->target->installation.program_root, item->path);
-            result = look_in_file(looking, buffer_text(&path), error);
+            result = buffer_check(&path, error) != 0 ? -1 : look_below(looking, buffer_text(&path), error);
             buffer_free(&path);
         }
     }

@@ -434,6 +434,31 @@ static void test_the_system_is_asked_for_by_name_and_version(void **state)
     strings_free(&package.requirements.os);
 }
 
+/* --- removed interfaces --------------------------------------------------------------------------------------------- */
+
+static void test_removed_interfaces_are_found_in_folders_and_in_large_files(void **state)
+{
+    (void)state;
+    static struct package_interface gone[] = {{.removed = (char *)"old_call", .instead = (char *)"new_call"}};
+    static const struct package package = {.title = (char *)"App 2", .interfaces = gone, .interfaces_count = 1};
+    static const struct package *const one[] = {&package};
+    subject.hops = one;
+    subject.hop_count = 1;
+    place_write("etc/app/more/plain.conf", "old call\n");
+    place_write("etc/app/deep/er/used.conf", "x = old_call(1)\n");
+    place_run("{ head -c 17825788 /dev/zero; printf old_call; } >etc/app/large.conf"); /* across two pieces */
+    place_write("else/behind", "old_call");
+    place_link("etc/link", "../else/behind");
+    assert_int_equal(strings_add(&profile.configuration, "/etc/app", &error), 0);
+    assert_int_equal(strings_add(&profile.configuration, "/etc/link", &error), 0);
+    assert_int_equal(strings_add(&profile.configuration, "/etc/none", &error), 0);
+    assert_int_equal(check_interfaces(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 3);
+    judged(CSN_ASSESS_WARNING, "/etc/app/deep/er/used.conf still uses \"old_call\"");
+    assert_non_null(strstr(assessment.findings[1].what, "/etc/app/large.conf still uses"));
+    assert_non_null(strstr(assessment.findings[2].what, "/else/behind still uses"));
+}
+
 /* --- file systems --------------------------------------------------------------------------------------------------- */
 
 static void test_file_systems_with_errors_are_refused(void **state)
@@ -541,6 +566,7 @@ int main(void)
         TEST(test_without_rows_only_files_count),
         TEST(test_links_that_lead_out),
         TEST(test_file_systems_with_errors_are_refused),
+        TEST(test_removed_interfaces_are_found_in_folders_and_in_large_files),
         TEST(test_the_system_is_asked_for_by_name_and_version),
         TEST(test_paths_that_are_not_backed_up_are_named),
         TEST(test_paths_that_hold_each_other_are_refused),
