@@ -2,6 +2,7 @@
  * profile_read.c - from the checked INI to a struct profile; what the table of keys cannot say is checked here.
  */
 #include <regex.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,8 @@
 #include "target/profile.h"
 
 /* Copies values out of an INI; the first failure makes all further copies do nothing. */
+#define DAY_SEC 86400
+
 struct copier {
     const struct ini *ini;
     struct error *error;
@@ -40,6 +43,18 @@ static void refuse(struct copier *copier, const char *section, const char *key, 
         (void)error_set(copier->error, CSN_JOB_VALUE, "%s: \"%s\" in [%s] is \"%s\", expected is %s", copier->ini->name,
                         key, section, value, expected);
     }
+}
+
+static uint64_t copy_number(struct copier *copier, const char *section, const char *key, uint64_t otherwise,
+                            uint64_t least, uint64_t most)
+{
+    uint64_t number = ini_number(copier->ini, section, key, otherwise);
+    if (number < least || number > most) {
+        char expected[64];
+        snprintf(expected, sizeof expected, "%llu to %llu", (unsigned long long)least, (unsigned long long)most);
+        refuse(copier, section, key, ini_get(copier->ini, section, key), expected);
+    }
+    return number;
 }
 
 static bool climbs(const char *path)
@@ -229,8 +244,8 @@ static void copy_start(struct copier *copier, const char *section, struct profil
     }
     start->ready_url = copy_key(copier, section, "ready-url");
     check_url(copier, section, "ready-url", start->ready_url);
-    start->ready_delay_sec = ini_number(copier->ini, section, "ready-delay-sec", 1);
-    start->ready_timeout_sec = ini_number(copier->ini, section, "ready-timeout-sec", 120);
+    start->ready_delay_sec = copy_number(copier, section, "ready-delay-sec", 1, 0, DAY_SEC);
+    start->ready_timeout_sec = copy_number(copier, section, "ready-timeout-sec", 120, 1, DAY_SEC);
 }
 
 static void copy_health(struct copier *copier, const char *section, struct profile_health *health)
@@ -238,10 +253,10 @@ static void copy_health(struct copier *copier, const char *section, struct profi
     health->name = copy_text(copier, strcmp(section, "health") == 0 ? "" : section + strlen("health "));
     health->url = copy_key(copier, section, "url");
     check_url(copier, section, "url", health->url);
-    health->status = ini_number(copier->ini, section, "status", 200);
+    health->status = copy_number(copier, section, "status", 200, 100, 599);
     health->match = copy_key(copier, section, "match");
     check_pattern(copier, section, "match", health->match, 0);
-    health->timeout_sec = ini_number(copier->ini, section, "timeout-sec", 60);
+    health->timeout_sec = copy_number(copier, section, "timeout-sec", 60, 1, DAY_SEC);
 }
 
 /* An array with room for one more zeroed element behind count, or NULL. */

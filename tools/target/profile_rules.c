@@ -34,7 +34,7 @@ static const struct ini_rule rules[] = {
     {"start *", "ready-delay-sec", INI_NUMBER, false, "without an address: it counts as up after so many seconds (1)"},
     {"start *", "ready-timeout-sec", INI_NUMBER, false, "how long it may take to come up (120)"},
     {"health", "url", INI_TEXT, true, "http:// address that must answer; a page that needs code and schema to fit"},
-    {"health", "status", INI_NUMBER, false, "the status that is healthy (200)"},
+    {"health", "status", INI_NUMBER, false, "the status that is healthy, 100 to 599 (200)"},
     {"health", "match", INI_TEXT, false, "POSIX extended regular expression that the answer must match"},
     {"health", "timeout-sec", INI_NUMBER, false, "how long the answer may take (60)"},
     {"health *", "url", INI_TEXT, true, "as in [health]: further addresses, each under a name"},

@@ -133,6 +133,19 @@ static void bad_input(void **state)
     refused(no_database, "[start a]\ncommand = /bin/x\nready-url = https://x/\n", CSN_JOB_VALUE, "http://");
     refused(no_database, "[start a]\ncommand = /bin/x\nready-delay-sec = soon\n", CSN_JOB_VALUE, "whole number");
     refused(no_database, "[health b]\nurl = ftp://x/\n", CSN_JOB_VALUE, "http://");
+    static const char *const numbers[] = {
+        "[health b]\nurl = http://x/\nstatus = 4294967496\n", /* 200 of 32 bits */
+        "[health b]\nurl = http://x/\nstatus = 99\n",
+        "[health b]\nurl = http://x/\nstatus = 600\n",
+        "[health b]\nurl = http://x/\ntimeout-sec = 0\n",
+        "[health b]\nurl = http://x/\ntimeout-sec = 86401\n",
+        "[start a]\ncommand = /bin/x\nready-delay-sec = 86401\n",
+        "[start a]\ncommand = /bin/x\nready-timeout-sec = 4294967297\n",
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        refused(no_database, numbers[i], CSN_JOB_VALUE,
+                strstr(numbers[i], "status") != NULL ? "100 to 599" : " to 86400");
+    }
     refused(no_database, "[health b]\nurl = http://x/\nmatch = (\n", CSN_JOB_VALUE, "regular expression");
     refused(no_database, "[queries]\nattachments = SELECT 1\n", CSN_JOB_KEY_MISSING, "[attachments] paths");
 }
