@@ -89,7 +89,7 @@ out/caisson: $(PROGRAM) out/sysroot/musl/parts out/sources
 	@strip -o $@ $@.debug
 # The program with moments at which tests can cut it off (tests/sequence/cut.c).
 out/test-cut: $(PROGRAM) out/musl/tests/sequence/cut.o out/sysroot/musl/parts out/sources
-	$(call q,LINK)$(MUSL_CC) $(MUSL_LDFLAGS) -Wl,--wrap=fdatasync,--wrap=tree_exchange,--wrap=tree_move -o $@ $(PROGRAM) \
+	$(call q,LINK)$(MUSL_CC) $(MUSL_LDFLAGS) -Wl,--wrap=fdatasync,--wrap=clock_gettime,--wrap=tree_exchange,--wrap=tree_move -o $@ $(PROGRAM) \
 		out/musl/tests/sequence/cut.o -Wl,--start-group $(LDLIBS) -Wl,--end-group
 out/musl/%.o: %.c out/sysroot/musl/parts Makefile
 	@mkdir -p $(@D)

@@ -7,6 +7,7 @@
  * - N: the Nth one ends the program as a power cut would. With 0 it only counts, into the file CAISSON_CUT_COUNT.
  * - wait: it says "cut: moment N: WHAT" on standard output and waits for a line from the console, so that a virtual machine can
  *   be ended from outside there (tests/boot/ended). The kernel hands CAISSON_CUT=wait on its command line to init as a variable.
+ * The environment variable CAISSON_AHEAD says by how many seconds the clock is wrong (--wrap for clock_gettime).
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,10 +16,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tree/exchange.h"
 
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
 int __real_tree_exchange(int root_fd, const char *path_a, const char *path_b, struct error *error);
@@ -105,5 +109,15 @@ int __wrap_tree_move(int root_fd, const char *from, const char *to, struct error
     char what[600];
     snprintf(what, sizeof what, "moved %s", from);
     moment(what);
+    return result;
+}
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+    const char *ahead = getenv("CAISSON_AHEAD");
+    int result = __real_clock_gettime(clock, now);
+    if (clock == CLOCK_REALTIME && ahead != NULL) {
+        now->tv_sec += strtol(ahead, NULL, 10);
+    }
     return result;
 }

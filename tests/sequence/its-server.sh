@@ -1,6 +1,6 @@
 #!/bin/sh
 # Which server a run belongs to: the one that holds the run's folder, whatever its machine-id is. A run of another server, or of this one
-# before it was put back to an earlier state, is left alone; what was begun here is undone.
+# before it was put back to an earlier state, is left alone; what was begun here is undone. And which run is the newest one.
 # shellcheck source=common
 . "$(dirname "$0")/common"
 
@@ -75,4 +75,25 @@ caisson rollback "$tmp/stick/up.job" "$tmp/root"
 [ "$status" -eq 0 ] || cat "$tmp/out"
 picture "$tmp/root" "$tmp/after"
 check "put back: rolled back" diff "$tmp/before" "$tmp/after"
+rm -rf "$tmp/stick/caisson-runs" "$tmp/root/var/lib/caisson"
+
+# The clock was ahead for the first of two runs: the second is the newer one.
+pack 3.0 2.0 3.0
+job "$tmp/stick/on.job" "$tmp/root" tiny-3.0.cpkg
+CAISSON_AHEAD=86400
+export CAISSON_AHEAD
+whole=$CAISSON CAISSON=$top/out/test-cut
+upgrades "the clock a day ahead"
+CAISSON=$whole
+unset CAISSON_AHEAD
+first=$(basename "$(dirname "$(journal)")")
+caisson run "$tmp/stick/on.job" "$tmp/root"
+[ "$status" -eq 0 ] || cat "$tmp/out"
+check "the clock right again: upgraded" [ "$status/$(version "$tmp/root")" = 0/3.0 ]
+check "the first run has the later name" [ "$first/$(find "$tmp/stick/caisson-runs" -mindepth 1 -maxdepth 1 | wc -l)" = "$(basename "$(dirname "$(journal)")")/2" ]
+for wanted in 2.0 1.0; do
+	caisson rollback "$tmp/stick/up.job" "$tmp/root"
+	[ "$status" -eq 0 ] || cat "$tmp/out"
+	check "the clock: rolled back to $wanted" [ "$status/$(version "$tmp/root")" = "0/$wanted" ]
+done
 finish

@@ -242,7 +242,7 @@ enum run_state evidence_state(const struct journal *journal)
 
 static int compare_names(const void *a, const void *b)
 {
-    return strcmp(*(char *const *)b, *(char *const *)a); /* the newest first: names begin with the time */
+    return strcmp(*(char *const *)b, *(char *const *)a); /* names begin with the time */
 }
 
 static int list_runs(int runs_fd, struct strings *names, struct error *error)
@@ -266,39 +266,66 @@ static int list_runs(int runs_fd, struct strings *names, struct error *error)
     return result;
 }
 
-/* A copy that somebody made of a run's folder is no run. */
-static bool is_own_folder(const struct journal *journal, const char *name)
+static const char *run_of(const struct journal *journal)
 {
-    return journal->count > 0 && strcmp(journal_get(journal_record(journal, 0), "run"), name) == 0;
+    return journal->count == 0 ? "" : journal_get(journal_record(journal, 0), "run");
+}
+
+int evidence_compare(const struct journal *a, const struct journal *b)
+{
+    int64_t number = journal_get_number(journal_last(a, "server"), "number");
+    int64_t other = journal_get_number(journal_last(b, "server"), "number");
+    return number != other ? (number < other ? -1 : 1) : strcmp(run_of(a), run_of(b));
+}
+
+/* The journal in the folder of that name; none (count 0) where there is none, or only a copy that somebody made. */
+static int read_run(int runs_fd, const char *name, struct journal *journal, struct error *error)
+{
+    struct error reading = {0};
+    int run_fd = openat(runs_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int result = run_fd < 0 ? 0 : journal_read(journal, run_fd, JOURNAL_FILE, &reading);
+    file_drop(&run_fd);
+    if (result != 0 && reading.code != CSN_NOT_FOUND) {
+        *error = reading;
+        return error_wrap(error, "run %s", name);
+    }
+    if (result != 0 || strcmp(run_of(journal), name) != 0) {
+        journal_free(journal);
+    }
+    return 0;
 }
 
 int evidence_find(int runs_fd, unsigned states, const struct strings *skipped, struct journal *journal, bool *found,
                   struct error *error)
 {
-    *found = false;
     struct strings names = {0};
+    struct error why = {0};
+    const char *unknown = NULL; /* the newest run by name that cannot be read */
     int result = runs_fd < 0 ? 0 : list_runs(runs_fd, &names, error);
-    for (size_t i = 0; result == 0 && !*found && i < names.count; i++) {
+    *found = false;
+    for (size_t i = 0; result == 0 && i < names.count; i++) {
+        struct journal there;
+        struct error reading = {0};
+        journal_init(&there);
         if (skipped != NULL && strings_has(skipped, names.items[i])) {
             continue;
         }
-        int run_fd = openat(runs_fd, names.items[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        struct error reading = {0};
-        if (run_fd < 0) {
-            continue;
-        }
-        if (journal_read(journal, run_fd, JOURNAL_FILE, &reading) == 0) {
-            *found = is_own_folder(journal, names.items[i]) && (evidence_state(journal) & states) != 0;
-        } else if (reading.code != CSN_NOT_FOUND) {
-            result = error_wrap(&reading, "run %s", names.items[i]); /* its state is unknown: never guess past it */
-            if (error != NULL) {
-                *error = reading;
-            }
-        }
-        file_drop(&run_fd);
-        if (!*found) {
+        if (read_run(runs_fd, names.items[i], &there, &reading) != 0) {
+            why = unknown == NULL ? reading : why;
+            unknown = unknown == NULL ? names.items[i] : unknown;
+        } else if ((evidence_state(&there) & states) != 0 && (!*found || evidence_compare(&there, journal) > 0)) {
             journal_free(journal);
+            *journal = there;
+            journal_init(&there);
+            *found = true;
         }
+        journal_free(&there);
+    }
+    if (unknown != NULL && (!*found || strcmp(unknown, run_of(journal)) > 0)) {
+        journal_free(journal);
+        *found = false;
+        *error = why; /* its state is unknown: never guess past it */
+        result = -1;
     }
     strings_free(&names);
     return result;

@@ -60,6 +60,10 @@ enum run_state evidence_state(const struct journal *journal);
  * has ended. Such a run is never undone without keeping their work. */
 bool evidence_is_released(const struct journal *journal);
 
+/* Less than, equal to or more than 0: run a is older than b, the same, newer. What the server counted decides (`number` in the record
+ * "server"): the clock, of which the names are made, may have been wrong. */
+int evidence_compare(const struct journal *a, const struct journal *b);
+
 /* The newest run in one of these states among the folders of runs_fd (of the stick or of a server; -1: none), but not one of those named
  * in skipped (NULL: none), nor in a folder of another name than the run's. Its journal is read into *journal (journal_init'ed). *found says whether there is one. */
 int evidence_find(int runs_fd, unsigned states, const struct strings *skipped, struct journal *journal, bool *found,

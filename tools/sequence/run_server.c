@@ -73,16 +73,35 @@ static void root_identity(const struct run *run, char *text, size_t size)
     }
 }
 
+/* One more than the newest run that the server holds. */
+static int next_number(const struct run *run, int64_t *number, struct error *error)
+{
+    struct journal newest;
+    bool found = false;
+    journal_init(&newest);
+    int runs_fd = root_try_open(run->target.root_fd, EVIDENCE_SERVER, O_RDONLY | O_DIRECTORY, 0);
+    int result = evidence_find(runs_fd, RUN_UNFINISHED | RUN_ENDED | RUN_RELEASED, NULL, &newest, &found, error);
+    *number = 1 + journal_get_number(journal_last(&newest, "server"), "number");
+    journal_free(&newest);
+    file_drop(&runs_fd);
+    return result;
+}
+
 int run_record_server(struct run *run, struct error *error)
 {
     const struct installation *found = &run->target.installation;
     struct strings disks = {0};
     char identity[ROOT_IDENTITY_SIZE];
+    int64_t number = 0;
     root_identity(run, identity, sizeof identity);
+    if (next_number(run, &number, error) != 0) {
+        return -1;
+    }
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *fields = yyjson_mut_obj(document);
     yyjson_mut_obj_add_str(document, fields, "machine_id", found->machine_id);
     yyjson_mut_obj_add_str(document, fields, "root_identity", identity);
+    yyjson_mut_obj_add_sint(document, fields, "number", number);
     yyjson_mut_obj_add_str(document, fields, "host", found->host_name);
     yyjson_mut_obj_add_str(document, fields, "os", found->os_name);
     yyjson_mut_obj_add_str(document, fields, "application", found->profile->name);

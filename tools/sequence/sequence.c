@@ -437,7 +437,7 @@ static int check_newest(const struct run *run, struct error *error)
     int runs_fd = root_try_open(run->target.root_fd, EVIDENCE_SERVER, O_RDONLY | O_DIRECTORY, 0);
     int result = evidence_find(runs_fd, RUN_UNFINISHED | RUN_RELEASED, NULL, &newest, &found, error);
     const char *name = found ? journal_get(journal_record(&newest, 0), "run") : "";
-    if (result == 0 && strcmp(name, run->evidence.run) > 0) {
+    if (result == 0 && found && evidence_compare(&newest, &run->journal) > 0) {
         result = error_set(error, CSN_JOURNAL_NEWER, "run %s is not the newest of this server: that is %s",
                            run->evidence.run, name);
     }

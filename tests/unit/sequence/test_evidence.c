@@ -19,6 +19,7 @@ static char folder[64];
 static int dir_fd;
 static struct journal journal;
 static struct error error;
+static int64_t next_number; /* in the record "server"; 0: not known */
 
 static int setup(void **state)
 {
@@ -27,6 +28,7 @@ static int setup(void **state)
     dir_fd = mkdtemp(folder) == NULL ? -1 : open(folder, O_RDONLY | O_DIRECTORY);
     journal_init(&journal);
     error = (struct error){0};
+    next_number = 0;
     return dir_fd < 0 ? -1 : 0;
 }
 
@@ -40,6 +42,15 @@ static int teardown(void **state)
     return system(command);
 }
 
+static void note_server(struct journal *made)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    yyjson_mut_obj_add_sint(document, fields, "number", next_number);
+    assert_int_equal(journal_append(made, "server", fields, &error), 0);
+    yyjson_mut_doc_free(document);
+}
+
 /* A run's folder with a journal of these kinds after "run"; blanks part them. */
 static void make_run_as(const char *name, const char *run, const char *kinds)
 {
@@ -50,7 +61,7 @@ static void make_run_as(const char *name, const char *run, const char *kinds)
     int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY);
     assert_int_equal(journal_attach(&made, fd, JOURNAL_FILE, "stick", &error), 0);
     assert_int_equal(journal_note(&made, &error, "run", "run", run, NULL), 0);
-    assert_int_equal(journal_note(&made, &error, "server", "machine_id", "m1", NULL), 0);
+    note_server(&made);
     assert_int_equal(strings_split(&list, kinds, " ", &error), 0);
     for (size_t i = 0; i < list.count; i++) {
         assert_int_equal(journal_note(&made, &error, list.items[i], NULL), 0);
@@ -125,6 +136,33 @@ static void test_finds_the_newest_in_this_state(void **state)
     assert_string_equal(run_of(&journal), "20260301T000000Z-0003");
 }
 
+/* The first run was made with the clock ahead. */
+static void test_what_the_server_counted_is_the_order(void **state)
+{
+    (void)state;
+    next_number = 1;
+    make_run("20990101T000000Z-0001", "released run-end");
+    next_number = 2;
+    make_run("20260301T000000Z-0002", "released run-end");
+    next_number = 3;
+    make_run("20260201T000000Z-0003", "run-end");
+    assert_true(find(RUN_RELEASED, NULL));
+    assert_string_equal(run_of(&journal), "20260301T000000Z-0002");
+}
+
+/* A broken journal with an older name does not stand in the way of a newer run. */
+static void test_an_older_changed_journal(void **state)
+{
+    (void)state;
+    make_run("20260101T000000Z-0001", "step-begin");
+    make_run("20260201T000000Z-0002", "step-begin");
+    int fd = openat(dir_fd, "20260101T000000Z-0001", O_RDONLY | O_DIRECTORY);
+    assert_int_equal(file_replace(fd, JOURNAL_FILE, "x\nx\n", 4, 0600, &error), 0);
+    file_drop(&fd);
+    assert_true(find(RUN_UNFINISHED, NULL));
+    assert_string_equal(run_of(&journal), "20260201T000000Z-0002");
+}
+
 static void test_leaves_out_what_is_skipped(void **state)
 {
     (void)state;
@@ -165,7 +203,7 @@ static void test_stops_at_a_changed_journal(void **state)
     make_run("20260201T000000Z-0002", "step-begin step-end run-end");
     int fd = openat(dir_fd, "20260201T000000Z-0002", O_RDONLY | O_DIRECTORY);
     assert_int_equal(file_read(fd, JOURNAL_FILE, 1 << 20, &text, &error), 0);
-    *strstr(text.data, "m1") = 'x';
+    *strstr(text.data, "server") = 'x';
     assert_int_equal(file_replace(fd, JOURNAL_FILE, text.data, text.size, 0600, &error), 0);
     assert_int_equal(evidence_find(dir_fd, RUN_UNFINISHED, NULL, &journal, &found, &error), -1);
     assert_int_equal(error.code, CSN_JOURNAL_BROKEN);
@@ -253,6 +291,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_states, setup, teardown),
         cmocka_unit_test_setup_teardown(test_finds_the_newest_in_this_state, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_the_server_counted_is_the_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_older_changed_journal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_leaves_out_what_is_skipped, setup, teardown),
         cmocka_unit_test_setup_teardown(test_takes_nothing_else_for_a_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stops_at_a_changed_journal, setup, teardown),
