@@ -5,12 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "database/clone.h"
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/root.h"
@@ -18,8 +16,7 @@
 #include "target/services.h"
 
 #define MEBIBYTE ((uint64_t)1 << 20)
-#define EVIDENCE_BYTES (16 * MEBIBYTE) /* two journals and the report, with its next version beside it */
-#define ATTRIBUTE_IMMUTABLE 0x10       /* statx(2); musl has no names for them */
+#define ATTRIBUTE_IMMUTABLE 0x10 /* statx(2); musl has no names for them */
 #define ATTRIBUTE_APPEND 0x20
 #define ATTRIBUTE_MOUNT_ROOT 0x2000
 #define EARLIEST_SEC 1735689600 /* 2025-01-01: no package of ours is older */
@@ -315,110 +312,4 @@ int check_renames(struct looking *looking, struct error *error)
     }
     strings_free(&paths);
     return result == 0 ? check_moved(looking, error) : -1;
-}
-
-/* --- space --------------------------------------------------------------------------------------------------------- */
-
-static uint64_t free_bytes_at(int fd)
-{
-    struct statvfs status;
-    return fd >= 0 && fstatvfs(fd, &status) == 0 ? (uint64_t)status.f_bavail * status.f_frsize : 0;
-}
-
-static int lack(struct looking *looking, const char *where, uint64_t needed, uint64_t available,
-                enum finding_severity severity, struct error *error)
-{
-    unsigned long long needed_mb = needed / MEBIBYTE + 1;
-    unsigned long long available_mb = available / MEBIBYTE;
-    return look_add(looking, severity, CSN_ASSESS_SPACE, error, "%s: %llu MB are needed, %llu MB are free", where,
-                    needed_mb, available_mb);
-}
-
-static uint64_t new_tree_bytes(const struct assess_subject *subject, const struct assessment *assessment)
-{
-    uint64_t bytes = tree_manifest_size_bytes(&assessment->vendor_after);
-    /* Each name also takes a part of a block; what the site carries over is at most what it has now. */
-    bytes += assessment->vendor_after.count * 4096;
-    for (size_t i = 0; i < subject->hop_count; i++) {
-        bytes += subject->hops[i]->requirements.disk_mb * MEBIBYTE;
-    }
-    return bytes;
-}
-
-static int check_server_space(struct looking *looking, uint64_t tree_bytes, struct error *error)
-{
-    const struct assess_subject *subject = looking->subject;
-    const char *program_root = subject->target->installation.program_root;
-    struct stat program;
-    struct clone_plan plan = {0};
-    int fd = root_open(subject->target->root_fd, program_root, O_RDONLY | O_DIRECTORY, 0, error);
-    if (fd < 0 || fstat(fd, &program) != 0) {
-        file_drop(&fd);
-        return -1;
-    }
-    uint64_t available = free_bytes_at(fd);
-    uint64_t needed = tree_bytes + 16 * MEBIBYTE;
-    file_drop(&fd);
-    int result =
-        subject->cluster == NULL ? 0 : clone_plan(subject->target->root_fd, subject->cluster, ".new", &plan, error);
-    for (size_t i = 0; result == 0 && i < plan.pair_count; i++) {
-        looking->assessment->cluster_bytes += plan.pairs[i].size_bytes;
-        if (plan.pairs[i].device == (uint64_t)program.st_dev) {
-            needed += plan.pairs[i].size_bytes;
-        } else if (plan.pairs[i].free_bytes < plan.pairs[i].size_bytes + 16 * MEBIBYTE) {
-            result = lack(looking, plan.pairs[i].original, plan.pairs[i].size_bytes, plan.pairs[i].free_bytes,
-                          FINDING_BLOCKER, error);
-        }
-    }
-    clone_plan_free(&plan);
-    if (result == 0 && needed > available) {
-        result = lack(looking, program_root, needed, available, FINDING_BLOCKER, error);
-    }
-    return result;
-}
-
-static int check_folder_space(struct looking *looking, const char *folder, const char *what, uint64_t blocked_below,
-                              uint64_t wanted, struct error *error)
-{
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    uint64_t available = free_bytes_at(fd);
-    file_drop(&fd);
-    if (available < blocked_below) {
-        return lack(looking, what, blocked_below, available, FINDING_BLOCKER, error);
-    }
-    return available < wanted ? lack(looking, what, wanted, available, FINDING_WARNING, error) : 0;
-}
-
-int check_space(struct looking *looking, struct error *error)
-{
-    const struct assess_subject *subject = looking->subject;
-    struct assessment *assessment = looking->assessment;
-    uint64_t tree_bytes = new_tree_bytes(subject, assessment);
-    if (check_server_space(looking, tree_bytes, error) != 0) {
-        return -1;
-    }
-    uint64_t data = assessment->program_bytes + assessment->cluster_bytes + assessment->attachment_bytes;
-    /* The proof restores everything; the rehearsal needs the new tree and a clone. They follow one another. */
-    uint64_t rehearsal = tree_bytes + assessment->cluster_bytes;
-    uint64_t scratch = (data > rehearsal ? data : rehearsal) + 64 * MEBIBYTE;
-    uint64_t backup = subject->boot_bytes + (subject->scratch_path != NULL ? scratch : 0);
-    /* How much data shrink in the repository is not known before: a quarter is the least that is ever needed in practice. */
-    if (subject->backup_path != NULL && check_folder_space(looking, subject->backup_path, "the backup disk",
-                                                           backup + data / 4, backup + data, error) != 0) {
-        return -1;
-    }
-    if (subject->evidence_path != NULL &&
-        check_folder_space(looking, subject->evidence_path, "the stick, for journal and report", EVIDENCE_BYTES,
-                           EVIDENCE_BYTES, error) != 0) {
-        return -1;
-    }
-    struct sysinfo machine;
-    if (subject->scratch_path == NULL && sysinfo(&machine) == 0) {
-        uint64_t memory = (uint64_t)machine.totalram * machine.mem_unit / 2;
-        if (memory < scratch) {
-            return lack(looking, "memory for the proof and the rehearsal (half of what there is)", scratch, memory,
-                        FINDING_BLOCKER, error);
-        }
-    }
-    return 0;
 }

@@ -30,6 +30,8 @@ check_function check_clock;
 check_function check_requirements;
 check_function check_fence;
 check_function check_renames;
+
+/* check_space.c */
 check_function check_space;
 
 /* check_database.c */

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "lib/buffer.h"
@@ -37,19 +36,18 @@ static int measure(void *context, const struct tree_visit *visit, struct error *
 }
 
 /* The folder above must be on the same file system: the copy goes there, and the two are exchanged by name. */
-static int look_above(int root_fd, const char *path, struct clone_pair *pair, struct error *error)
+static int look_above(int root_fd, const char *path, struct error *error)
 {
     const char *name = NULL;
     struct stat folder;
     struct stat above;
-    struct statvfs space;
     int result = -1;
     int parent_fd = root_open_parent(root_fd, path, &name, error);
     int folder_fd = parent_fd < 0 ? -1 : root_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0, error);
     if (folder_fd < 0) {
         goto out;
     }
-    if (fstat(parent_fd, &above) != 0 || fstat(folder_fd, &folder) != 0 || fstatvfs(parent_fd, &space) != 0) {
+    if (fstat(parent_fd, &above) != 0 || fstat(folder_fd, &folder) != 0) {
         error_system(error, CSN_IO, "asking about %s", path);
         goto out;
     }
@@ -57,11 +55,6 @@ static int look_above(int root_fd, const char *path, struct clone_pair *pair, st
         error_set(error, CSN_TARGET_PROFILE, "%s is the top of a file system of its own and could not be exchanged",
                   path);
         goto out;
-    }
-    pair->device = folder.st_dev;
-    pair->free_bytes = (uint64_t)space.f_bavail * space.f_frsize;
-    if (geteuid() == 0) {
-        pair->free_bytes = (uint64_t)space.f_bfree * space.f_frsize; /* root may use what is reserved */
     }
     result = 0;
 out:
@@ -76,14 +69,14 @@ static int add_pair(int root_fd, const char *path, const char *suffix, struct cl
     struct measuring measuring = {.folder = path};
     struct buffer copy = {0};
     struct clone_pair *pair = &plan->pairs[plan->pair_count];
-    if (look_above(root_fd, path, pair, error) != 0 ||
-        tree_walk(root_fd, path, &options, measure, &measuring, error) != 0) {
+    if (look_above(root_fd, path, error) != 0 || tree_walk(root_fd, path, &options, measure, &measuring, error) != 0) {
         return -1;
     }
     buffer_format(&copy, "%s%s", path, suffix);
     pair->original = strdup(path);
     pair->copy = buffer_take(&copy);
     pair->size_bytes = measuring.bytes;
+    pair->item_count = measuring.items;
     plan->pair_count++;
     if (pair->original == NULL || pair->copy == NULL) {
         return error_set(error, CSN_MEMORY, "no memory to plan a clone");
@@ -116,23 +109,6 @@ void clone_plan_free(struct clone_plan *plan)
     }
     free(plan->pairs);
     *plan = (struct clone_plan){0};
-}
-
-int clone_check_space(const struct clone_plan *plan, uint64_t reserve_bytes, struct error *error)
-{
-    for (size_t i = 0; i < plan->pair_count; i++) {
-        const struct clone_pair *pair = &plan->pairs[i];
-        uint64_t needed = reserve_bytes;
-        for (size_t j = 0; j < plan->pair_count; j++) {
-            needed += plan->pairs[j].device == pair->device ? plan->pairs[j].size_bytes : 0;
-        }
-        if (needed > pair->free_bytes) {
-            return error_set(
-                error, CSN_ASSESS_SPACE, "a copy beside %s needs %llu MB with the reserve, and %llu MB are free there",
-                pair->original, (unsigned long long)(needed >> 20), (unsigned long long)(pair->free_bytes >> 20));
-        }
-    }
-    return 0;
 }
 
 /* Several copies, told as one piece of work. */

@@ -17,8 +17,7 @@ struct clone_pair {
     char *original;      /* absolute, on the server */
     char *copy;          /* beside it: original + suffix */
     uint64_t size_bytes; /* of the original now, in whole blocks */
-    uint64_t free_bytes; /* available to root on its file system */
-    uint64_t device;     /* st_dev: pairs of one device share its free bytes */
+    uint64_t item_count; /* files, folders and all else in it */
 };
 
 struct clone_plan {
@@ -31,9 +30,6 @@ struct clone_plan {
 int clone_plan(int root_fd, const struct cluster *cluster, const char *suffix, struct clone_plan *plan,
                struct error *error) MUST_CHECK;
 void clone_plan_free(struct clone_plan *plan);
-
-/* 0 if each file system has room for its copies and reserve_bytes more; else CSN_ASSESS_SPACE with the numbers. */
-int clone_check_space(const struct clone_plan *plan, uint64_t reserve_bytes, struct error *error) MUST_CHECK;
 
 /* Copies every pair, durable when it returns. The cluster must be clean (CSN_DATABASE_UNCLEAN). A copy that exists already
  * is an error (CSN_TREE_WRITE); after a failure what was copied stays, for clone_remove. A stale postmaster.pid is not

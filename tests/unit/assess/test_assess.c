@@ -549,6 +549,52 @@ static void test_a_live_postmaster_is_refused(void **state)
     assert_int_equal(assessment.finding_count, 0);
 }
 
+/* --- space ---------------------------------------------------------------------------------------------------------- */
+
+static void one_blocker(const char *words)
+{
+    assert_int_equal(check_space(&looking, &error), 0);
+    if (words == NULL) {
+        assert_int_equal(assessment.finding_count, 0);
+        return;
+    }
+    assert_int_equal(assessment.finding_count, 1);
+    judged(CSN_ASSESS_SPACE, words);
+    assessment.finding_count = 0;
+    free(assessment.findings[0].what);
+}
+
+/* Data folder and WAL fit beside by themselves, but not both; a tree that fits by its bytes wants more inodes than there are; what
+ * the site keeps is copied, too. */
+static void test_what_shares_a_file_system_shares_its_room(void **state)
+{
+    (void)state;
+    place_need_root();
+    struct cluster_folder wal = {.link = (char *)"pg_wal", .target = (char *)"/var/wal"};
+    struct cluster cluster = {.data_path = (char *)"/var/data", .folders = &wal};
+    target.installation.program_root = (char *)"/opt/app";
+    subject.scratch_path = place_path(".");
+    place_run("mkdir -p opt/app var && mount -t tmpfs -o size=100m none var && mkdir var/data var/wal && "
+              "head -c 24M /dev/zero >var/data/1 && head -c 24M /dev/zero >var/wal/1");
+    subject.cluster = &cluster;
+    one_blocker(NULL);
+    cluster.folder_count = 1;
+    one_blocker("/var/data: 65 MB are needed, 52 MB are free");
+    subject.cluster = NULL;
+    place_run("umount var && mount -t tmpfs -o size=100m,nr_inodes=1000 none opt && mkdir opt/app");
+    one_blocker(NULL);
+    assessment.vendor_after.count = 800; /* 3 MB of blocks */
+    assessment.vendor_after.entries = calloc(800, sizeof *assessment.vendor_after.entries);
+    one_blocker("/opt/app: 1056 inodes are needed");
+    assessment.vendor_after.count = 1;
+    struct tree_entry kept = {.type = TREE_FILE, .size_bytes = 90u << 20};
+    struct tree_merge_item item = {.path = "keep", .site = &kept, .content = TREE_CHANGE_KEPT};
+    assessment.merge = (struct tree_merge){.items = &item, .count = 1};
+    one_blocker("/opt/app: 107 MB are needed");
+    assessment.merge = (struct tree_merge){0};
+    place_run("umount opt");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -572,6 +618,7 @@ int main(void)
         TEST(test_paths_that_hold_each_other_are_refused),
         TEST(test_other_databases_are_named),
         TEST(test_archive_and_replicas_are_named),
+        TEST(test_what_shares_a_file_system_shares_its_room),
         TEST(test_the_machines_own_root_is_refused),
         TEST(test_a_live_postmaster_is_refused),
     };

@@ -96,10 +96,7 @@ static void test_clone_and_exchange(void **state)
     assert_string_equal(plan.pairs[1].copy, "/srv/space.new");
     assert_true(plan.pairs[0].size_bytes > 20u << 20);
     assert_true(plan.pairs[1].size_bytes > 100u << 10);
-    ASSERT_DONE(clone_check_space(&plan, 0, &error));
-    assert_int_equal(clone_check_space(&plan, UINT64_MAX / 4, &error), -1);
-    assert_int_equal(error.code, CSN_ASSESS_SPACE);
-    assert_non_null(strstr(error.message, COLD_DATA));
+    assert_true(plan.pairs[0].item_count > 500);
     ASSERT_DONE(clone_make(fd, &server.cluster, &plan, NULL, &error));
 
     /* A second time: there is one already, and it stays as it is. */

@@ -1,0 +1,214 @@
+/*
+ * check_space.c - room on each file system of the server for what is made beside, and on the backup disk, the stick and in memory.
+ */
+#include "assess/looking.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "database/clone.h"
+#include "lib/file.h"
+#include "lib/root.h"
+
+#define MEBIBYTE ((uint64_t)1 << 20)
+#define BLOCK_BYTES 4096
+#define EVIDENCE_BYTES (16 * MEBIBYTE) /* two journals and the report, with its next version beside it */
+#define RESERVE_BYTES (16 * MEBIBYTE)  /* on each file system that something is made on */
+#define RESERVE_NAMES 256
+#define ROOMS 80 /* more folders than a cluster may have elsewhere (step_stage.c), and the few others */
+
+static uint64_t free_bytes_at(int fd)
+{
+    struct statvfs status;
+    return fd >= 0 && fstatvfs(fd, &status) == 0 ? (uint64_t)status.f_bavail * status.f_frsize : 0;
+}
+
+static int lack(struct looking *looking, const char *where, uint64_t needed, uint64_t available,
+                enum finding_severity severity, struct error *error)
+{
+    unsigned long long needed_mb = needed / MEBIBYTE + 1;
+    unsigned long long available_mb = available / MEBIBYTE;
+    return look_add(looking, severity, CSN_ASSESS_SPACE, error, "%s: %llu MB are needed, %llu MB are free", where,
+                    needed_mb, available_mb);
+}
+
+/* --- the server ---------------------------------------------------------------------------------------------------- */
+
+struct need {
+    uint64_t bytes;
+    uint64_t names; /* each takes an inode */
+};
+
+/* What is to be made on one file system, and what is free there. */
+struct room {
+    uint64_t device;
+    const char *path; /* the first on it, for the message; not owned */
+    struct need need;
+    struct statvfs free;
+};
+
+struct rooms {
+    struct room items[ROOMS];
+    size_t count;
+};
+
+/* The room on the file system that an open folder lies on; NULL: it is not known yet, and all places are taken. */
+static struct room *room_of(struct rooms *rooms, uint64_t device, const char *path)
+{
+    for (size_t i = 0; i < rooms->count; i++) {
+        if (rooms->items[i].device == device) {
+            return &rooms->items[i];
+        }
+    }
+    if (rooms->count == ROOMS) {
+        return NULL;
+    }
+    rooms->items[rooms->count] = (struct room){device, path, {RESERVE_BYTES, RESERVE_NAMES}, {0}};
+    return &rooms->items[rooms->count++];
+}
+
+/* So much more is made beside the folder at path. */
+static int add_need(struct rooms *rooms, int root_fd, const char *path, struct need need, struct error *error)
+{
+    struct stat status;
+    struct statvfs free;
+    int fd = root_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0, error);
+    if (fd < 0) {
+        return -1;
+    }
+    if (fstat(fd, &status) != 0 || fstatvfs(fd, &free) != 0) {
+        file_drop(&fd);
+        return error_system(error, CSN_IO, "asking about %s", path);
+    }
+    file_drop(&fd);
+    struct room *room = room_of(rooms, status.st_dev, path);
+    if (room == NULL) {
+        return error_set(error, CSN_TARGET_PROFILE, "the server has more than %d file systems", ROOMS);
+    }
+    room->free = free;
+    room->need.bytes += need.bytes;
+    room->need.names += need.names;
+    return 0;
+}
+
+static int check_room(struct looking *looking, const struct room *room, struct error *error)
+{
+    uint64_t available = (uint64_t)room->free.f_bavail * room->free.f_frsize;
+    if (room->need.bytes > available) {
+        return lack(looking, room->path, room->need.bytes, available, FINDING_BLOCKER, error);
+    }
+    /* A file system that makes inodes as it needs them (btrfs) tells 0 of them. */
+    return room->free.f_files == 0 || room->need.names <= room->free.f_favail
+               ? 0
+               : look_add(looking, FINDING_BLOCKER, CSN_ASSESS_SPACE, error,
+                          "%s: %llu inodes are needed for new files, %llu are free", room->path,
+                          (unsigned long long)room->need.names, (unsigned long long)room->free.f_favail);
+}
+
+/* What the site carries over, beyond what it replaces in the vendor's tree. */
+static void add_carried(const struct tree_merge *merge, struct need *need)
+{
+    for (size_t i = 0; i < merge->count; i++) {
+        const struct tree_merge_item *item = &merge->items[i];
+        bool carried = item->content == TREE_CHANGE_KEPT || item->content == TREE_CHANGE_SITE_CHANGED ||
+                       item->content == TREE_CHANGE_CONFLICT;
+        if (!carried || item->site == NULL) {
+            continue;
+        }
+        uint64_t replaced = item->after == NULL ? 0 : item->after->size_bytes;
+        need->bytes += item->site->size_bytes > replaced ? item->site->size_bytes - replaced : 0;
+        need->bytes += item->after == NULL ? BLOCK_BYTES : 0;
+        need->names += item->after == NULL;
+    }
+}
+
+/* Each name also takes a part of a block. */
+static struct need new_tree_need(const struct assess_subject *subject, const struct assessment *assessment)
+{
+    struct need need = {tree_manifest_size_bytes(&assessment->vendor_after), assessment->vendor_after.count};
+    need.bytes += need.names * BLOCK_BYTES;
+    add_carried(&assessment->merge, &need);
+    for (size_t i = 0; i < subject->hop_count; i++) {
+        need.bytes += subject->hops[i]->requirements.disk_mb * MEBIBYTE;
+    }
+    return need;
+}
+
+/* Things on one file system share what is free there: the new tree, the clone's folders, the fence, the journal. */
+static int check_server_space(struct looking *looking, struct need tree, struct error *error)
+{
+    static const char *const ours[] = {"/etc", "/var/lib/caisson", "/var/lib", "/var"};
+    const struct assess_subject *subject = looking->subject;
+    int root_fd = subject->target->root_fd;
+    struct clone_plan plan = {0};
+    struct rooms rooms = {.count = 0};
+    int result = subject->cluster == NULL ? 0 : clone_plan(root_fd, subject->cluster, ".new", &plan, error);
+    if (result == 0) {
+        result = add_need(&rooms, root_fd, subject->target->installation.program_root, tree, error);
+    }
+    for (size_t i = 0; result == 0 && i < plan.pair_count; i++) {
+        looking->assessment->cluster_bytes += plan.pairs[i].size_bytes;
+        result = add_need(&rooms, root_fd, plan.pairs[i].original,
+                          (struct need){plan.pairs[i].size_bytes, plan.pairs[i].item_count}, error);
+    }
+    for (size_t i = 0; result == 0 && i < sizeof ours / sizeof ours[0]; i++) {
+        result = root_exists(root_fd, ours[i]) ? add_need(&rooms, root_fd, ours[i], (struct need){0}, error) : 0;
+    }
+    for (size_t i = 0; result == 0 && i < rooms.count; i++) {
+        result = check_room(looking, &rooms.items[i], error);
+    }
+    clone_plan_free(&plan);
+    return result;
+}
+
+/* --- elsewhere ----------------------------------------------------------------------------------------------------- */
+
+static int check_folder_space(struct looking *looking, const char *folder, const char *what, uint64_t blocked_below,
+                              uint64_t wanted, struct error *error)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    uint64_t available = free_bytes_at(fd);
+    file_drop(&fd);
+    if (available < blocked_below) {
+        return lack(looking, what, blocked_below, available, FINDING_BLOCKER, error);
+    }
+    return available < wanted ? lack(looking, what, wanted, available, FINDING_WARNING, error) : 0;
+}
+
+int check_space(struct looking *looking, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    struct assessment *assessment = looking->assessment;
+    struct need tree = new_tree_need(subject, assessment);
+    if (check_server_space(looking, tree, error) != 0) {
+        return -1;
+    }
+    uint64_t data = assessment->program_bytes + assessment->cluster_bytes + assessment->attachment_bytes;
+    /* The proof restores everything; the rehearsal needs the new tree and a clone. They follow one another. */
+    uint64_t rehearsal = tree.bytes + assessment->cluster_bytes;
+    uint64_t scratch = (data > rehearsal ? data : rehearsal) + 64 * MEBIBYTE;
+    uint64_t backup = subject->boot_bytes + (subject->scratch_path != NULL ? scratch : 0);
+    /* How much data shrink in the repository is not known before: a quarter is the least that is ever needed in practice. */
+    if (subject->backup_path != NULL && check_folder_space(looking, subject->backup_path, "the backup disk",
+                                                           backup + data / 4, backup + data, error) != 0) {
+        return -1;
+    }
+    if (subject->evidence_path != NULL &&
+        check_folder_space(looking, subject->evidence_path, "the stick, for journal and report", EVIDENCE_BYTES,
+                           EVIDENCE_BYTES, error) != 0) {
+        return -1;
+    }
+    struct sysinfo machine;
+    if (subject->scratch_path == NULL && sysinfo(&machine) == 0) {
+        uint64_t memory = (uint64_t)machine.totalram * machine.mem_unit / 2;
+        if (memory < scratch) {
+            return lack(looking, "memory for the proof and the rehearsal (half of what there is)", scratch, memory,
+                        FINDING_BLOCKER, error);
+        }
+    }
+    return 0;
+}
