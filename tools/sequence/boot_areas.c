@@ -112,7 +112,7 @@ static int each_of_disk(const struct disk *disk, stretch_function *take, void *c
 static int each_stretch(const struct run *run, stretch_function *take, void *context, struct error *error)
 {
     struct strings names = {0};
-    int result = target_disks(&run->target, &names, error);
+    int result = target_disks(&run->target, true, &names, error);
     for (size_t i = 0; result == 0 && i < run->target.survey.disks.count; i++) {
         const struct disk *disk = &run->target.survey.disks.items[i];
         if (strings_has(&names, disk->name)) {

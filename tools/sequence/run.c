@@ -312,7 +312,7 @@ int run_check_backup_apart(const struct run *run, struct error *error)
         result = disk == NULL ? 0 : strings_add(&names, disk->name, error);
     }
     if (result == 0 && run->job.backup_disk != NULL &&
-        ((run->target_is_open && target_disks(&run->target, &names, error) != 0) ||
+        ((run->target_is_open && target_disks(&run->target, false, &names, error) != 0) ||
          media_check_apart(run->job.backup_disk, &disks, &names, error) != 0)) {
         result = -1;
     }

@@ -128,6 +128,10 @@ int run_open_backup(struct run *run, struct error *error) MUST_CHECK;
 int run_check_backup_apart(const struct run *run, struct error *error) MUST_CHECK;
 int run_open_scratch(struct run *run, struct error *error) MUST_CHECK;
 
+/* CSN_TARGET_DISK_MISSING if something that the application needs lies on a disk that the job does not name: that stays protected,
+ * whatever lies on it. */
+int run_check_disks_named(const struct run *run, struct error *error) MUST_CHECK;
+
 /* The server's disks for writing (protection lifted, file systems' journals replayed, our journal's copies brought together and
  * attached), and back. Doing it twice is fine. CSN_JOURNAL_NONE if, with nothing hidden any more, the run left nothing there. */
 int run_make_writable(struct run *run, struct error *error) MUST_CHECK;

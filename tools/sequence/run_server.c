@@ -117,7 +117,7 @@ int run_record_server(struct run *run, struct error *error)
         yyjson_mut_obj_add_str(document, fields, "cluster_version", found->cluster_version);
     }
     yyjson_mut_obj_add_str(document, fields, "volume", found->volume);
-    int result = target_disks(&run->target, &disks, error);
+    int result = target_disks(&run->target, false, &disks, error);
     yyjson_mut_val *list = yyjson_mut_obj_add_arr(document, fields, "disks");
     for (size_t i = 0; i < disks.count; i++) {
         yyjson_mut_arr_add_str(document, list, disks.items[i]);
@@ -224,7 +224,7 @@ static int add_destinations(const struct run *run, struct strings *paths, const 
 /* What the application and we ourselves need of the server, also where it cannot be seen. */
 static int tell_needs(struct run *run, struct error *error)
 {
-    static char *const own[] = {(char *)"/etc/systemd/system", (char *)"/etc/caisson", (char *)"/" EVIDENCE_SERVER};
+    static char *const own[] = {(char *)"/etc/systemd/system", (char *)"/etc/caisson", (char *)EVIDENCE_SERVER};
     const struct strings ours = {.items = (char **)own, .count = sizeof own / sizeof own[0]};
     const struct profile *profile = run->target.profile;
     struct strings paths = {0};
@@ -238,6 +238,23 @@ static int tell_needs(struct run *run, struct error *error)
     }
     strings_free(&paths);
     return result;
+}
+
+/* Where the server itself mounts the backup disk, it is not the server's for us: it could not be mounted for writing meanwhile. */
+static int leave_backup(struct run *run, struct error *error)
+{
+    struct target_mounts *mounts = &run->target.mounts;
+    struct error none;
+    const struct disk *disk = run->job.backup_disk == NULL || mounts->count == 0
+                                  ? NULL
+                                  : disks_find(&run->target.survey.disks, run->job.backup_disk, NULL, &none);
+    for (size_t i = mounts->count; disk != NULL && i-- > 0;) {
+        if (i < mounts->count && mounts->items[i].aside && strcmp(mounts->items[i].disk, disk->name) == 0 &&
+            mount_leave(mounts, i, "it is the backup disk's", error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 int run_open_target(struct run *run, struct error *error)
@@ -255,7 +272,7 @@ int run_open_target(struct run *run, struct error *error)
                                                   run->target.profile->database.binaries, &run->cluster, error) != 0) {
         return -1;
     }
-    return tell_needs(run, error);
+    return tell_needs(run, error) != 0 ? -1 : leave_backup(run, error);
 }
 
 static int protect_server(struct run *run, bool lift, struct error *error)
@@ -264,7 +281,7 @@ static int protect_server(struct run *run, bool lift, struct error *error)
     for (size_t i = 0; run->protect != NULL && i < target->mounts.count; i++) {
         for (size_t k = 0; k < target->survey.disks.count; k++) {
             const struct disk *disk = &target->survey.disks.items[k];
-            if (strcmp(disk->name, target->mounts.items[i].disk) != 0) {
+            if (target->mounts.items[i].aside || strcmp(disk->name, target->mounts.items[i].disk) != 0) {
                 continue;
             }
             if ((lift ? protect_lift(run->protect, disk, error) : protect_restore(run->protect, disk, error)) != 0) {
@@ -275,11 +292,10 @@ static int protect_server(struct run *run, bool lift, struct error *error)
     return 0;
 }
 
-/* A disk that the job does not name stays protected, whatever lies on it. */
-static int check_disks_named(const struct run *run, struct error *error)
+int run_check_disks_named(const struct run *run, struct error *error)
 {
     for (size_t i = 0; i < run->target.mounts.count; i++) {
-        bool named = false;
+        bool named = run->target.mounts.items[i].aside;
         for (size_t k = 0; !named && k < run->job.server_disks.count; k++) {
             struct error none;
             const struct disk *disk =
@@ -366,7 +382,7 @@ int run_make_writable(struct run *run, struct error *error)
         return 0;
     }
     if (target_check_seen(&run->target, error) != 0 || leave_inside(run, error) != 0 ||
-        check_disks_named(run, error) != 0) {
+        run_check_disks_named(run, error) != 0) {
         return -1;
     }
     if (protect_server(run, true, error) != 0 || target_make_writable(&run->target, error) != 0) {

@@ -148,7 +148,8 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
     uint64_t boot_bytes = 0;
     struct error closing;
     buffer_clear(&run->fingerprint);
-    if (run_check_backup_apart(run, error) != 0 || run_open_backup(run, error) != 0 ||
+    if ((run->job.server_disks.count > 0 && run_check_disks_named(run, error) != 0) ||
+        run_check_backup_apart(run, error) != 0 || run_open_backup(run, error) != 0 ||
         check_backup_lasts(run, error) != 0 || check_scratch(run, error) != 0 || run_open_scratch(run, error) != 0 ||
         boot_areas_size(run, &boot_bytes, error) != 0 ||
         target_fingerprint(&run->target, &run->fingerprint, error) != 0 ||

@@ -85,7 +85,7 @@ int target_open(struct target *target, const struct target_options *options, str
 int target_close(struct target *target, struct error *error) MUST_CHECK;
 
 /* Tells what the application needs: these paths, without links in them. A place that holds one of them or lies below one, and where
- * nothing is mounted, gets its needed_by. */
+ * nothing is mounted, gets its needed_by; a file system that does neither stands aside from now on and is never written to. */
 int target_need(struct target *target, const struct strings *paths, struct error *error) MUST_CHECK;
 
 /* CSN_TARGET_MOUNT if something that the application needs would be written to where a file system is not mounted. */
@@ -96,8 +96,9 @@ int target_check_seen(const struct target *target, struct error *error) MUST_CHE
 int target_make_writable(struct target *target, struct error *error) MUST_CHECK;
 int target_make_read_only(struct target *target, struct error *error) MUST_CHECK;
 
-/* Kernel names of the disks the server's mounts lie on: those whose protection a writing step lifts. */
-int target_disks(const struct target *target, struct strings *names, struct error *error) MUST_CHECK;
+/* Kernel names of the disks that hold what the application needs: those whose protection a writing step lifts. with_aside: of all
+ * that the server mounts. */
+int target_disks(const struct target *target, bool with_aside, struct strings *names, struct error *error) MUST_CHECK;
 
 /* CSN_TARGET_DIRTY, naming the file systems, if one was not unmounted cleanly. */
 int target_check_clean(const struct target *target, struct error *error) MUST_CHECK;

@@ -310,7 +310,8 @@ static int unmount_all(struct target_mounts *mounts, struct error *error)
 static int mount_all(struct target_mounts *mounts, bool writable, struct error *error)
 {
     for (size_t i = 0; i < mounts->count; i++) {
-        if (!mounts->items[i].mounted && mount_one(mounts, &mounts->items[i], writable, error) != 0) {
+        if (!mounts->items[i].mounted &&
+            mount_one(mounts, &mounts->items[i], writable && !mounts->items[i].aside, error) != 0) {
             return -1;
         }
     }

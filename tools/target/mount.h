@@ -26,6 +26,7 @@ struct target_mount {
     bool needs_recovery; /* its journal was not played back when it was first looked at */
     bool has_errors;     /* its own kernel marked it so, and no fsck has taken the mark away */
     bool mounted;
+    bool aside; /* nothing of the application lies on it: it stays for reading (target_need) */
 };
 
 /* Parents before children. */
@@ -33,7 +34,7 @@ struct target_mounts {
     char *path; /* of the root on this machine */
     struct target_mount *items;
     size_t count;
-    bool writable;           /* all or none */
+    bool writable;           /* all but those aside, or none */
     struct strings findings; /* plain sentences: what fstab names and is not there or not supported, unclean journals */
     struct error failure;    /* the first of fstab's that is there and could not be mounted, or code 0 */
 };

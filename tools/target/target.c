@@ -201,6 +201,14 @@ int target_need(struct target *target, const struct strings *paths, struct error
             }
         }
     }
+    for (size_t i = 0; i < target->mounts.count; i++) {
+        struct target_mount *item = &target->mounts.items[i];
+        item->aside = true;
+        for (size_t k = 0; k < paths->count; k++) {
+            item->aside = item->aside && !path_is_inside(paths->items[k], item->place) &&
+                          !path_is_inside(item->place, paths->items[k]);
+        }
+    }
     return 0;
 }
 
@@ -262,11 +270,12 @@ int target_make_read_only(struct target *target, struct error *error)
     return change_mounts(target, false, error);
 }
 
-int target_disks(const struct target *target, struct strings *names, struct error *error)
+int target_disks(const struct target *target, bool with_aside, struct strings *names, struct error *error)
 {
     for (size_t i = 0; i < target->mounts.count; i++) {
         const char *disk = target->mounts.items[i].disk;
-        if (!strings_has(names, disk) && strings_add(names, disk, error) != 0) {
+        bool counts = with_aside || !target->mounts.items[i].aside;
+        if (counts && !strings_has(names, disk) && strings_add(names, disk, error) != 0) {
             return -1;
         }
     }

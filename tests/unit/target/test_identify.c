@@ -141,7 +141,7 @@ static void one(void **state)
     assert_int_equal(target.mounts.count, 0);
     assert_string_equal(target.root_path, options.root_folder);
     assert_int_equal(faccessat(target.root_fd, "opt/tiny", F_OK, 0), 0);
-    assert_int_equal(target_disks(&target, &disks, &error), 0);
+    assert_int_equal(target_disks(&target, true, &disks, &error), 0);
     assert_int_equal(disks.count, 0);
     assert_int_equal(target_check_clean(&target, &error), 0);
     assert_int_equal(target_make_writable(&target, &error), 0);
@@ -419,6 +419,38 @@ static void make_disk(void)
               "dd if=$p.img of=disk.img bs=512 seek=$1 conv=notrunc,sparse status=none; n=$((n+1)); done");
 }
 
+/* Where nothing that is needed lies stays for reading while the rest is written to, and its disk counts for nothing. */
+static void aside(const struct target_options *options)
+{
+    struct target target;
+    struct strings needed = {0};
+    struct strings disks = {0};
+    struct error error = {0};
+    opened(&target, options);
+    assert_int_equal(strings_add(&needed, "/opt/tiny", &error), 0);
+    assert_int_equal(target_need(&target, &needed, &error), 0);
+    assert_false(target.mounts.items[0].aside);
+    assert_true(target.mounts.items[1].aside);
+    target.mounts.items[1].disk[0] = 'X'; /* as if it lay on a disk of its own */
+    assert_int_equal(target_disks(&target, false, &disks, &error), 0);
+    assert_int_equal(disks.count, 1);
+    assert_int_equal(target_disks(&target, true, &disks, &error), 0);
+    assert_int_equal(disks.count, 2);
+    assert_int_equal(target_make_writable(&target, &error), 0);
+    int fd = openat(target.root_fd, "opt/tiny/mark", O_WRONLY | O_CREAT, 0644);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_true(openat(target.root_fd, "var/lib/mark3", O_WRONLY | O_CREAT, 0644) < 0);
+    assert_int_equal(faccessat(target.root_fd, "var/lib/mark", F_OK, 0), 0);
+    assert_int_equal(target_make_read_only(&target, &error), 0);
+    assert_int_equal(strings_add(&needed, "/var/lib/caisson/runs", &error), 0);
+    assert_int_equal(target_need(&target, &needed, &error), 0);
+    assert_false(target.mounts.items[1].aside);
+    strings_free(&needed);
+    strings_free(&disks);
+    closed(&target);
+}
+
 static void on_disk(void **state)
 {
     (void)state;
@@ -437,7 +469,7 @@ static void on_disk(void **state)
     assert_string_equal(target.installation.cluster, "/var/lib/postgresql/15/main");
     assert_int_equal(target.mounts.count, 2);
     assert_string_equal(mount_of(&target.mounts, target.installation.cluster)->place, "/var");
-    assert_int_equal(target_disks(&target, &disks, &error), 0);
+    assert_int_equal(target_disks(&target, true, &disks, &error), 0);
     assert_int_equal(disks.count, 1);
     assert_string_equal(disks.items[0], target.installation.disk);
     strings_free(&disks);
@@ -464,6 +496,7 @@ static void on_disk(void **state)
     assert_int_equal(protect_get(target.installation.volume, &read_only, &error), 0);
     assert_true(read_only);
     closed(&target);
+    aside(&options);
     /* A second application on the other partition: two, unless the partition is named. */
     place_run("mkdir -p b/srv/other && echo 9 >b/srv/other/v && rm b.img && truncate -s 16M b.img && "
               "mkfs.ext4 -q -F -U 22222222-2222-2222-2222-222222222222 -d b b.img && "

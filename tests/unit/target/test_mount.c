@@ -392,15 +392,16 @@ static void holes(void **state)
     place_make();
     make_server("LABEL=srv-data /srv btrfs defaults 0 0\n"
                 "PARTLABEL=var /opt/app/data xfs defaults 0 2\n"
-                "LABEL=sw /mnt ext4 defaults 0 2\n");
-    place_run("mkfs.ext4 -q -F w.img && set -- $(sfdisk -q -l -o Start disk.img | sed -n 5p) && "
+                "LABEL=broken /mnt ext4 defaults 0 2\n");
+    place_run("mkfs.ext4 -q -F -L broken w.img && set -- $(sfdisk -q -l -o Start disk.img | sed -n 5p) && "
               "dd if=w.img of=disk.img bs=512 seek=$1 conv=notrunc status=none && "
-              "dd if=/dev/zero of=disk.img bs=512 seek=$(($1+8)) count=2000 conv=notrunc status=none");
+              "dd if=/dev/zero of=disk.img bs=512 seek=$(($1+4)) count=4 conv=notrunc status=none");
     attach("disk.img");
     good(mount_root(&mounts, &disks, disk, &disk->volumes[1], "", &error), &error);
     assert_int_equal(mounts.count, 2);
     assert_true(has_finding(&mounts, "/opt/app/data"));
-    assert_int_equal(mounts.failure.code, CSN_NONE);
+    assert_true(has_finding(&mounts, "(ext4) as /mnt for reading"));
+    assert_int_equal(mounts.failure.code, CSN_TARGET_MOUNT);
     protect_all(false);
     good(mount_make_writable(&mounts, &error), &error);
     write_below(&mounts, "srv/new", "1");
