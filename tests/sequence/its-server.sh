@@ -49,7 +49,31 @@ picture "$tmp/root" "$tmp/before"
 job "$tmp/stick/up.job" "$tmp/root" tiny-2.0.cpkg
 cut_off "an empty machine-id"
 undone "an empty machine-id"
-rm -rf "$tmp/root" "$tmp/stick/caisson-runs"
+
+# The image takes it up before anything else: without a job to choose, or with one that only looks.
+cut_off "no job chosen"
+mkdir "$tmp/away"
+mv "$tmp/stick/up.job" "$tmp/away/"
+caisson resume "$tmp/stick" "$tmp/root"
+check "no job chosen: undone by its own job" [ "$status/$(grep -c '^caisson: CSN-Q005' "$tmp/out")" = 4/1 ]
+picture "$tmp/root" "$tmp/after"
+check "no job chosen: the server is as it was" diff "$tmp/before" "$tmp/after"
+cp "$(journal)" "$tmp/journal"
+caisson resume "$tmp/stick" "$tmp/root"
+check "nothing was cut off: no error" [ "$status/$(grep -c 'no run on .* was cut off' "$tmp/out")" = 0/1 ]
+check "nothing was cut off: nothing is written" cmp -s "$tmp/journal" "$(journal)"
+mv "$tmp/away/up.job" "$tmp/stick/"
+cut_off "a job that only looks"
+cut=$(journal)
+sed 's/^name = .*/&\ncommand = assess/' "$tmp/stick/up.job" >"$tmp/stick/look.job"
+caisson assess "$tmp/stick/up.job" "$tmp/root"
+check "the command assess takes up nothing (CSN-L003)" [ "$status/$(grep -c '^caisson: CSN-L003' "$tmp/out")/$(grep -c run-end "$cut")" = 1/1/0 ]
+caisson run "$tmp/stick/look.job" "$tmp/root"
+[ "$status" -eq 0 ] || cat "$tmp/out"
+check "a job that only looks: what was cut off is undone first" [ "$status/$(tail -n 1 "$cut" | jq -r .result)" = 0/rolled-back ]
+picture "$tmp/root" "$tmp/after"
+check "a job that only looks: the server is as it was" diff "$tmp/before" "$tmp/after"
+rm -rf "$tmp/root" "$tmp/stick/caisson-runs" "$tmp/stick/look.job"
 
 # A clone of the server, machine-id and all.
 cp -a "$tmp/pristine" "$tmp/root"

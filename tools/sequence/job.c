@@ -205,6 +205,12 @@ int job_parse(struct job *job, const char *name, const char *text, const char *f
     return 0;
 }
 
+int job_none(struct job *job, const char *folder, struct error *error)
+{
+    *job = (struct job){.folder = strdup(folder)};
+    return job->folder == NULL ? error_set(error, CSN_MEMORY, "no memory for the job") : 0;
+}
+
 int job_read(struct job *job, const char *path, struct error *error)
 {
     struct buffer content = {0};

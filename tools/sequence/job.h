@@ -41,6 +41,9 @@ struct job {
 
 extern const struct ini_rule job_rules[];
 
+/* No job, where only its folder counts: that of a stick whose runs have jobs of their own. */
+int job_none(struct job *job, const char *folder, struct error *error) MUST_CHECK;
+
 /* Reads the file at path. CSN_JOB_MISSING where there is none. */
 int job_read(struct job *job, const char *path, struct error *error) MUST_CHECK;
 

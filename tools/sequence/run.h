@@ -81,6 +81,7 @@ struct run_options {
     const char *trust_path;  /* of trust anchors; NULL, and always in the image: /etc/caisson/trust */
     struct protect *protect; /* started once for the whole program, in the image; else NULL */
     FILE *records;           /* each record of the journal goes there, too; NULL: nowhere */
+    bool stick_alone; /* the job's path is the stick's folder: no job is read, the run that is taken up has its own */
 };
 
 /* Reads the job at path; makes the folder of the evidence writable (run->base). Call

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/file.h"
 #include "lib/root.h"
@@ -390,24 +391,29 @@ static int job_kind(const char *job_path, enum sequence_kind *kind, bool *rollba
 int sequence_run(const struct run_options *options, const char *job_path, enum sequence_kind kind, struct error *error)
 {
     bool rollback = false;
+    bool only_looks = kind == SEQUENCE_IDENTIFY || kind == SEQUENCE_ASSESS;
     if (job_kind(job_path, &kind, &rollback, error) != 0) {
         return error_entry(error->code)->exit_code;
     }
     if (rollback) {
         return sequence_rollback(options, job_path, error);
     }
-    if (kind == SEQUENCE_ALL || kind == SEQUENCE_INSTALL) {
-        return run_all(options, job_path, kind, error);
-    }
-    return run_new(options, job_path, kind, error);
+    return only_looks ? run_new(options, job_path, kind, error) : run_all(options, job_path, kind, error);
 }
 
 int sequence_resume(const struct run_options *options, const char *job_path, struct error *error)
 {
     bool any = false;
     bool upgraded = false;
-    if (resume_all(options, job_path, &any, &upgraded, error) != 0) {
+    struct stat status;
+    struct run_options own = *options;
+    own.stick_alone = stat(job_path, &status) == 0 && S_ISDIR(status.st_mode);
+    if (resume_all(&own, job_path, &any, &upgraded, error) != 0) {
         return error_entry(error->code)->exit_code;
+    }
+    if (!any && own.stick_alone) {
+        console_say(options->console, "no run on %s was cut off on this server", job_path);
+        return EXIT_DONE;
     }
     if (!any) {
         char name[EVIDENCE_RUN_SIZE];
