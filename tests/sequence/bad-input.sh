@@ -135,7 +135,7 @@ job "$up" "$root" tiny-2.0.cpkg
 printf '[trust]\n' >"$tmp/no-root.pem"
 timeout 60 "$tiny/with-root" "$root" "$CAISSON" run "$up" --trust "$tmp/no-root.pem" >"$tmp/out" 2>&1
 status=$?
-refused "no trust anchor" 1 CSN-K011 "$tmp/no-root.pem"
+refused "no trust anchor" 2 CSN-K011 "$tmp/no-root.pem"
 forget
 untouched "packages"
 

@@ -183,8 +183,8 @@ same trust-folder 0 $?
 # shellcheck disable=SC2046
 build out/stranger.cpkg other-root.pem in $(by stranger) >log 2>&1 || bad stranger "$(cat log)"
 refused wrong-signer CSN-K003 1 'CN=stranger.*does not lead to a root' "$CAISSON" inspect out/stranger.cpkg --trust vendor-root.pem
-refused trust-missing CSN-K011 1 no-such.pem "$CAISSON" inspect $package --trust no-such.pem
-refused trust-is-a-key CSN-K011 1 release.key "$CAISSON" inspect $package --trust release.key
+refused trust-missing CSN-K011 2 no-such.pem "$CAISSON" inspect $package --trust no-such.pem
+refused trust-is-a-key CSN-K011 2 release.key "$CAISSON" inspect $package --trust release.key
 # shellcheck disable=SC2046
 {
 	refused pack-wrong-root CSN-K010 1 'does not lead to a root' pack in $(by stranger)
@@ -273,6 +273,8 @@ try input-no-folder CSN-K009 2 bad
 	refused old-missing CSN-K009 2 'no-such' "$CAISSON" pack in --new new --old 1.0=no-such "$@"
 	refused new-missing CSN-K009 2 'no-such' "$CAISSON" pack in --new no-such --old 1.0=old "$@"
 	refused old-no-manifest CSN-F004 1 'in/package.ini' "$CAISSON" pack in --new new --old 1.0=in/package.ini "$@"
+	refused output-nowhere CSN-S005 2 'nodir/x' "$CAISSON" pack in --new new --old 1.0=old --trust vendor-root.pem --output nodir/x.cpkg \
+		--key release.key --certificate release.pem
 	refused no-key-option CSN-U001 2 -- "$CAISSON" pack in --new new --old 1.0=old --trust vendor-root.pem --output out
 }
 

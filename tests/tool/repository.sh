@@ -88,7 +88,25 @@ same "restore.sh is the one of the sources" repo/restore.sh "$top/tools/reposito
 # --- backup ---
 expect "backup without --repository" 2 CSN-U001 "$CAISSON" backup tree
 expect "backup of nothing" 2 CSN-U001 "$CAISSON" backup --repository repo
-expect "backup into no repository" 1 CSN-R001 "$CAISSON" backup --repository tree "$work/tree"
+expect "backup into no repository" 2 CSN-R001 "$CAISSON" backup --repository tree "$work/tree"
+for command in "backup $work/tree" verify snapshots "restore --target empty latest"; do
+	# shellcheck disable=SC2086 # several words
+	expect "${command%% *} with a repository that is not there" 2 CSN-R001 "$CAISSON" $command --repository gone
+done
+if [ "$(id -u)" -eq 0 ]; then
+	chmod 755 .
+	cp "$CAISSON" caisson
+	mode=$(stat -c %a repo)
+	find repo -printf '%m %T@ %s %p\n' >repo.before
+	chmod 755 repo
+	expect "backup by somebody without rights" 3 CSN-S006 setpriv --reuid 65534 --regid 65534 --clear-groups ./caisson backup --repository repo "$work/tree/text"
+	chmod "$mode" repo
+	# shellcheck disable=SC2016 # the inner shell's own
+	expect "backup into what is mounted read-only" 3 CSN-S006 unshare --mount sh -c \
+		'mount --bind repo repo && mount -o remount,bind,ro repo && exec "$@"' sh ./caisson backup --repository "$work/repo" "$work/tree/text"
+	find repo -printf '%m %T@ %s %p\n' >repo.after
+	same "and nothing was written" repo.before repo.after
+fi
 expect "backup of what is not there" 2 CSN-S005 "$CAISSON" backup --repository repo "$work/gone"
 expect "backup of a tree inside another" 2 CSN-U001 "$CAISSON" backup --repository repo "$work/tree" "$work/tree/folder"
 expect "backup of an empty path" 2 CSN-U001 "$CAISSON" backup --repository repo ""

@@ -23,7 +23,7 @@ ERROR_ENUM(CSN_NO_SPACE, "CSN-S004", EXIT_SYSTEM, "a disk is full",
 ERROR_ENUM(CSN_NOT_FOUND, "CSN-S005", EXIT_USAGE, "a file or folder is not there",
     "Check the path in the message.")
 ERROR_ENUM(CSN_PRIVILEGE, "CSN-S006", EXIT_SYSTEM, "this needs rights the program does not have",
-    "Run it as root, or boot the Caisson image.")
+    "Run it as root, or boot the Caisson image. What is read-only has to be mounted writable first; dmesg may say why it is not.")
 ERROR_ENUM(CSN_CANCELLED, "CSN-S007", EXIT_SYSTEM, "stopped by a person or a signal",
     "Run `caisson resume`; it goes on or undoes.")
 ERROR_ENUM(CSN_PROCESS, "CSN-S008", EXIT_SYSTEM, "a program could not be started or was killed",
@@ -84,7 +84,7 @@ ERROR_ENUM(CSN_PACKAGE_INPUT, "CSN-K009", EXIT_USAGE, "the folder to pack is not
     "Add or correct what the message names; tools/package/README.md says what belongs in the folder.")
 ERROR_ENUM(CSN_PACKAGE_SIGNING, "CSN-K010", EXIT_BAD, "the package cannot be signed",
     "Check the certificate and the key given to `caisson pack`.")
-ERROR_ENUM(CSN_TRUST_NONE, "CSN-K011", EXIT_BAD, "there is no trust anchor",
+ERROR_ENUM(CSN_TRUST_NONE, "CSN-K011", EXIT_USAGE, "there is no trust anchor",
     "Build the image with TRUST=root.pem, or give --trust FILE.")
 
 /* T: the server */
@@ -132,7 +132,7 @@ ERROR_ENUM(CSN_DATABASE_RUNNING, "CSN-D008", EXIT_BAD, "the database is running"
     "Stop PostgreSQL first (systemctl stop postgresql), or boot the image.")
 
 /* R: the repository */
-ERROR_ENUM(CSN_REPOSITORY_NOT, "CSN-R001", EXIT_BAD, "the folder is not a repository",
+ERROR_ENUM(CSN_REPOSITORY_NOT, "CSN-R001", EXIT_USAGE, "the folder is not a repository",
     "Check the path; `caisson repository init DIR` makes a new one.")
 ERROR_ENUM(CSN_REPOSITORY_EXISTS, "CSN-R002", EXIT_BAD, "there is a repository or something else already",
     "Use it, or choose an empty folder.")

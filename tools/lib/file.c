@@ -7,14 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int file_error(struct error *error, const char *doing, const char *path)
+int file_error(struct error *error, const char *doing, const char *path)
 {
     enum error_code code = CSN_IO;
     if (errno == ENOSPC || errno == EDQUOT) {
         code = CSN_NO_SPACE;
     } else if (errno == ENOENT || errno == ENOTDIR) {
         code = CSN_NOT_FOUND;
-    } else if (errno == EACCES || errno == EPERM) {
+    } else if (errno == EACCES || errno == EPERM || errno == EROFS) {
         code = CSN_PRIVILEGE;
     }
     return error_system(error, code, "%s %s", doing, path);

@@ -3,7 +3,7 @@
  *
  * A path is taken relative to dir_fd as openat(2) does (AT_FDCWD for the current folder). For paths inside a server's
  * root use root.h, which never follows a link out of it. Errors are CSN_NOT_FOUND (no such file), CSN_NO_SPACE (full),
- * else CSN_IO; the message names the path.
+ * CSN_PRIVILEGE (no rights, or read-only), else CSN_IO; the message names the path.
  */
 #ifndef CAISSON_LIB_FILE_H
 #define CAISSON_LIB_FILE_H
@@ -13,6 +13,9 @@
 
 #include "lib/buffer.h"
 #include "lib/error.h"
+
+/* Fills the error in by errno, as above: "DOING PATH: what errno says". Returns -1. */
+int file_error(struct error *error, const char *doing, const char *path);
 
 /* Appends the file's content to *content; refuses one larger than limit_bytes (CSN_IO). */
 int file_read(int dir_fd, const char *path, size_t limit_bytes, struct buffer *content, struct error *error) MUST_CHECK;

@@ -74,7 +74,7 @@ static int choose_path(struct building *building, struct error *error)
 static int make_file(const char *path, struct error *error)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    return fd >= 0 ? fd : error_system(error, errno == ENOSPC ? CSN_NO_SPACE : CSN_IO, "making %s", path);
+    return fd >= 0 ? fd : file_error(error, "making", path);
 }
 
 /* Its size and hash stand in the index, which comes before it: so it is made first, in a file beside that has no name. */

@@ -77,9 +77,9 @@ static int take_lock(struct repository *repository, struct error *error)
     repository->lock_fd = openat(repository->folder_fd, REPOSITORY_LOCK,
                                  (writes ? O_RDWR | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (repository->lock_fd < 0) {
-        return writes ? error_system(error, errno == ENOSPC ? CSN_REPOSITORY_FULL : CSN_IO, "opening the lock of %s",
-                                     repository->path)
-                      : 0;
+        return !writes           ? 0
+               : errno == ENOSPC ? error_system(error, CSN_REPOSITORY_FULL, "opening the lock of %s", repository->path)
+                                 : file_error(error, "opening the lock of", repository->path);
     }
     if (writes && flock(repository->lock_fd, LOCK_EX | LOCK_NB) == 0) {
         if (repository_each_file(repository->packs_fd, false, remove_leftover, &repository->packs_fd, error) != 0 ||
@@ -225,7 +225,8 @@ static int open_folders(struct repository *repository, struct error *error)
     repository->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (repository->folder_fd < 0 || fstat(repository->folder_fd, &status) != 0) {
         bool gone = errno == ENOENT || errno == ENOTDIR;
-        return error_system(error, gone ? CSN_REPOSITORY_NOT : CSN_IO, "opening the repository %s", path);
+        return gone ? error_system(error, CSN_REPOSITORY_NOT, "opening the repository %s", path)
+                    : file_error(error, "opening the repository", path);
     }
     repository->folder_dev = status.st_dev;
     repository->folder_ino = status.st_ino;
@@ -240,6 +241,9 @@ static int open_folders(struct repository *repository, struct error *error)
         openat(repository->folder_fd, REPOSITORY_PACKS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     repository->snapshots_fd =
         openat(repository->folder_fd, REPOSITORY_SNAPSHOTS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if ((repository->packs_fd < 0 || repository->snapshots_fd < 0) && errno == EACCES) {
+        return file_error(error, "opening the folders of", path);
+    }
     if (repository->packs_fd < 0 || repository->snapshots_fd < 0) {
         return error_system(error, CSN_REPOSITORY_DAMAGED,
                             "opening the folders " REPOSITORY_PACKS " and " REPOSITORY_SNAPSHOTS " of %s", path);
