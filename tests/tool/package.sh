@@ -255,6 +255,12 @@ printf '[profile]\nname = wiki\ntitle = W\n[program]\nroot = /srv/wiki\nversion-
 fresh; echo garbage >bad/application.profile; try profile-garbage CSN-J002 2 'bad/application.profile'
 fresh; sed 's/root/roots/' profile >bad/application.profile; try profile-mistyped-key CSN-J003 2 'bad/application.profile.*roots'
 fresh; sed 's/name = wiki/name = other/' profile >bad/application.profile; try profile-other CSN-K009 2 'bad/application.profile is the profile of other'
+fresh; cp profile bad/application.profile; echo 2.1 >new/VERSION
+try new-tree-of-another-version CSN-K009 2 'is 2.1 by its VERSION, and \[package\] version is 2.0'; echo 2.0 >new/VERSION
+touch -d '2022-03-04 05:06:07' new/VERSION
+mkdir hollow
+# shellcheck disable=SC2046
+refused new-tree-empty CSN-K009 2 'hollow is empty' "$CAISSON" pack in --new hollow --old 1.0=old $(by release) --trust vendor-root.pem --output out
 fresh; rm bad/package.ini; try input-no-index CSN-K009 2 'bad/package.ini'
 fresh; sed -i s/title/tilte/ bad/package.ini; try input-mistyped-key CSN-J003 2 'tilte'
 fresh; sed -i 's/^name.*/&\n&/' bad/package.ini; try input-key-twice CSN-J004 2 '"name"'

@@ -10,10 +10,12 @@
 #include <zstd.h>
 
 #include "lib/file.h"
+#include "lib/root.h"
 #include "package/package_index.h"
 #include "package/package_member.h"
 #include "package/package_refuse.h"
 #include "package/package_version.h"
+#include "target/identify.h"
 
 #define MANIFEST_LEVEL 12
 #define MANIFEST_FILE_LIMIT ((size_t)1 << 30)
@@ -344,13 +346,38 @@ static int reduce(struct tree_manifest *manifest, struct error *error)
     return 0;
 }
 
+/* What the new tree says of itself, as a server will read it by the profile that goes with it. */
+static int check_new(const struct package_collection *collection, const char *folder, struct error *error)
+{
+    const struct profile *profile = &collection->profile;
+    const char *promised = collection->index.version;
+    char *version = NULL;
+    if (collection->tree.count < 2) {
+        return error_set(error, CSN_PACKAGE_INPUT, "the new tree %s is empty", folder);
+    }
+    if (profile->name == NULL || !root_exists(collection->tree_fd, profile->version_file)) {
+        return 0;
+    }
+    if (target_read_version(collection->tree_fd, profile, "/", &version, error) != 0) {
+        return error_wrap(error, "the new tree %s", folder);
+    }
+    int result =
+        strcmp(version, promised) == 0
+            ? 0
+            : error_set(error, CSN_PACKAGE_INPUT, "the new tree %s is %s by its %s, and [package] version is %s",
+                        folder, version, profile->version_file, promised);
+    free(version);
+    return result;
+}
+
 static int collect_new(struct package_collection *collection, const struct package_build *build, struct error *error)
 {
     const struct tree_scan_options options = {.want_digests = true, .want_xattrs = true};
     collection->tree_fd = open_folder(build->new_tree, "the new tree", error);
     if (collection->tree_fd < 0 ||
         tree_manifest_scan(&collection->tree, collection->tree_fd, ".", &options, build->progress, error) != 0 ||
-        reduce(&collection->tree, error) != 0 || refuse_manifest(&collection->tree, "the new tree", error) != 0) {
+        check_new(collection, build->new_tree, error) != 0 || reduce(&collection->tree, error) != 0 ||
+        refuse_manifest(&collection->tree, "the new tree", error) != 0) {
         return -1;
     }
     return add_manifest(collection, PACKAGE_MANIFEST_NEW, &collection->tree, ASPECTS_NEW, error);
