@@ -188,6 +188,16 @@ holds "restore.sh brings only that" [ "$(find script-part ! -type d; ls -d "scri
 expect "restore.sh refuses a folder that is not empty" 1 "not empty" sh repo/restore.sh "$first" script
 expect "restore.sh of no snapshot" 1 "there is no snapshot" sh repo/restore.sh 00ff script-part
 
+# --- sockets, which no tool can make: left out, with all their names ---
+mkdir sockets socket-script
+perl -MSocket -e 'socket(S, PF_UNIX, SOCK_STREAM, 0) && bind(S, sockaddr_un("sockets/a")) or die'
+ln sockets/a sockets/b
+echo kept >sockets/c
+"$CAISSON" repository init socketed >said
+"$CAISSON" backup --repository socketed --json "$work/sockets" >socketed.json
+expect "restore.sh leaves out both names of a socket" 0 "sockets/b was a socket" sh socketed/restore.sh "$(jq -r .snapshot socketed.json)" socket-script
+holds "and brings the rest" [ "$(ls "socket-script$work/sockets")" = c ]
+
 # --- damage ---
 cp -r repo hurt
 pack=$(find hurt/packs -name '*.zst' -size +2000k)

@@ -114,12 +114,17 @@ begin() {
 	folder) [ -d "$path" ] || mkdir "$path" ;;
 	link) link=$(decode "$extra"); ln -s -- "${link%x}" "$path" ;;
 	hardlink)
+		if grep -qxF "$extra" "$work/sockets"; then
+			echo "restore.sh: $path was a socket, left out" >&2
+			type=
+			return
+		fi
 		link=$(decode "$extra")
 		link=$target${link%x}
 		[ -e "$link" ] || [ -h "$link" ] || die "$path is another name of $link, which was not chosen: choose both"
 		ln -- "$link" "$path" ;;
 	fifo) mkfifo "$path" ;;
-	socket) echo "restore.sh: $path was a socket, left out" >&2; type= ;;
+	socket) echo "restore.sh: $path was a socket, left out" >&2; echo "$coded" >>"$work/sockets"; type= ;;
 	character-device) mknod "$path" c "${extra% *}" "${extra#* }" ;;
 	block-device) mknod "$path" b "${extra% *}" "${extra#* }" ;;
 	*) die "$path is of a kind that is not known: $type" ;;
@@ -128,6 +133,7 @@ begin() {
 
 : >"$work/xattrs"
 : >"$work/later"
+: >"$work/sockets"
 type='' entries=0 written=0
 while read -r word one two three four five six; do
 	case $word in
