@@ -60,6 +60,7 @@ mounted "attachments on a unit's" 1 CSN-A001 file-systems srv-tiny.mount /srv/ti
 ln -sf /dev/null "$root/etc/systemd/system/srv-tiny.mount"
 
 # What is mounted here, or of no concern, stops nothing.
+sed -i 's, */srv/link/deep,,; s/,$//' "$tmp/stick/profiles/tiny.profile"
 echo 'nas:/files /srv/tiny/files nfs defaults 0 0
 nas:/other /srv/other nfs defaults 0 0
 /dev/sr0 /media/cdrom udf,iso9660 noauto 0 0
