@@ -87,6 +87,12 @@ rm -rf "$tmp/root"
 mv "$tmp/first" "$tmp/root"
 undone "the server itself"
 
+# Somebody has removed what looked like litter: the fence tells whose server it is.
+rm -rf "$tmp/stick/caisson-runs" "$tmp/root/var/lib/caisson"
+cut_off "evidence removed"
+rm -r "$tmp/root/var/lib/caisson"
+undone "evidence removed"
+
 # The server's disk is put back as it was before the run: it is as before by that, and the run is over for it.
 rm -rf "$tmp/root" "$tmp/stick/caisson-runs"
 cp -a "$tmp/pristine" "$tmp/root"

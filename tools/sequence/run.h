@@ -115,7 +115,7 @@ int run_find_path(struct run *run, const char *version, struct error *error) MUS
 
 /* Profiles, server, cluster. run_record_server: "server". run_is_its_server: the open one has the identity of that record; so has a
  * clone of it, and it itself when it is put back as it was before the run. run_left_nothing: a run that changed its server left its
- * folder there before, and the server shows none. */
+ * folder there before, and the server shows none, and no fence. */
 int run_open_target(struct run *run, struct error *error) MUST_CHECK;
 int run_record_server(struct run *run, struct error *error) MUST_CHECK;
 bool run_is_its_server(const struct run *run);

@@ -12,6 +12,7 @@
 #include "lib/root.h"
 #include "lib/strings.h"
 #include "target/installation.h"
+#include "target/services.h"
 
 #define PROFILES_FOLDER "/etc/caisson/profiles"
 #define ROOT_IDENTITY_SIZE 128
@@ -142,7 +143,8 @@ bool run_is_its_server(const struct run *run)
 
 bool run_left_nothing(const struct run *run)
 {
-    return journal_last(&run->journal, "intent") != NULL && !evidence_on_server(run->target.root_fd, run->evidence.run);
+    return journal_last(&run->journal, "intent") != NULL && !evidence_on_server(run->target.root_fd, run->evidence.run) &&
+           !root_exists(run->target.root_fd, FENCE_FLAG);
 }
 
 static void refresh_site(struct run *run)
