@@ -143,8 +143,8 @@ bool run_is_its_server(const struct run *run)
 
 bool run_left_nothing(const struct run *run)
 {
-    return journal_last(&run->journal, "intent") != NULL && !evidence_on_server(run->target.root_fd, run->evidence.run) &&
-           !root_exists(run->target.root_fd, FENCE_FLAG);
+    return journal_last(&run->journal, "intent") != NULL &&
+           !evidence_on_server(run->target.root_fd, run->evidence.run) && !root_exists(run->target.root_fd, FENCE_FLAG);
 }
 
 static void refresh_site(struct run *run)
