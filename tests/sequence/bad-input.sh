@@ -331,7 +331,7 @@ caisson run "$up" "$root"
 [ "$status" -eq 0 ] || cat "$tmp/out"
 check "answered vendor: upgraded" [ "$status/$(version "$root")" = 0/2.0 ]
 check "answered vendor: the vendor's file" cmp -s "$root/opt/tiny/templates/header.html" "$tmp/vendor/tree-2.0/templates/header.html"
-check "answered vendor: the site's is in the old tree" grep -q 'Our Tiny' "$root"/opt/tiny.caisson-*/templates/header.html
+check "answered vendor: the site's is in the old tree" grep -q 'Our Tiny' "$root"/opt/.caisson-*/tiny/templates/header.html
 sed -i '/^\[package\]/,$d' "$up"
 printf '[package]\nfiles = gone.cpkg\n' >>"$up"
 caisson rollback "$up" "$root"

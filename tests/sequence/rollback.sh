@@ -38,17 +38,17 @@ refused() {
 
 # The old version was removed by hand to make room; so was the old configuration, and later copied back.
 kept=$(basename "$tmp"/stick/caisson-runs/*)
-mv "$tmp/root/opt/tiny.caisson-$kept" "$tmp/taken"
+mv "$tmp/root/opt/.caisson-$kept/tiny" "$tmp/taken"
 picture "$tmp/root" "$tmp/stood"
 caisson rollback "$tmp/stick/up.job" "$tmp/root"
-refused "the old version is gone" CSN-Q008 "/opt/tiny.caisson-$kept"
-mv "$tmp/taken" "$tmp/root/opt/tiny.caisson-$kept"
-mv "$tmp/root/etc/tiny.conf.caisson-$kept" "$tmp/taken"
-cp "$tmp/taken" "$tmp/root/etc/tiny.conf.caisson-$kept"
+refused "the old version is gone" CSN-Q008 "/opt/.caisson-$kept/tiny"
+mv "$tmp/taken" "$tmp/root/opt/.caisson-$kept/tiny"
+mv "$tmp/root/etc/.caisson-$kept/tiny.conf" "$tmp/taken"
+cp "$tmp/taken" "$tmp/root/etc/.caisson-$kept/tiny.conf"
 picture "$tmp/root" "$tmp/stood"
 caisson rollback "$tmp/stick/up.job" "$tmp/root"
-refused "the old configuration was replaced" CSN-Q008 "/etc/tiny.conf.caisson-$kept"
-mv "$tmp/taken" "$tmp/root/etc/tiny.conf.caisson-$kept"
+refused "the old configuration was replaced" CSN-Q008 "/etc/.caisson-$kept/tiny.conf"
+mv "$tmp/taken" "$tmp/root/etc/.caisson-$kept/tiny.conf"
 
 # There is no place for the work since: known before anything is promised, too.
 mv "$tmp/backup" "$tmp/away"
@@ -68,12 +68,12 @@ caisson run "$tmp/second/on.job" "$tmp/root"
 [ "$status" -eq 0 ] || cat "$tmp/out"
 check "a second stick goes on to 3.0" [ "$status/$(version "$tmp/root")" = 0/3.0 ]
 second=$(basename "$tmp"/second/caisson-runs/*)
-mv "$tmp/root/opt/tiny.caisson-$second" "$tmp/taken"
+mv "$tmp/root/opt/.caisson-$second/tiny" "$tmp/taken"
 picture "$tmp/root" "$tmp/stood"
 caisson rollback "$tmp/stick/up.job" "$tmp/root"
-refused "the newest run's old version is gone" CSN-Q008 "/opt/tiny.caisson-$second"
+refused "the newest run's old version is gone" CSN-Q008 "/opt/.caisson-$second/tiny"
 check "it says why it took that one" grep -q "run $kept is not the newest" "$tmp/out"
-mv "$tmp/taken" "$tmp/root/opt/tiny.caisson-$second"
+mv "$tmp/taken" "$tmp/root/opt/.caisson-$second/tiny"
 caisson rollback "$tmp/stick/up.job" "$tmp/root"
 [ "$status" -eq 0 ] || cat "$tmp/out"
 check "the first stick goes back from the newest run" [ "$status/$(version "$tmp/root")" = 0/2.0 ]

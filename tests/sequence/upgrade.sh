@@ -13,8 +13,11 @@ check "run ends with 0" [ "$status" -eq 0 ]
 check "the server has 2.0" [ "$(version "$tmp/root")" = 2.0 ]
 check "all eleven steps were done" [ "$(grep -cE '^\[[0-9]+/11\] .*: done in' "$tmp/out")" -eq 11 ]
 check "each step says what it read and wrote" [ "$(jq -s '[.[] | select(.kind == "step-end" and .read_bytes > 0 and .written_bytes > 0)] | length' "$(journal)")" -eq 11 ]
+kept=$(echo "$tmp"/root/opt/.caisson-*)
+check "the old version is kept, and root's alone" [ "$(stat -c %a/%u "$kept")/$(cat "$kept/tiny/VERSION")" = 700/0/1.0 ]
+check "nothing empty is left beside" [ -z "$(find "$tmp/root" -name '.caisson-*' -empty)" ]
 check "the fence is down" [ ! -e "$tmp/root/etc/caisson" ]
-check "the site's file was carried over" cmp -s "$tmp/root/opt/tiny/templates/footer.html" "$tmp"/root/opt/tiny.caisson-*/templates/footer.html
+check "the site's file was carried over" cmp -s "$tmp/root/opt/tiny/templates/footer.html" "$kept/tiny/templates/footer.html"
 check "what the site keeps was carried over" [ -e "$tmp/root/opt/tiny/theme.css" ]
 check "nobody's file stayed in the old tree" [ ! -e "$tmp/root/opt/tiny/notes.txt" ]
 check "the journal's chain holds on the stick" chain_holds "$(journal)"

@@ -146,7 +146,7 @@ static int check_server_space(struct looking *looking, struct need tree, struct 
     int root_fd = subject->target->root_fd;
     struct clone_plan plan = {0};
     struct rooms rooms = {.count = 0};
-    int result = subject->cluster == NULL ? 0 : clone_plan(root_fd, subject->cluster, ".new", &plan, error);
+    int result = subject->cluster == NULL ? 0 : clone_plan(root_fd, subject->cluster, "new", &plan, error);
     if (result == 0) {
         result = add_need(&rooms, root_fd, subject->target->installation.program_root, tree, error);
     }

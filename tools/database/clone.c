@@ -63,18 +63,16 @@ out:
     return result;
 }
 
-static int add_pair(int root_fd, const char *path, const char *suffix, struct clone_plan *plan, struct error *error)
+static int add_pair(int root_fd, const char *path, const char *folder, struct clone_plan *plan, struct error *error)
 {
     const struct tree_walk_options options = {.one_file_system = true};
     struct measuring measuring = {.folder = path};
-    struct buffer copy = {0};
     struct clone_pair *pair = &plan->pairs[plan->pair_count];
     if (look_above(root_fd, path, error) != 0 || tree_walk(root_fd, path, &options, measure, &measuring, error) != 0) {
         return -1;
     }
-    buffer_format(&copy, "%s%s", path, suffix);
     pair->original = strdup(path);
-    pair->copy = buffer_take(&copy);
+    pair->copy = path_beside(path, folder, error);
     pair->size_bytes = measuring.bytes;
     pair->item_count = measuring.items;
     plan->pair_count++;
@@ -84,16 +82,16 @@ static int add_pair(int root_fd, const char *path, const char *suffix, struct cl
     return 0;
 }
 
-int clone_plan(int root_fd, const struct cluster *cluster, const char *suffix, struct clone_plan *plan,
+int clone_plan(int root_fd, const struct cluster *cluster, const char *folder, struct clone_plan *plan,
                struct error *error)
 {
     *plan = (struct clone_plan){.pairs = calloc(cluster->folder_count + 1, sizeof *plan->pairs)};
     if (plan->pairs == NULL) {
         return error_set(error, CSN_MEMORY, "no memory to plan a clone");
     }
-    int result = add_pair(root_fd, cluster->data_path, suffix, plan, error);
+    int result = add_pair(root_fd, cluster->data_path, folder, plan, error);
     for (size_t i = 0; i < cluster->folder_count && result == 0; i++) {
-        result = add_pair(root_fd, cluster->folders[i].target, suffix, plan, error);
+        result = add_pair(root_fd, cluster->folders[i].target, folder, plan, error);
     }
     if (result != 0) {
         clone_plan_free(plan);

@@ -15,7 +15,7 @@
 
 struct clone_pair {
     char *original;      /* absolute, on the server */
-    char *copy;          /* beside it: original + suffix */
+    char *copy;          /* in a folder beside it (path_beside) */
     uint64_t size_bytes; /* of the original now, in whole blocks */
     uint64_t item_count; /* files, folders and all else in it */
 };
@@ -25,14 +25,14 @@ struct clone_plan {
     size_t pair_count;
 };
 
-/* Reads sizes; suffix e.g. ".caisson-new". Writes nothing. CSN_TARGET_PROFILE where a folder is itself a mount point or has
+/* Reads sizes; folder: where beside each original its copy goes. Writes nothing. CSN_TARGET_PROFILE where a folder is itself a mount point or has
  * one inside: such a folder cannot be exchanged. */
-int clone_plan(int root_fd, const struct cluster *cluster, const char *suffix, struct clone_plan *plan,
+int clone_plan(int root_fd, const struct cluster *cluster, const char *folder, struct clone_plan *plan,
                struct error *error) MUST_CHECK;
 void clone_plan_free(struct clone_plan *plan);
 
-/* Copies every pair, durable when it returns. The cluster must be clean (CSN_DATABASE_UNCLEAN). A copy that exists already
- * is an error (CSN_TREE_WRITE); after a failure what was copied stays, for clone_remove. A stale postmaster.pid is not
+/* Copies every pair, durable when it returns. The cluster must be clean (CSN_DATABASE_UNCLEAN). The
+ * folders beside must be there. A copy that exists already is an error (CSN_TREE_WRITE); after a failure what was copied stays, for clone_remove. A stale postmaster.pid is not
  * taken along. */
 int clone_make(int root_fd, const struct cluster *cluster, const struct clone_plan *plan,
                const struct progress *progress, struct error *error) MUST_CHECK;

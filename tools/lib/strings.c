@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/buffer.h"
+
 static int add_part(struct strings *list, const char *text, size_t length, struct error *error)
 {
     if (list->count + 2 > list->allocated) {
@@ -74,6 +76,18 @@ bool path_is_inside(const char *path, const char *folder)
         return path[0] == '/';
     }
     return strncmp(path, folder, length) == 0 && (path[length] == '\0' || path[length] == '/');
+}
+
+char *path_beside(const char *path, const char *folder, struct error *error)
+{
+    const char *slash = strrchr(path, '/');
+    struct buffer beside = {0};
+    buffer_format(&beside, "%.*s/%s%s", (int)(slash - path), path, folder, slash);
+    char *joined = buffer_take(&beside);
+    if (joined == NULL) {
+        error_set(error, CSN_MEMORY, "no memory for the path %s", path);
+    }
+    return joined;
 }
 
 int path_add_outer(struct strings *paths, const char *path, struct error *error)

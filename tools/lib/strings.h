@@ -26,6 +26,9 @@ void strings_free(struct strings *list);
 /* True if path is folder or lies below it ("/a/b" in "/a", not "/ab" in "/a"); both absolute, no trailing slash. */
 bool path_is_inside(const char *path, const char *folder);
 
+/* "/a/b" and "new" -> "/a/new/b": the same name in a folder beside it. The caller's; NULL with CSN_MEMORY. */
+char *path_beside(const char *path, const char *folder, struct error *error) MUST_CHECK;
+
 /* Adds an absolute path to a list of such, unless one that is there holds it; those that lie in it go. */
 int path_add_outer(struct strings *paths, const char *path, struct error *error) MUST_CHECK;
 

@@ -1,5 +1,6 @@
 #include "sequence/deed.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -199,6 +200,26 @@ int deed_create_begin(const struct deed_place *place, const char *path, int64_t 
 int deed_create_end(const struct deed_place *place, int64_t seq, struct error *error)
 {
     return record_of(place, "done", seq, false, error);
+}
+
+static int make_folder(const struct deed_place *place, const char *path, struct error *error)
+{
+    int64_t seq = find_open_intent(place, "create", path);
+    if (seq != 0 && has_record_of(place->journal, "done", seq)) {
+        return 0;
+    }
+    return deed_create_begin(place, path, &seq, error) != 0 || root_make_dirs(place->root_fd, path, 0700, error) != 0
+               ? -1
+               : deed_create_end(place, seq, error);
+}
+
+int deed_folder_of(const struct deed_place *place, const char *path, struct error *error)
+{
+    char *parent = parent_of(path);
+    int result = parent == NULL ? error_set(error, CSN_MEMORY, "no memory for the path %s", path)
+                                : make_folder(place, parent, error);
+    free(parent);
+    return result;
 }
 
 /* The fence's own module says how a file of it is made and removed, and its record holds all that takes. */
@@ -598,10 +619,37 @@ int deed_undo_quick(const struct deed_place *place, struct error *error)
     return undo(place, FENCE, NULL, NULL, error);
 }
 
+static bool holds_nothing(int root_fd, const char *folder)
+{
+    int fd = root_try_open(root_fd, folder, O_RDONLY | O_DIRECTORY, 0);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    bool nothing = entries != NULL;
+    const struct dirent *entry;
+    if (entries == NULL) {
+        file_drop(&fd);
+        return false;
+    }
+    while (nothing && (entry = readdir(entries)) != NULL) {
+        nothing = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    }
+    closedir(entries);
+    return nothing;
+}
+
 int deed_drop(const struct deed_place *place, const char *path, const struct progress *progress, struct error *error)
 {
+    char *folder = parent_of(path);
     int64_t seq = find_open_intent(place, "create", path);
-    return seq == 0 ? 0 : undo_one(place, journal_record(place->journal, (size_t)seq - 1), progress, error);
+    int result = folder == NULL ? error_set(error, CSN_MEMORY, "no memory for the path %s", path) : 0;
+    if (result == 0 && seq != 0) {
+        result = undo_one(place, journal_record(place->journal, (size_t)seq - 1), progress, error);
+    }
+    seq = result == 0 ? find_open_intent(place, "create", folder) : 0;
+    if (seq != 0 && holds_nothing(place->root_fd, folder)) {
+        result = undo_one(place, journal_record(place->journal, (size_t)seq - 1), progress, error);
+    }
+    free(folder);
+    return result;
 }
 
 int deed_undo_step(const struct deed_place *place, const char *step, struct error *error)

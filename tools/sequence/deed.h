@@ -28,6 +28,9 @@ struct deed_place {
 int deed_create_begin(const struct deed_place *place, const char *path, int64_t *seq, struct error *error) MUST_CHECK;
 int deed_create_end(const struct deed_place *place, int64_t seq, struct error *error) MUST_CHECK;
 
+/* Makes the folder that holds path, if this run has not yet: root's alone, so that nobody gets at what lies in it. */
+int deed_folder_of(const struct deed_place *place, const char *path, struct error *error) MUST_CHECK;
+
 /* Makes one file of the fence (target/services.h says which and how). */
 int deed_fence(const struct deed_place *place, const struct fence_file *file, struct error *error) MUST_CHECK;
 
@@ -50,7 +53,7 @@ int deed_undo_quick(const struct deed_place *place, struct error *error) MUST_CH
 /* Then removes what deed_create made. Refuses (CSN_SEQUENCE_ROLLBACK_FAILED) while a rename is not undone. */
 int deed_undo_created(const struct deed_place *place, const struct progress *progress, struct error *error) MUST_CHECK;
 
-/* Undoes the creation of one path: it is not needed after all. */
+/* Undoes the creation of one path, which is not needed after all, and of the folder made for it, if nothing else lies there. */
 int deed_drop(const struct deed_place *place, const char *path, const struct progress *progress, struct error *error)
     MUST_CHECK;
 

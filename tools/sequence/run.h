@@ -145,9 +145,13 @@ int run_close_target(struct run *run, struct error *error) MUST_CHECK;
  * cannot be given back stays writable. The first error is reported. */
 int run_close(struct run *run, struct error *error) MUST_CHECK;
 
-/* "/opt/app" -> "/opt/app.caisson-RUN": where the new version stands before the switch and the old one after it. The caller
+/* "/opt/app" -> "/opt/.caisson-RUN/app": where the new version stands before the switch and the old one after it. The caller
  * frees it; NULL with CSN_MEMORY. */
 char *run_staged_path(const struct run *run, const char *path, struct error *error) MUST_CHECK;
+
+/* ".caisson-RUN": the name of the folder beside that holds it. */
+#define STAGED_FOLDER_SIZE (EVIDENCE_RUN_SIZE + 16)
+void run_staged_folder(const struct run *run, char name[STAGED_FOLDER_SIZE]);
 
 /* All paths of the application on the server, none inside another, those that are not there left out: what is backed
  * up, proven and compared. Links that lead to them are among them, and their own places without a link in them. */

@@ -423,15 +423,16 @@ int run_make_read_only(struct run *run, struct error *error)
 
 /* --- paths --------------------------------------------------------------------------------------------------------- */
 
+void run_staged_folder(const struct run *run, char name[STAGED_FOLDER_SIZE])
+{
+    snprintf(name, STAGED_FOLDER_SIZE, ".caisson-%s", run->evidence.run);
+}
+
 char *run_staged_path(const struct run *run, const char *path, struct error *error)
 {
-    struct buffer staged = {0};
-    buffer_format(&staged, "%s.caisson-%s", path, run->evidence.run);
-    char *joined = buffer_take(&staged);
-    if (joined == NULL) {
-        error_set(error, CSN_MEMORY, "no memory for the path %s", path);
-    }
-    return joined;
+    char folder[STAGED_FOLDER_SIZE];
+    run_staged_folder(run, folder);
+    return path_beside(path, folder, error);
 }
 
 static int add_path(const struct run *run, struct strings *paths, const char *path, struct error *error)

@@ -88,6 +88,7 @@ static int stage_program(struct staging *staging, size_t hop, struct error *erro
     int64_t seq;
     int result = -1;
     if (staging->program != NULL && find_owner(staging, package, &uid, &gid, error) == 0 &&
+        deed_folder_of(place, staging->program, error) == 0 &&
         deed_create_begin(place, buffer_text(&name), &unpacking_seq, error) == 0 &&
         deed_create_begin(place, staging->program, &seq, error) == 0 &&
         package_unpack_tree(package, place->root_fd, staging->program, uid, gid, &run->console->progress, error) == 0 &&
@@ -106,16 +107,17 @@ static int stage_cluster(struct staging *staging, struct error *error)
     if (run->cluster.data_path == NULL) {
         return 0;
     }
-    char *suffix = run_staged_path(run, "", error);
-    int result = suffix == NULL ? -1 : clone_plan(place->root_fd, &run->cluster, suffix, &staging->clone, error);
-    free(suffix);
+    char folder[STAGED_FOLDER_SIZE];
+    run_staged_folder(run, folder);
+    int result = clone_plan(place->root_fd, &run->cluster, folder, &staging->clone, error);
     int64_t seqs[64] = {0};
     if (result == 0 && staging->clone.pair_count > sizeof seqs / sizeof seqs[0]) {
         return error_set(error, CSN_TARGET_PROFILE, "the cluster has more than %zu folders elsewhere",
                          sizeof seqs / sizeof seqs[0]);
     }
     for (size_t i = 0; result == 0 && i < staging->clone.pair_count; i++) {
-        result = deed_create_begin(place, staging->clone.pairs[i].copy, &seqs[i], error);
+        const char *copy = staging->clone.pairs[i].copy;
+        result = deed_folder_of(place, copy, error) == 0 ? deed_create_begin(place, copy, &seqs[i], error) : -1;
     }
     if (result == 0) {
         result = clone_make(place->root_fd, &run->cluster, &staging->clone, &run->console->progress, error);
@@ -157,7 +159,7 @@ static int stage_path(struct staging *staging, const char *path, struct error *e
     int64_t seq;
     int result = -1;
     char *copy = run_staged_path(staging->run, path, error);
-    if (copy != NULL && deed_create_begin(place, copy, &seq, error) == 0 &&
+    if (copy != NULL && deed_folder_of(place, copy, error) == 0 && deed_create_begin(place, copy, &seq, error) == 0 &&
         tree_copy(place->root_fd, path, place->root_fd, copy, &options, NULL, NULL, error) == 0 &&
         deed_create_end(place, seq, error) == 0 && strings_add(&staging->configs, path, error) == 0) {
         result = strings_add(&staging->config_copies, copy, error);

@@ -75,6 +75,8 @@ static void add_tablespace(struct cold *into)
     cold_close(into);
 }
 
+#define CLONED_DATA "/var/lib/postgresql/new/data"
+
 /* Cloned, changed in the clone (bound over the original in a view), exchanged, and exchanged back. */
 static void test_clone_and_exchange(void **state)
 {
@@ -89,11 +91,13 @@ static void test_clone_and_exchange(void **state)
     cluster_free(&server.cluster);
     ASSERT_DONE(cluster_examine(fd, COLD_DATA, NULL, &server.cluster, &error));
     assert_int_equal(server.cluster.folder_count, 1);
-    ASSERT_DONE(clone_plan(fd, &server.cluster, ".new", &plan, &error));
+    ASSERT_DONE(root_make_dirs(fd, "/var/lib/postgresql/new", 0700, &error));
+    ASSERT_DONE(root_make_dirs(fd, "/srv/new", 0700, &error));
+    ASSERT_DONE(clone_plan(fd, &server.cluster, "new", &plan, &error));
     assert_int_equal(plan.pair_count, 2);
     assert_string_equal(plan.pairs[0].original, COLD_DATA);
-    assert_string_equal(plan.pairs[0].copy, COLD_DATA ".new");
-    assert_string_equal(plan.pairs[1].copy, "/srv/space.new");
+    assert_string_equal(plan.pairs[0].copy, CLONED_DATA);
+    assert_string_equal(plan.pairs[1].copy, "/srv/new/space");
     assert_true(plan.pairs[0].size_bytes > 20u << 20);
     assert_true(plan.pairs[1].size_bytes > 100u << 10);
     assert_true(plan.pairs[0].item_count > 500);
@@ -131,8 +135,8 @@ static void test_clone_and_exchange(void **state)
     }
     assert_pages(&server, "1000");
     ASSERT_DONE(clone_remove(fd, &plan, &error));
-    assert_false(root_exists(fd, COLD_DATA ".new"));
-    assert_false(root_exists(fd, "/srv/space.new"));
+    assert_false(root_exists(fd, CLONED_DATA));
+    assert_false(root_exists(fd, "/srv/new/space"));
     ASSERT_DONE(clone_remove(fd, &plan, &error)); /* nothing there: fine */
     clone_plan_free(&plan);
     close(fd);
@@ -147,10 +151,10 @@ static void test_only_a_clean_one(void **state)
     int fd = cold_root(&cold);
     ASSERT_DONE(cluster_examine(fd, COLD_DATA, NULL, &cluster, &error));
     cluster.control.state = CLUSTER_IN_PRODUCTION;
-    ASSERT_DONE(clone_plan(fd, &cluster, ".new", &plan, &error));
+    ASSERT_DONE(clone_plan(fd, &cluster, "new", &plan, &error));
     assert_int_equal(clone_make(fd, &cluster, &plan, NULL, &error), -1);
     assert_int_equal(error.code, CSN_DATABASE_UNCLEAN);
-    assert_false(root_exists(fd, COLD_DATA ".new"));
+    assert_false(root_exists(fd, CLONED_DATA));
     clone_plan_free(&plan);
     cluster_free(&cluster);
     close(fd);
@@ -169,13 +173,13 @@ static void test_mount_points(void **state)
     ASSERT_DONE(cluster_examine(fd, COLD_DATA, NULL, &cluster, &error));
     snprintf(path, sizeof path, "%s" COLD_DATA "/pg_wal/archive_status", server.server);
     assert_int_equal(mount("caisson-test", path, "tmpfs", 0, NULL), 0);
-    assert_int_equal(clone_plan(fd, &cluster, ".new", &plan, &error), -1);
+    assert_int_equal(clone_plan(fd, &cluster, "new", &plan, &error), -1);
     assert_int_equal(error.code, CSN_TARGET_PROFILE);
     assert_non_null(strstr(error.message, "pg_wal/archive_status"));
     assert_int_equal(umount(path), 0);
     snprintf(path, sizeof path, "%s" COLD_DATA, server.server);
     assert_int_equal(mount("caisson-test", path, "tmpfs", 0, NULL), 0);
-    assert_int_equal(clone_plan(fd, &cluster, ".new", &plan, &error), -1);
+    assert_int_equal(clone_plan(fd, &cluster, "new", &plan, &error), -1);
     assert_int_equal(error.code, CSN_TARGET_PROFILE);
     assert_non_null(strstr(error.message, COLD_DATA));
     assert_int_equal(umount(path), 0);

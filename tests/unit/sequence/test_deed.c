@@ -317,6 +317,33 @@ static void test_dropped(void **state)
     assert_as_before();
 }
 
+/* A folder of ours is made once, is root's alone, and goes with the last thing in it. */
+static void test_folder(void **state)
+{
+    (void)state;
+    struct stat status;
+    for (int i = 0; i < 2; i++) {
+        assert_done(deed_folder_of(&place, "/etc/.ours/conf", &error));
+        create("/etc/.ours/conf", "VERSION");
+        assert_done(deed_folder_of(&place, "/etc/.ours/other", &error));
+        create("/etc/.ours/other", "VERSION");
+        assert_int_equal(stat(place_path("r/etc/.ours"), &status), 0);
+        assert_int_equal(status.st_mode & 07777, 0700);
+        assert_version("r/etc/.ours/conf/VERSION", "2\n");
+        assert_done(deed_drop(&place, "/etc/.ours/conf", NULL, &error));
+        assert_version("r/etc/.ours/other/VERSION", "2\n");
+        assert_done(deed_drop(&place, "/etc/.ours/other", NULL, &error));
+        assert_int_not_equal(access(place_path("r/etc/.ours"), F_OK), 0);
+    }
+    assert_done(deed_folder_of(&place, "/etc/.ours/conf", &error));
+    stage();
+    undo_all();
+    assert_as_before();
+    place_run("mkdir r/etc/.ours");
+    assert_refused(deed_folder_of(&place, "/etc/.ours/conf", &error), CSN_TREE_WRITE, "is not of this run");
+    place_run("rmdir r/etc/.ours");
+}
+
 static struct fence_file fence_file(const char *path, const char *made)
 {
     struct stat status;
@@ -583,6 +610,7 @@ int main(void)
         TEST(test_an_earlier_state_put_back),
         TEST(test_created_is_kept_while_it_holds_the_old),
         TEST(test_dropped),
+        TEST(test_folder),
         TEST(test_fenced_and_back),
         TEST(test_a_fence_that_is_not_there_any_more),
         TEST(test_the_fence_goes_last),
