@@ -12,6 +12,7 @@
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/root.h"
+#include "lib/text.h"
 #include "target/installation.h"
 #include "target/services.h"
 

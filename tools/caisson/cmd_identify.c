@@ -9,6 +9,7 @@
 #include "lib/json.h"
 #include "lib/options.h"
 #include "lib/screen.h"
+#include "lib/text.h"
 #include "target/identify.h"
 
 #define PROFILES_FOLDER "/etc/caisson/profiles"

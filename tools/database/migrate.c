@@ -6,6 +6,7 @@
 
 #include "database/split.h"
 #include "lib/clock.h"
+#include "lib/text.h"
 
 static const char mark[] = "-- caisson: no-transaction";
 

@@ -8,6 +8,7 @@
 
 #include "database/server_config.h"
 #include "lib/clock.h"
+#include "lib/text.h"
 
 #define START_TIMEOUT_SEC 300
 #define STOP_TIMEOUT_SEC 300

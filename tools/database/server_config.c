@@ -9,6 +9,7 @@
 
 #include "lib/file.h"
 #include "lib/root.h"
+#include "lib/text.h"
 #include "target/accounts.h"
 
 #define HBA_FILE SERVER_FOLDER "/pg_hba.conf"

@@ -1,4 +1,5 @@
 #include "lib/ini.h"
+#include "lib/text.h"
 
 #include <errno.h>
 #include <stdlib.h>

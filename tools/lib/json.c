@@ -5,7 +5,7 @@
 
 #include <mbedtls/base64.h>
 
-#include "lib/strings.h"
+#include "lib/text.h"
 
 bool json_add_bytes(yyjson_mut_doc *document, yyjson_mut_val *object, const char *key, const char *bytes,
                     size_t size_bytes)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/strings.h"
+#include "lib/text.h"
 
 /* How many bytes at text are one character that can be shown: whole UTF-8, and neither C0, DEL nor C1 (U+0080 to U+009F, which a
  * terminal obeys like ESC). 0: none. */

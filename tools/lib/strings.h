@@ -32,14 +32,4 @@ char *path_beside(const char *path, const char *folder, struct error *error) MUS
 /* Adds an absolute path to a list of such, unless one that is there holds it; those that lie in it go. */
 int path_add_outer(struct strings *paths, const char *path, struct error *error) MUST_CHECK;
 
-/* True if bytes are well-formed UTF-8 (RFC 3629) without NUL. */
-bool utf8_is_valid(const char *bytes, size_t size_bytes);
-
-/* What a program said, on one line: " | " for a new line, blanks for other control characters. Where it is longer than line_size
- * its begin and, mostly, its end. */
-void text_one_line(const char *text, size_t size_bytes, char *line, size_t line_size);
-
-/* How many bytes of text to show where at most `most` fit: no character is cut in its middle. For "%.*s". */
-int utf8_cut(const char *text, size_t most);
-
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/text.h"
 #include "package/package_member.h"
 #include "package/package_reading.h"
 #include "package/package_version.h"

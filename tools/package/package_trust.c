@@ -15,7 +15,7 @@
 #include "lib/buffer.h"
 #include "lib/file.h"
 #include "lib/sha256.h"
-#include "lib/strings.h"
+#include "lib/text.h"
 
 #define CERTIFICATE_FILE_LIMIT ((size_t)1 << 20)
 #define DATE_FLAGS ((uint32_t)(MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE))

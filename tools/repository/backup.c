@@ -10,6 +10,7 @@
 #include "caisson/version.h"
 #include "lib/clock.h"
 #include "lib/file.h"
+#include "lib/text.h"
 #include "repository/backup_file.h"
 #include "repository/backup_parent.h"
 #include "repository/internal.h"

@@ -9,6 +9,7 @@
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/root.h"
+#include "lib/text.h"
 #include "target/http.h"
 
 #define CHECK_FOLDER "/run/caisson-checks"

@@ -7,6 +7,7 @@
 
 #include "lib/file.h"
 #include "lib/sha256.h"
+#include "lib/text.h"
 
 #define JOB_LIMIT ((size_t)1 << 20)
 

@@ -6,6 +6,7 @@
 
 #include "lib/file.h"
 #include "lib/json.h"
+#include "lib/text.h"
 #include "target/http.h"
 #include "target/installation.h"
 #include "tree/walk.h"

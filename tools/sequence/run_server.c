@@ -11,6 +11,7 @@
 #include "lib/file.h"
 #include "lib/root.h"
 #include "lib/strings.h"
+#include "lib/text.h"
 #include "target/installation.h"
 #include "target/services.h"
 

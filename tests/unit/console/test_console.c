@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "console/console.h"
-#include "lib/strings.h"
+#include "lib/text.h"
 
 static int64_t now_ms;
 static struct console console;

@@ -14,7 +14,7 @@
 
 #include "journal/journal.h"
 #include "lib/file.h"
-#include "lib/strings.h"
+#include "lib/text.h"
 
 static char folder[64];
 static int dir_fd;

@@ -9,6 +9,7 @@
 
 #include "lib/error.h"
 #include "lib/strings.h"
+#include "lib/text.h"
 
 static void test_catalogue(void **state)
 {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/strings.h"
+#include "lib/text.h"
 
 #define DEPTH 64
 #define NAME 16
