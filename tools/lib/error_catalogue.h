@@ -25,17 +25,17 @@ ERROR_ENUM(CSN_NOT_FOUND, "CSN-S005", EXIT_USAGE, "a file or folder is not there
 ERROR_ENUM(CSN_PRIVILEGE, "CSN-S006", EXIT_SYSTEM, "this needs rights the program does not have",
     "Run it as root, or boot the Caisson image. What is read-only has to be mounted writable first; dmesg may say why it is not.")
 ERROR_ENUM(CSN_CANCELLED, "CSN-S007", EXIT_SYSTEM, "stopped by a person or a signal",
-    "Run `caisson resume`; it goes on or undoes.")
+    "Boot the stick again, or run `caisson resume`: it goes on or undoes.")
 ERROR_ENUM(CSN_PROCESS, "CSN-S008", EXIT_SYSTEM, "a program could not be started or was killed",
     "Read the program's last lines in the journal.")
 ERROR_ENUM(CSN_TIMEOUT, "CSN-S009", EXIT_SYSTEM, "something took longer than its limit",
-    "Look at the last lines of its output in the journal; raise the limit in the job only if it was still working.")
+    "Look at the last lines of its output in the journal. If it was still working, its limit is in the profile or the package (timeout).")
 ERROR_ENUM(CSN_BUSY, "CSN-S010", EXIT_BAD, "another run of Caisson is at work there",
     "Wait until it has ended, or stop it in order (Ctrl-C). Nothing was changed.")
 
 /* J: the job */
 ERROR_ENUM(CSN_JOB_MISSING, "CSN-J001", EXIT_USAGE, "there is no job",
-    "Put one file NAME.job in the root of the stick (README.md says how), or choose from the menu.")
+    "Put one file NAME.job in the root of the stick; tools/sequence/job.md says what belongs in it.")
 ERROR_ENUM(CSN_JOB_SYNTAX, "CSN-J002", EXIT_USAGE, "a line of an INI file is not understood",
     "Correct the line named; a line is [section], key = value, or starts with ; or #.")
 ERROR_ENUM(CSN_JOB_UNKNOWN_KEY, "CSN-J003", EXIT_USAGE, "a section or key that does not exist",
@@ -55,7 +55,7 @@ ERROR_ENUM(CSN_JOURNAL_WRITE, "CSN-L001", EXIT_SYSTEM, "the journal cannot be wr
 ERROR_ENUM(CSN_JOURNAL_BROKEN, "CSN-L002", EXIT_BAD, "the journal's chain of hashes does not hold",
     "Somebody or something changed a past line. Keep both copies for the auditor; use the backup and the old folders by hand.")
 ERROR_ENUM(CSN_JOURNAL_UNFINISHED, "CSN-L003", EXIT_BAD, "an earlier run is not finished",
-    "Run `caisson resume` (goes on or undoes by itself) or `caisson rollback` before anything else.")
+    "Boot that run's stick with a job that runs, or run `caisson resume` (goes on or undoes by itself) or `caisson rollback`, before anything else.")
 ERROR_ENUM(CSN_JOURNAL_NONE, "CSN-L004", EXIT_BAD, "there is no journal of a run on this server",
     "Nothing has been done that could be resumed or undone. Check that the right server and stick are connected.")
 ERROR_ENUM(CSN_JOURNAL_FORK, "CSN-L005", EXIT_BAD, "the journals on the server and on the stick tell different stories",
@@ -69,7 +69,7 @@ ERROR_ENUM(CSN_PACKAGE_OPEN, "CSN-K001", EXIT_BAD, "the file is not an offline p
 ERROR_ENUM(CSN_PACKAGE_SIGNATURE_MISSING, "CSN-K002", EXIT_BAD, "the package is not signed",
     "Get the signed package from the vendor. An unsigned package is never used.")
 ERROR_ENUM(CSN_PACKAGE_SIGNATURE_BAD, "CSN-K003", EXIT_BAD, "the package's signature does not hold",
-    "The package was changed, or signed by someone this image does not trust. Get it again from the vendor; check the trust anchors with `caisson inspect`.")
+    "The package was changed, or signed by someone this image does not trust. Get it again from the vendor, or an image that was built with the vendor's root (TRUST=root.pem).")
 ERROR_ENUM(CSN_PACKAGE_DAMAGED, "CSN-K004", EXIT_BAD, "a member of the package differs from what was signed",
     "Copy the package to the stick again; if it stays, the medium is failing.")
 ERROR_ENUM(CSN_PACKAGE_APPLICATION, "CSN-K005", EXIT_BAD, "the package is for another application",
@@ -94,18 +94,18 @@ ERROR_ENUM(CSN_TARGET_NONE, "CSN-T002", EXIT_BAD, "no known application was foun
     "Check the disks in `caisson identify`; an application needs a profile in the image, the package or the stick.")
 ERROR_ENUM(CSN_TARGET_SEVERAL, "CSN-T003", EXIT_BAD, "more than one installation fits",
     "Name the one meant in the job: [server] disks, and [server] program-root where one disk has two.")
-ERROR_ENUM(CSN_TARGET_MOUNT, "CSN-T004", EXIT_SYSTEM, "a file system of the server cannot be mounted",
-    "If it was not shut down cleanly, boot the server once, shut it down in order, and come again.")
+ERROR_ENUM(CSN_TARGET_MOUNT, "CSN-T004", EXIT_SYSTEM, "a file system of the server or of the backup disk cannot be mounted",
+    "If the server was not shut down cleanly, boot it once, shut it down in order, and come again. A backup disk needs one file system: ext2 to ext4, XFS, btrfs, FAT, exFAT or NTFS.")
 ERROR_ENUM(CSN_TARGET_DIRTY, "CSN-T005", EXIT_BAD, "a file system of the server was not unmounted cleanly",
     "Boot the server once, let it recover, shut it down in order, and come again.")
 ERROR_ENUM(CSN_TARGET_PROTECT, "CSN-T006", EXIT_SYSTEM, "a disk cannot be write-protected, or its protection cannot be lifted",
-    "Nothing was written. Take the disk named off this machine or look into dmesg.")
+    "Take the disk named off this machine, or look into dmesg. Nothing was written to a disk that stays protected.")
 ERROR_ENUM(CSN_TARGET_PROFILE, "CSN-T007", EXIT_BAD, "what the profile says does not fit the server",
     "Correct the profile or the server: the message names the path or query.")
 ERROR_ENUM(CSN_TARGET_NAMESPACE, "CSN-T008", EXIT_SYSTEM, "the closed room for the server's programs cannot be made",
     "Run as root on a kernel with overlayfs and namespaces; the Caisson image has them.")
 ERROR_ENUM(CSN_TARGET_AMBIGUOUS_DISK, "CSN-T009", EXIT_BAD, "a name in the job fits more than one disk",
-    "Use the disk's serial number: `caisson identify` shows it.")
+    "Use the disk's serial: or, where one disk has several file systems, the uuid: of the one meant; `caisson identify` shows both.")
 ERROR_ENUM(CSN_TARGET_SERVICES, "CSN-T010", EXIT_BAD, "the server's way of starting services is not known",
     "Only systemd can be fenced by this release; the message says what was found.")
 ERROR_ENUM(CSN_TARGET_HTTP, "CSN-T011", EXIT_BAD, "the application does not answer as it should",
@@ -115,7 +115,7 @@ ERROR_ENUM(CSN_TARGET_ERRORS, "CSN-T012", EXIT_BAD, "a file system of the server
 
 /* D: the database */
 ERROR_ENUM(CSN_DATABASE_NOT_CLUSTER, "CSN-D001", EXIT_BAD, "the folder is not a PostgreSQL cluster",
-    "Correct [database] cluster in the profile or the job.")
+    "Correct [database] cluster in the profile. If the path is right, the message says what is wrong with what lies there.")
 ERROR_ENUM(CSN_DATABASE_UNCLEAN, "CSN-D002", EXIT_BAD, "the database was not shut down cleanly",
     "Boot the server, let PostgreSQL recover, stop it in order (systemctl stop postgresql), shut down, and come again.")
 ERROR_ENUM(CSN_DATABASE_START, "CSN-D003", EXIT_BAD, "the server's own PostgreSQL does not start",
@@ -193,7 +193,7 @@ ERROR_ENUM(CSN_SEQUENCE_ROLLBACK_FAILED, "CSN-Q006", EXIT_NEEDS_PERSON, "the rol
 ERROR_ENUM(CSN_SEQUENCE_STALE, "CSN-Q007", EXIT_BAD, "the server changed since it was assessed",
     "Run the job again; it assesses and rehearses anew.")
 ERROR_ENUM(CSN_SEQUENCE_TERM, "CSN-Q008", EXIT_BAD, "the old version is no longer kept",
-    "It was removed, at the end of its term or by hand. Nothing was changed. Restore the snapshot named in the report instead.")
+    "Somebody removed or replaced it; Caisson itself never does. Nothing was changed. Restore the snapshot named in the report instead.")
 ERROR_ENUM(CSN_SEQUENCE_REHEARSED_ROLLBACK, "CSN-Q009", EXIT_BAD, "going back failed in the rehearsal",
     "Nothing was upgraded, and no job can force past it: send both journals of the run's folder to the vendor.")
 ERROR_ENUM(CSN_SEQUENCE_NO_WAY_BACK, "CSN-Q010", EXIT_BAD, "going back is not possible as the server stands",
