@@ -13,6 +13,8 @@ static int act(const struct run_options *options, const char *job_path, struct e
 int cmd_assess(int argc, char **argv)
 {
     return job_command(
-        argc, argv, "Finds the server and runs every check against the job's packages. Writes nothing to the server.",
+        argc, argv,
+        "Finds the server and runs every check against the job's packages. Writes nothing to the server; journal and "
+        "report go into\ncaisson-runs/ beside the job.",
         act);
 }

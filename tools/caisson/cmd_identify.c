@@ -273,8 +273,8 @@ int cmd_identify(int argc, char **argv)
     static const struct option_rule rules[] = {
         {"root", OPTION_TEXT, false, "DIR", "look below this folder (/ is this machine itself), not on disks"},
         {"disk", OPTION_TEXT, false, "NAME",
-         "only this disk: serial:, uuid:, label:, partuuid:, path:, image: and its name"},
-        {"profile", OPTION_TEXT, false, "FILE", "look for the application of this profile only"},
+         "only this disk: serial:, wwn:, uuid:, label:, partuuid:, partlabel:, path: or image: and its name"},
+        {"profile", OPTION_TEXT, false, "FILE", "look for the application of this profile only; no other is read"},
         {"profiles", OPTION_LIST, false, "DIR", "a folder with profiles, before those in " PROFILES_FOLDER},
         {"json", OPTION_FLAG, false, NULL, "as JSON"},
         {0},

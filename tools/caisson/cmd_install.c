@@ -12,7 +12,11 @@ static int act(const struct run_options *options, const char *job_path, struct e
 
 int cmd_install(int argc, char **argv)
 {
-    return job_command(
-        argc, argv,
-        "Stages, switches and verifies the job's packages; for a server that has its backup by other means.", act);
+    return job_command(argc, argv,
+                       "Assesses, fences, stages, switches, verifies and releases, without backup, proof and "
+                       "rehearsal: for a server that "
+                       "has its backup by\nother means. [backup] must be in the job all the same: a rollback saves "
+                       "there what people did, but "
+                       "does not bring\nback attachments that they changed or removed.",
+                       act);
 }

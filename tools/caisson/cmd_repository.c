@@ -14,7 +14,9 @@ int cmd_repository(int argc, char **argv)
     static const struct option_usage usage = {
         .command = "repository",
         .operands = "init DIR",
-        .summary = "Makes a repository in the folder DIR, which must be empty or is made. Any file system will do.",
+        .summary = "Makes a repository in the folder DIR, which must be empty or is made. Any file system will do; "
+                   "back up into it "
+                   "with `caisson backup`.",
         .operands_min = 2,
         .operands_max = 2,
     };

@@ -18,7 +18,8 @@
 
 static const struct option_rule rules[] = {
     {"repository", OPTION_TEXT, true, "DIR", "the repository"},
-    {"target", OPTION_TEXT, true, "DIR", "the empty folder to restore into; /opt/app becomes DIR/opt/app"},
+    {"target", OPTION_TEXT, true, "DIR",
+     "the empty folder to restore into, which must be there; /opt/app becomes DIR/opt/app"},
     {"path", OPTION_LIST, false, "PATH", "restores this only, and all below it, as it is named in the snapshot"},
     {"strip", OPTION_TEXT, false, "PATH", "leaves this much out of the names: with /opt/app, /opt/app/x becomes DIR/x"},
     {"without-root", OPTION_FLAG, false, NULL,

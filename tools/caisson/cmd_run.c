@@ -13,5 +13,9 @@ static int act(const struct run_options *options, const char *job_path, struct e
 int cmd_run(int argc, char **argv)
 {
     return job_command(
-        argc, argv, "Runs the sequence of the job: look, back up, prove, rehearse, upgrade, verify; or go back.", act);
+        argc, argv,
+        "Runs the sequence of the job: look, back up, prove, rehearse, upgrade, verify; or what its [job] command "
+        "says. A "
+        "run that was\ncut off is finished or undone first. Journal and report go into caisson-runs/ beside the job.",
+        act);
 }

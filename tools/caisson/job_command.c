@@ -11,7 +11,8 @@ int job_command(int argc, char **argv, const char *summary,
 {
     const struct option_usage usage = {argv[0], "JOB", summary, 1, 1};
     static const struct option_rule rules[] = {
-        {"trust", OPTION_TEXT, false, "FILE", "root certificates (a file or a folder); in the image always its own"},
+        {"trust", OPTION_TEXT, false, "FILE",
+         "root certificates (a file or a folder), /etc/caisson/trust if not given; in the image always that"},
         {"json", OPTION_FLAG, false, NULL,
          "each record of the journal on stdout as it is written (JSON lines); the rest on stderr"},
         {0},

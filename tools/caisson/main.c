@@ -43,15 +43,17 @@ int command_fail(const struct error *error)
 
 static void print_help(FILE *stream)
 {
-    fprintf(stream, "caisson %s\nusage: caisson COMMAND [options]; `caisson COMMAND --help` says more\n\n",
+    fprintf(stream,
+            "caisson %s\nusage: caisson COMMAND [options]; `caisson COMMAND --help` says more; `caisson --version`\n\n",
             CAISSON_VERSION);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         fprintf(stream, "  %-11s %s\n", commands[i].name, commands[i].summary);
     }
-    fprintf(stream,
-            "\nexit codes: %d done, %d checked and found bad (nothing changed), %d usage, %d system failure,\n"
-            "            %d rolled back (the server is as before), %d a person has to act\n",
-            EXIT_DONE, EXIT_BAD, EXIT_USAGE, EXIT_SYSTEM, EXIT_ROLLED_BACK, EXIT_NEEDS_PERSON);
+    fprintf(
+        stream,
+        "\nexit codes: %d done, %d checked and found bad (nothing changed), %d usage or not there, %d system failure,\n"
+        "            %d rolled back (the server is as before), %d a person has to act\n",
+        EXIT_DONE, EXIT_BAD, EXIT_USAGE, EXIT_SYSTEM, EXIT_ROLLED_BACK, EXIT_NEEDS_PERSON);
 }
 
 static const struct command *find_command(const char *name)

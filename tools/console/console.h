@@ -1,6 +1,6 @@
 /*
  * console.h - what a person sees while something runs: steps, sentences, and how far it is; on a screen, a serial line or
- * in a file. Menus are menu.h's.
+ * in a file. The image's menu is a script (rootfs/usr/lib/caisson/menu).
  *
  * On a terminal the progress line is written over itself; elsewhere a new line comes every few seconds, so that a serial
  * log stays readable. Nothing is printed for what ends within two seconds.
