@@ -35,7 +35,7 @@ export ONLY TRUST
 
 all: tools image ## the program and the media
 tools: out/caisson ## out/caisson: the program, static
-image: tools licences ## out/caisson.efi, out/caisson.img and out/pxe/ (TRUST=FILE.pem: the root it trusts)
+image: tools licences ## out/caisson.efi, out/caisson.img and out/pxe/ (TRUST=FILE.pem: the root it trusts; else none)
 	scripts/fetch
 	scripts/make-image
 usb: image ## out/caisson.img, for a USB stick
@@ -46,14 +46,14 @@ demo: image ## a real server goes from one release to the next, start to end
 	tests/demo/run-demo
 demo-rollback: image ## the same with an upgrade that fails: the server comes back as it was
 	tests/demo/run-demo-rollback
-test: tools unit out/test-cut ## every test that fits an hour (ONLY=pattern: those whose name matches)
+test: tools unit out/test-cut ## every test that fits an hour (ONLY=TEXT: those whose name holds it, as package, boot/usb)
 	tests/run
-test-long: tools unit out/test-cut ## the tests that do not
+test-long: tools unit out/test-cut ## the tests that do not (ONLY=TEXT)
 	tests/run --long
 unit: $(UNITS) out/host/caisson ## builds the unit tests and out/host/caisson, with ASan and UBSan
 check: unit ## formatting, lint and layout, one line each
 	scripts/check
-bench: image ## measures: sizes, seconds, bytes
+bench: image ## measures: sizes, seconds, bytes (ONLY=TEXT)
 	tests/bench/run
 sbom: | needs ## out/caisson.spdx.json: what is inside
 	@mkdir -p out

@@ -17,7 +17,7 @@ ERROR_ENUM(CSN_INTERNAL, "CSN-S001", EXIT_SYSTEM, "an internal contradiction, a 
 ERROR_ENUM(CSN_MEMORY, "CSN-S002", EXIT_SYSTEM, "memory is used up",
     "Give the machine more memory, or put the scratch area on the backup disk (job: [rehearsal] scratch = backup).")
 ERROR_ENUM(CSN_IO, "CSN-S003", EXIT_SYSTEM, "reading or writing failed",
-    "Check the disk and its cable (dmesg), then run the same command again; it goes on where it stopped.")
+    "Check the disk and its cable (dmesg), then do the same again: a run goes on or undoes, a backup stores only what is missing.")
 ERROR_ENUM(CSN_NO_SPACE, "CSN-S004", EXIT_SYSTEM, "a disk is full",
     "Free the space named in the message or use a larger disk, then run again.")
 ERROR_ENUM(CSN_NOT_FOUND, "CSN-S005", EXIT_USAGE, "a file or folder is not there",
@@ -77,7 +77,7 @@ ERROR_ENUM(CSN_PACKAGE_APPLICATION, "CSN-K005", EXIT_BAD, "the package is for an
 ERROR_ENUM(CSN_PACKAGE_VERSION, "CSN-K006", EXIT_BAD, "the package does not upgrade from the version found",
     "Get the package, or the chain of packages, that starts at the version named.")
 ERROR_ENUM(CSN_PACKAGE_UNSAFE, "CSN-K007", EXIT_BAD, "the package holds a member that could write outside its folder or raise rights",
-    "Do not use this package. Tell the vendor the name in the message.")
+    "Do not use this package; tell the vendor the name in the message. At `caisson pack`: take it out of the new tree.")
 ERROR_ENUM(CSN_PACKAGE_CONTENT, "CSN-K008", EXIT_BAD, "the package's own files contradict each other",
     "Tell the vendor the message; `caisson pack` checks this when the package is built.")
 ERROR_ENUM(CSN_PACKAGE_INPUT, "CSN-K009", EXIT_USAGE, "the folder to pack is not complete",
