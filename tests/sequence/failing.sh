@@ -28,4 +28,10 @@ ends "forced past it, it fails in stage" 4 CSN-Q005 rolled-back
 job "$tmp/stick/up.job" "$tmp/root" tiny-2.0-broken-verify.cpkg '[rehearsal]' 'force = yes'
 caisson run "$tmp/stick/up.job" "$tmp/root"
 ends "forced past it, it fails in verify" 4 CSN-Q004 rolled-back
+
+# The package makes authors of writers; the job expects something else of them.
+job "$tmp/stick/up.job" "$tmp/root" tiny-2.0.cpkg '[rehearsal]' 'force = yes' '[roles]' 'writer = king'
+caisson run "$tmp/stick/up.job" "$tmp/root"
+check "a role that does not become what the job says is named" grep -q '^caisson: CSN-Q004:.*"writer" should have become "king", which 0 users have' "$tmp/out"
+ends "a role that does not become what the job says" 4 CSN-Q004 rolled-back
 finish

@@ -16,6 +16,7 @@
 #include "database/inventory.h"
 #include "database/query.h"
 #include "lib/error.h"
+#include "lib/ini.h"
 #include "lib/progress.h"
 #include "lib/strings.h"
 #include "package/package.h"
@@ -55,7 +56,7 @@ struct assess_subject {
     const struct strings *paths;    /* all that is backed up, real paths and the links to them; NULL: not asked */
     const struct strings *accepted; /* names of warnings */
     const char *(*answer)(void *context, const char *path); /* "site", "vendor" or NULL for a conflict */
-    const char *(*role)(void *context, const char *role);   /* the job's own line for a role, or NULL */
+    const struct ini *job;                                  /* its own lines for roles: [roles] OLD = NEW; NULL: none */
     /* Runs a package's check on the version that is there; why it does not hold is appended. NULL: nothing can be asked, which is
      * a finding of another check's. */
     int (*ask)(void *context, const struct package *package, const struct package_check *check, bool *holds,
@@ -97,6 +98,15 @@ yyjson_mut_val *assess_to_json(const struct assessment *assessment, yyjson_mut_d
 /* Adds what a switch exchanges by name: the program tree, the cluster with its folders elsewhere, the configuration outside of them. */
 int assess_switched_paths(const struct target *target, const struct cluster *cluster, struct strings *paths,
                           struct error *error) MUST_CHECK;
+
+/* Adds the roles in use, as the profile's query tells them (it must have one), with what becomes of each. */
+int assess_read_roles(const struct assess_subject *subject, struct assessment *assessment, struct error *error)
+    MUST_CHECK;
+
+/* CSN_SEQUENCE_VERIFY if after the upgrade a role has fewer users than any that becomes it had, or one is in use that none becomes and
+ * no line of the maps leads to. before: the roles of the record "assessment". Of subject only the maps are needed. */
+int assess_check_roles(const struct assess_subject *subject, yyjson_val *before, const struct assessment *after,
+                       struct error *error) MUST_CHECK;
 
 /* Attachments against rows both ways, streaming; used again by verify. query: the profile's; root_fd: of the server or view. */
 struct assess_attachments {

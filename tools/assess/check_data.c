@@ -4,92 +4,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "lib/ini.h"
 #include "lib/root.h"
 #include "tree/walk.h"
 
 #define EXAMPLES 100
-
-/* --- roles --------------------------------------------------------------------------------------------------------- */
-
-/* Through the maps of all hops, the job's own lines first. NULL: some hop has no line for it. The result is borrowed. */
-static const char *becomes(const struct assess_subject *subject, const char *role)
-{
-    const char *own = subject->role == NULL ? NULL : subject->role(subject->context, role);
-    const char *others = subject->role == NULL ? NULL : subject->role(subject->context, "*");
-    if (own != NULL) {
-        return own;
-    }
-    for (size_t hop = 0; hop < subject->hop_count; hop++) {
-        const char *next = package_role(subject->hops[hop], role);
-        if (next == NULL && others != NULL) {
-            next = strcmp(others, "*") == 0 ? role : others;
-        }
-        if (next == NULL || strcmp(next, "-") == 0) {
-            return next;
-        }
-        role = next;
-    }
-    return role;
-}
-
-static int take_role(void *context, const struct query_row *row, struct error *error)
-{
-    struct looking *looking = context;
-    struct assessment *assessment = looking->assessment;
-    if (row->column_count != 2) {
-        return error_set(error, CSN_TARGET_PROFILE,
-                         "[queries] roles gives %d columns, expected are role and number of users", row->column_count);
-    }
-    if (row->values[0] == NULL) {
-        return 0;
-    }
-    struct assessment_role *grown = realloc(assessment->roles, (assessment->role_count + 1) * sizeof *grown);
-    if (grown == NULL) {
-        return error_set(error, CSN_MEMORY, "no memory for the roles");
-    }
-    assessment->roles = grown;
-    const char *next = becomes(looking->subject, row->values[0]);
-    struct assessment_role *role = &grown[assessment->role_count++];
-    *role = (struct assessment_role){
-        .role = strdup(row->values[0]),
-        .users = row->values[1] == NULL ? 0 : strtoull(row->values[1], NULL, 10),
-        .becomes = next == NULL ? NULL : strdup(next),
-    };
-    return role->role == NULL ? error_set(error, CSN_MEMORY, "no memory for the roles") : 0;
-}
-
-int check_roles(struct looking *looking, struct error *error)
-{
-    const struct assess_subject *subject = looking->subject;
-    const char *sql = subject->target->profile->query_roles;
-    struct query_session *session = NULL;
-    struct error why = {0};
-    if (subject->database == NULL || sql == NULL || subject->hop_count == 0) {
-        return 0;
-    }
-    struct query_limits limits = {.timeout_sec = 600, .rows = 100000};
-    int result = 0;
-    if (query_open(subject->database, 0, &session, &why) != 0 ||
-        query_run(session, sql, NULL, 0, &limits, take_role, looking, &why) != 0) {
-        result = why.code == CSN_MEMORY ? error_set(error, CSN_MEMORY, "%s", why.message)
-                                        : look_add(looking, FINDING_BLOCKER, why.code, error, "%s", why.message);
-    }
-    query_close(session);
-    for (size_t i = 0; result == 0 && i < looking->assessment->role_count; i++) {
-        const struct assessment_role *role = &looking->assessment->roles[i];
-        struct buffer key = {0};
-        if (role->becomes == NULL) {
-            ini_append_key(&key, role->role);
-            result =
-                look_add(looking, FINDING_BLOCKER, CSN_ASSESS_ROLE, error,
-                         "the role \"%s\" of %llu users has no line in the role map; add to the job: [roles] %s = NEW",
-                         role->role, (unsigned long long)role->users, buffer_text(&key));
-        }
-        buffer_free(&key);
-    }
-    return result;
-}
 
 /* --- attachments --------------------------------------------------------------------------------------------------- */
 

@@ -47,8 +47,10 @@ check_function check_interfaces;
 /* check_links.c */
 check_function check_links;
 
-/* check_data.c */
+/* check_roles.c */
 check_function check_roles;
+
+/* check_data.c */
 check_function check_attachments;
 
 #endif

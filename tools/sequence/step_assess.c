@@ -27,12 +27,6 @@ static const char *answer(void *context, const char *path)
     return job_answer(&asking->run->job, path);
 }
 
-static const char *job_role(void *context, const char *role)
-{
-    const struct asking *asking = context;
-    return ini_get(&asking->run->job.ini, "roles", role);
-}
-
 static int ask(void *context, const struct package *package, const struct package_check *check, bool *holds,
                struct buffer *why, struct error *error)
 {
@@ -169,7 +163,7 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
         .paths = &paths,
         .accepted = &run->job.accepted,
         .answer = answer,
-        .role = job_role,
+        .job = &run->job.ini,
         .ask = asking.room.view == NULL ? NULL : ask,
         .context = &asking,
         .progress = &run->console->progress,

@@ -73,87 +73,47 @@ static int record_inventory(struct room *room, const struct run *run, const stru
 
 /* --- roles: what became of each user's ----------------------------------------------------------------------------- */
 
-struct role_check {
-    const struct run *run;
-    yyjson_mut_doc *document;
-    yyjson_mut_val *roles;
-    size_t unknown;
-    char first[128];
-};
-
-static bool leads_to(const char *from, const char *to, const char *role, bool *others_stay)
+static int record_roles(const struct site *site, const struct assessment *after, struct error *error)
 {
-    *others_stay = *others_stay || (strcmp(from, "*") == 0 && strcmp(to, "*") == 0);
-    return strcmp(to, role) == 0;
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(document, fields, "roles");
+    for (size_t i = 0; i < after->role_count; i++) {
+        yyjson_mut_val *item = yyjson_mut_arr_add_obj(document, list);
+        json_add_bytes(document, item, "role", after->roles[i].role, strlen(after->roles[i].role));
+        yyjson_mut_obj_add_uint(document, item, "users", after->roles[i].users);
+    }
+    yyjson_mut_obj_add_str(document, fields, "step", site->place.step);
+    int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
+                                  : journal_append(site->place.journal, "roles-after", fields, error);
+    yyjson_mut_doc_free(document);
+    return result;
 }
 
-/* A role after the migration must be one that some line of the maps leads to, or, with a line "* = *", one that was there. */
-static bool is_expected(const struct run *run, const char *role)
-{
-    bool others_stay = false;
-    for (size_t hop = 0; hop < run->hop_count; hop++) {
-        for (size_t i = 0; i < run->hops[hop]->roles_count; i++) {
-            if (leads_to(run->hops[hop]->roles[i].from, run->hops[hop]->roles[i].to, role, &others_stay)) {
-                return true;
-            }
-        }
-    }
-    for (size_t i = 0; i < run->job.ini.count; i++) {
-        const struct ini_entry *entry = &run->job.ini.entries[i];
-        if (strcmp(entry->section, "roles") == 0 && leads_to(entry->key, entry->value, role, &others_stay)) {
-            return true;
-        }
-    }
-    for (size_t i = 0; others_stay && i < run->assessment.role_count; i++) {
-        if (strcmp(run->assessment.roles[i].role, role) == 0) {
-            return true;
-        }
-    }
-    return others_stay && run->assessment.role_count == 0; /* resumed: not looked at again */
-}
-
-static int take_role(void *context, const struct query_row *row, struct error *error)
-{
-    struct role_check *check = context;
-    (void)error;
-    if (row->column_count < 2 || row->values[0] == NULL) {
-        return 0;
-    }
-    yyjson_mut_val *item = yyjson_mut_arr_add_obj(check->document, check->roles);
-    yyjson_mut_obj_add_strcpy(check->document, item, "role", row->values[0]);
-    yyjson_mut_obj_add_strcpy(check->document, item, "users", row->values[1] == NULL ? "" : row->values[1]);
-    if (!is_expected(check->run, row->values[0]) && check->unknown++ == 0) {
-        snprintf(check->first, sizeof check->first, "%s", row->values[0]);
-    }
-    return 0;
-}
-
+/* Those before are the journal's: after a cut nobody has looked again. */
 static int check_roles(struct room *room, const struct run *run, const struct site *site, struct error *error)
 {
-    struct query_target target = room_database(room, run);
-    const char *sql = run->target.profile->query_roles;
-    if (target.host == NULL || sql == NULL) {
+    struct query_target database = room_database(room, run);
+    struct assess_subject subject = {
+        .target = &run->target,
+        .hops = run->hops,
+        .hop_count = run->hop_count,
+        .database = &database,
+        .job = &run->job.ini,
+    };
+    struct assessment after = {0};
+    yyjson_val *before = yyjson_obj_get(journal_last(&run->journal, "assessment"), "roles");
+    if (database.host == NULL || run->target.profile->query_roles == NULL) {
         return 0;
     }
-    struct role_check check = {.run = run, .document = yyjson_mut_doc_new(NULL)};
-    yyjson_mut_val *fields = yyjson_mut_obj(check.document);
-    check.roles = yyjson_mut_obj_add_arr(check.document, fields, "roles");
-    struct query_session *session = NULL;
-    int result = query_open(&target, 0, &session, error);
+    int result = assess_read_roles(&subject, &after, error);
     if (result == 0) {
-        result = query_run(session, sql, NULL, 0, NULL, take_role, &check, error);
+        result = record_roles(site, &after, error);
     }
-    query_close(session);
     if (result == 0) {
-        yyjson_mut_obj_add_str(check.document, fields, "step", site->place.step);
-        result = journal_append(site->place.journal, "roles-after", fields, error);
+        result = assess_check_roles(&subject, before, &after, error);
     }
-    if (result == 0 && check.unknown > 0) {
-        result = error_set(error, CSN_SEQUENCE_VERIFY,
-                           "%zu roles are in use that no line of the role map leads to, the first is \"%s\"",
-                           check.unknown, check.first);
-    }
-    yyjson_mut_doc_free(check.document);
+    assess_free(&after);
     return result;
 }
 

@@ -160,12 +160,6 @@ static const struct package first = {.roles = first_map, .roles_count = 3};
 static const struct package second = {.roles = second_map, .roles_count = 1};
 static const struct package *const hops[] = {&first, &second};
 
-static const char *own_line(void *context, const char *role)
-{
-    (void)context;
-    return strcmp(role, "guest") == 0 ? "reader" : NULL;
-}
-
 static void test_roles_go_through_all_maps(void **state)
 {
     (void)state;
@@ -175,7 +169,9 @@ static void test_roles_go_through_all_maps(void **state)
     rows = in_use;
     subject.hops = hops;
     subject.hop_count = 2;
-    subject.role = own_line;
+    struct ini_entry lines[] = {{(char *)"roles", (char *)"guest", (char *)"reader", 1}};
+    const struct ini job = {.entries = lines, .count = 1};
+    subject.job = &job;
     assert_int_equal(check_roles(&looking, &error), 0);
     assert_int_equal(assessment.role_count, 5);
     for (size_t i = 0; i < 5; i++) {
@@ -197,12 +193,6 @@ static struct package_role others_map[] = {{(char *)"*", (char *)"*"}, {(char *)
 static const struct package others = {.roles = others_map, .roles_count = 2};
 static const struct package *const others_first[] = {&others, &second};
 
-static const char *own_others(void *context, const char *role)
-{
-    (void)context;
-    return strcmp(role, "*") == 0 ? "*" : NULL;
-}
-
 static void test_other_roles_keep_their_names(void **state)
 {
     (void)state;
@@ -211,16 +201,65 @@ static void test_other_roles_keep_their_names(void **state)
     rows = in_use;
     subject.hops = others_first;
     subject.hop_count = 2;
-    subject.role = own_others;
+    struct ini_entry lines[] = {{(char *)"roles", (char *)"*", (char *)"*", 1}};
+    const struct ini job = {.entries = lines, .count = 1};
+    subject.job = &job;
     assert_int_equal(check_roles(&looking, &error), 0);
     assert_int_equal(assessment.finding_count, 0);
     for (size_t i = 0; i < 3; i++) {
         assert_string_equal(assessment.roles[i].becomes, become[i]);
     }
     assess_free(&assessment);
-    subject.role = NULL;
+    subject.job = NULL;
     assert_int_equal(check_roles(&looking, &error), 0);
     judged(CSN_ASSESS_ROLE, "add to the job: [roles] Leiter%3A Hafen = NEW");
+}
+
+/* What the roles in use after the upgrade are worth, by what the ones before should become. */
+static void roles_after(const char *before, const char *const (*in_use)[2], const char *message)
+{
+    yyjson_doc *document = yyjson_read(before, strlen(before), 0);
+    struct assessment after = {0};
+    rows = in_use;
+    assert_non_null(document);
+    assert_int_equal(assess_read_roles(&subject, &after, &error), 0);
+    error = (struct error){0};
+    int result = assess_check_roles(&subject, yyjson_doc_get_root(document), &after, &error);
+    assert_int_equal(result, message == NULL ? 0 : -1);
+    assert_int_equal(error.code, message == NULL ? CSN_NONE : CSN_SEQUENCE_VERIFY);
+    if (message != NULL) {
+        assert_non_null(strstr(error.message, message));
+    }
+    assess_free(&after);
+    yyjson_doc_free(document);
+}
+
+static struct package_role writers_map[] = {
+    {(char *)"writer", (char *)"author"}, {(char *)"reader", (char *)"reader"}, {(char *)"robot", (char *)"-"}};
+static const struct package writers = {.roles = writers_map, .roles_count = 3};
+static const struct package *const writers_only[] = {&writers};
+
+static void test_roles_after_are_what_the_maps_say(void **state)
+{
+    (void)state;
+    static const char *const authors[][2] = {{"author", "17"}, {"reader", "9"}, {NULL, NULL}};
+    static const char *const lost[][2] = {{"author", "16"}, {"reader", "9"}, {NULL, NULL}};
+    static const char *const robots[][2] = {{"author", "17"}, {"robot", "1"}, {NULL, NULL}};
+    static const char *const both[][2] = {{"author", "17"}, {"king", "17"}, {NULL, NULL}};
+    struct ini_entry king = {(char *)"roles", (char *)"writer", (char *)"king", 1};
+    const struct ini job = {.entries = &king, .count = 1};
+    subject.hops = writers_only;
+    subject.hop_count = 1;
+    roles_after("[{\"role\":\"writer\",\"users\":17,\"becomes\":\"author\"}]", authors,
+                NULL); /* a new reader is known */
+    roles_after("[{\"role\":\"writer\",\"users\":17,\"becomes\":\"author\"}]", lost,
+                "the 17 users of the role \"writer\" should have become \"author\", which 16 users have");
+    roles_after("[{\"role\":\"robot\",\"users\":1,\"becomes\":\"-\"}]", robots, "leads to, the first is \"robot\"");
+    subject.job = &job; /* its line takes the place of the package's */
+    roles_after("[{\"role\":\"writer\",\"users\":17,\"becomes\":\"king\"}]", authors,
+                "\"writer\" should have become \"king\", which 0 users have");
+    roles_after("[{\"role\":\"writer\",\"users\":17,\"becomes\":\"king\"}]", both, "the first is \"author\"");
+    roles_after("[]", both, "the first is \"author\"");
 }
 
 static bool answer_holds;
@@ -606,6 +645,7 @@ int main(void)
         TEST(test_blockers_of_one_code_keep_it),
         TEST(test_roles_go_through_all_maps),
         TEST(test_other_roles_keep_their_names),
+        TEST(test_roles_after_are_what_the_maps_say),
         TEST(test_packages_ask_by_any_means),
         TEST(test_a_query_that_fails_is_a_blocker),
         TEST(test_attachments_are_counted_both_ways),
