@@ -17,6 +17,6 @@ int cmd_install(int argc, char **argv)
                        "rehearsal: for a server that "
                        "has its backup by\nother means. [backup] must be in the job all the same: a rollback saves "
                        "there what people did, but "
-                       "does not bring\nback attachments that they changed or removed.",
+                       "does not bring\nback attachments that they changed or removed: it names them.",
                        act);
 }

@@ -39,6 +39,12 @@ static void add_backup(struct collect *collect)
         collect_copy(collect, object, back, "snapshot", "restored", "restored_paths", "added", "added_paths", NULL);
         collect_seq(collect, object, "record", back);
     }
+    yyjson_val *lost = collect_last(collect, "attachments-lost");
+    if (lost != NULL) {
+        yyjson_mut_val *object = collect_object(collect, collect->root, "attachments_lost");
+        collect_copy(collect, object, lost, "lost", "lost_paths", "added", "added_paths", "unknown", NULL);
+        collect_seq(collect, object, "record", lost);
+    }
 }
 
 static void add_proof(struct collect *collect)

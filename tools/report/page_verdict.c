@@ -118,6 +118,45 @@ static void say_deeds(const struct page *page, const char *result)
     end_line(page, last);
 }
 
+/* True if going back left attachments as people had made them. */
+static bool lacks_attachments(const struct page *page)
+{
+    yyjson_val *lost = part(page, "attachments_lost");
+    return journal_get_number(lost, "lost") > 0 || yyjson_obj_get(lost, "unknown") != NULL;
+}
+
+static void say_attachments(const struct page *page)
+{
+    yyjson_val *back = part(page, "attachments_back");
+    yyjson_val *lost = part(page, "attachments_lost");
+    size_t i;
+    size_t count;
+    yyjson_val *path;
+    if (back != NULL) {
+        begin_line(page, "good");
+        HTML_SAY(page->out, "rests.attachments-back", html_of_number(journal_get_number(back, "restored")),
+                 html_of_number(journal_get_number(back, "added")));
+        end_line(page, journal_get_number(back, "record"));
+    }
+    if (lost == NULL) {
+        return;
+    }
+    begin_line(page, lacks_attachments(page) ? "bad" : "good");
+    if (yyjson_obj_get(lost, "unknown") != NULL) {
+        HTML_SAY(page->out, "rests.attachments-unknown", html_of(journal_get(lost, "unknown")));
+    } else {
+        HTML_SAY(page->out, "rests.attachments-lost", html_of_number(journal_get_number(lost, "lost")),
+                 html_of_number(journal_get_number(lost, "added")));
+    }
+    yyjson_arr_foreach(yyjson_obj_get(lost, "lost_paths"), i, count, path)
+    {
+        buffer_string(page->out, i == 0 ? " <code>" : ", <code>");
+        html_text(page->out, yyjson_get_str(path), yyjson_get_len(path));
+        buffer_string(page->out, "</code>");
+    }
+    end_line(page, journal_get_number(lost, "record"));
+}
+
 static void say_way_back(const struct page *page, const char *result)
 {
     yyjson_val *rollback = yyjson_arr_get_last(part(page, "rollbacks"));
@@ -132,13 +171,7 @@ static void say_way_back(const struct page *page, const char *result)
         HTML_SAY(page->out, "rests.work-kept", html_of(journal_get(kept, "snapshot")));
         end_line(page, journal_get_number(kept, "record"));
     }
-    yyjson_val *attachments = part(page, "attachments_back");
-    if (attachments != NULL) {
-        begin_line(page, "good");
-        HTML_SAY(page->out, "rests.attachments-back", html_of_number(journal_get_number(attachments, "restored")),
-                 html_of_number(journal_get_number(attachments, "added")));
-        end_line(page, journal_get_number(attachments, "record"));
-    }
+    say_attachments(page);
     yyjson_val *server = part(page, "on_server");
     if (strcmp(result, "upgraded") == 0 && journal_get(server, "keep_until")[0] != '\0') {
         begin_line(page, "good");
@@ -259,7 +292,8 @@ static void say_title(const struct page *page, const char *result)
     yyjson_val *versions = part(page, "versions");
     char key[64];
     buffer_string(page->out, "<h1>");
-    snprintf(key, sizeof key, "verdict.%.20s", result);
+    bool but = strcmp(result, "rolled-back") == 0 && lacks_attachments(page);
+    snprintf(key, sizeof key, "verdict.%.20s%s", result, but ? "-but" : "");
     HTML_WORDS(page->out, key);
     buffer_string(page->out, "</h1>\n<p class=\"what\">");
     const char *title = journal_get(server, "title");

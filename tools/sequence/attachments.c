@@ -1,6 +1,7 @@
 #include "sequence/attachments.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,12 +9,18 @@
 #include "lib/root.h"
 #include "repository/repository.h"
 #include "target/installation.h"
+#include "tree/compare.h"
 #include "tree/exchange.h"
+#include "tree/manifest.h"
 #include "tree/path.h"
 #include "tree/remove.h"
 
 #define STAGING_NAME ".caisson-back"
 #define TOLD_LIMIT 100 /* paths of each kind that the journal names; the rest is counted */
+#define SHOWN_LIMIT 20 /* of these, on the console */
+#define LIST_NAME "attachments.mtree"
+#define LIST_LIMIT_BYTES ((size_t)1 << 30)
+#define LIST_LIMIT_ENTRIES ((size_t)1 << 24)
 
 struct bringing {
     struct run *run;
@@ -161,23 +168,29 @@ static int on_entry(void *context, const struct tree_entry *entry, struct error 
     return result;
 }
 
+static void add_paths(yyjson_mut_doc *document, yyjson_mut_val *fields, const char *key, const struct strings *paths)
+{
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(document, fields, key);
+    for (size_t i = 0; i < paths->count && i < TOLD_LIMIT; i++) {
+        yyjson_mut_arr_add_str(document, list, paths->items[i]);
+    }
+}
+
 static int record(const struct bringing *bringing, struct error *error)
 {
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *fields = yyjson_mut_obj(document);
-    yyjson_mut_obj_add_str(document, fields, "snapshot", bringing->before);
-    yyjson_mut_obj_add_uint(document, fields, "restored", bringing->back.count);
-    yyjson_mut_val *restored = yyjson_mut_obj_add_arr(document, fields, "restored_paths");
-    for (size_t i = 0; i < bringing->back.count && i < TOLD_LIMIT; i++) {
-        yyjson_mut_arr_add_str(document, restored, bringing->back.items[i]);
+    bool lost = bringing->before == NULL;
+    if (!lost) {
+        yyjson_mut_obj_add_str(document, fields, "snapshot", bringing->before);
     }
+    yyjson_mut_obj_add_uint(document, fields, lost ? "lost" : "restored", bringing->back.count);
+    add_paths(document, fields, lost ? "lost_paths" : "restored_paths", &bringing->back);
     yyjson_mut_obj_add_uint(document, fields, "added", bringing->added_count);
-    yyjson_mut_val *added = yyjson_mut_obj_add_arr(document, fields, "added_paths");
-    for (size_t i = 0; i < bringing->added.count; i++) {
-        yyjson_mut_arr_add_str(document, added, bringing->added.items[i]);
-    }
+    add_paths(document, fields, "added_paths", &bringing->added);
     int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
-                                  : journal_append(&bringing->run->journal, "attachments-back", fields, error);
+                                  : journal_append(&bringing->run->journal,
+                                                   lost ? "attachments-lost" : "attachments-back", fields, error);
     yyjson_mut_doc_free(document);
     return result;
 }
@@ -219,14 +232,33 @@ out:
 
 static void tell(const struct bringing *bringing)
 {
-    if (bringing->back.count > 0) {
-        console_say(bringing->run->console, "  %zu attachments that were changed or removed since are as they were",
-                    bringing->back.count);
+    struct console *console = bringing->run->console;
+    const struct strings *back = &bringing->back;
+    if (back->count > 0 && bringing->before != NULL) {
+        console_say(console, "  %zu attachments that were changed or removed since are as they were", back->count);
+    } else if (back->count > 0) {
+        console_say(console,
+                    "  %zu attachments were changed or removed since and stay so, there was no backup:", back->count);
+        for (size_t i = 0; i < back->count && i < SHOWN_LIMIT; i++) {
+            console_say(console, "    /%s", back->items[i]);
+        }
+        if (back->count > SHOWN_LIMIT) {
+            console_say(console, "    and %zu more", back->count - SHOWN_LIMIT);
+        }
     }
     if (bringing->added_count > 0) {
-        console_say(bringing->run->console, "  %llu attachments that were added since stay where they are",
+        console_say(console, "  %llu attachments that were added since stay where they are",
                     (unsigned long long)bringing->added_count);
     }
+}
+
+static void bringing_free(struct bringing *bringing)
+{
+    repository_close(bringing->repository);
+    strings_free(&bringing->tops);
+    strings_free(&bringing->back);
+    strings_free(&bringing->folders);
+    strings_free(&bringing->added);
 }
 
 int attachments_bring_back(struct run *run, const char *before, const char *since, struct error *error)
@@ -252,10 +284,110 @@ int attachments_bring_back(struct run *run, const char *before, const char *sinc
         result = record(&bringing, error);
         tell(&bringing);
     }
-    repository_close(bringing.repository);
-    strings_free(&bringing.tops);
-    strings_free(&bringing.back);
-    strings_free(&bringing.folders);
-    strings_free(&bringing.added);
+    bringing_free(&bringing);
     return result;
+}
+
+/* --- where nothing was kept ---------------------------------------------------------------------------------------- */
+
+/* A folder's entries, with paths below the root. */
+static int scan_top(const struct bringing *bringing, const char *top, struct tree_manifest *manifest,
+                    struct error *error)
+{
+    const struct tree_scan_options options = {0};
+    struct tree_manifest below = {0};
+    int result = tree_manifest_scan(&below, bringing->root_fd, top, &options, &bringing->run->console->progress, error);
+    for (size_t i = 0; result == 0 && i < below.count; i++) {
+        struct tree_entry *entry = &below.entries[i];
+        char *path = NULL;
+        if (asprintf(&path, "%s%s%s", top + 1, entry->path[0] == '\0' ? "" : "/", entry->path) < 0) {
+            result = error_set(error, CSN_MEMORY, "no memory for the path %s", entry->path);
+        } else {
+            free(entry->path);
+            entry->path = path;
+            result = tree_manifest_add(manifest, entry, error);
+        }
+    }
+    tree_manifest_free(&below);
+    return result;
+}
+
+static int scan(const struct bringing *bringing, struct tree_manifest *manifest, struct error *error)
+{
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < bringing->tops.count; i++) {
+        int fd = root_try_open(bringing->root_fd, bringing->tops.items[i], O_PATH, 0);
+        if (fd >= 0) {
+            result = scan_top(bringing, bringing->tops.items[i], manifest, error);
+        }
+        file_drop(&fd);
+    }
+    return result == 0 ? tree_manifest_sort(manifest, error) : -1;
+}
+
+int attachments_list(struct run *run, struct error *error)
+{
+    struct bringing bringing = {.run = run, .root_fd = run->site.place.root_fd};
+    struct tree_manifest manifest = {0};
+    struct buffer text = {0};
+    int folder_fd = evidence_open_server(bringing.root_fd, run->evidence.run, true, error);
+    int result = -1;
+    if (folder_fd >= 0 && find_tops(&bringing, error) == 0 && scan(&bringing, &manifest, error) == 0 &&
+        tree_manifest_write(&manifest, TREE_MANIFEST_ALL, &text, error) == 0) {
+        result = file_replace(folder_fd, LIST_NAME, buffer_text(&text), text.size, 0600, error);
+    }
+    file_drop(&folder_fd);
+    tree_manifest_free(&manifest);
+    buffer_free(&text);
+    bringing_free(&bringing);
+    return result;
+}
+
+static int read_list(const struct run *run, struct tree_manifest *manifest, struct error *error)
+{
+    struct buffer text = {0};
+    int folder_fd = evidence_open_server(run->site.place.root_fd, run->evidence.run, false, error);
+    int result = folder_fd < 0 ? -1 : file_read(folder_fd, LIST_NAME, LIST_LIMIT_BYTES, &text, error);
+    if (result == 0) {
+        result = tree_manifest_read(manifest, LIST_NAME, buffer_text(&text), text.size, LIST_LIMIT_ENTRIES, error);
+    }
+    file_drop(&folder_fd);
+    buffer_free(&text);
+    return result;
+}
+
+int attachments_name_lost(struct run *run, struct error *error)
+{
+    struct bringing bringing = {.run = run, .root_fd = run->site.place.root_fd};
+    struct tree_manifest before = {0};
+    struct tree_manifest now = {0};
+    struct tree_compare_counts counts;
+    const struct tree_compare_options options = {.ignore_folder_mtime = true};
+    struct error unread = {0};
+    int result = -1;
+    if (read_list(run, &before, &unread) != 0) {
+        console_say(run->console, "  attachments that were changed or removed since stay so; which, nobody knows: %s",
+                    unread.message);
+        result = journal_note(&run->journal, error, "attachments-lost", "unknown", unread.message, NULL);
+    } else if (find_tops(&bringing, error) == 0 && scan(&bringing, &now, error) == 0 &&
+               tree_compare_manifests(&before, &now, &options, on_difference, &bringing, &counts, error) == 0) {
+        result = 0;
+        for (size_t i = 0; result == 0 && i < bringing.folders.count; i++) {
+            result = strings_add(&bringing.back, bringing.folders.items[i], error);
+        }
+        if (result == 0) {
+            result = record(&bringing, error);
+            tell(&bringing);
+        }
+    }
+    tree_manifest_free(&before);
+    tree_manifest_free(&now);
+    bringing_free(&bringing);
+    return result;
+}
+
+bool attachments_are_lost(const struct journal *journal)
+{
+    yyjson_val *lost = journal_last(journal, "attachments-lost");
+    return journal_get_number(lost, "lost") > 0 || journal_get(lost, "unknown")[0] != '\0';
 }

@@ -15,4 +15,12 @@
  * "attachments-back". May be done again after any cut. */
 int attachments_bring_back(struct run *run, const char *before, const char *since, struct error *error) MUST_CHECK;
 
+/* A run without a backup lists them before it changes anything, in its folder on the server (attachments.mtree, without digests), so
+ * that going back can name what it cannot bring back: record "attachments-lost". Done again after a cut it says the same. */
+int attachments_list(struct run *run, struct error *error) MUST_CHECK;
+int attachments_name_lost(struct run *run, struct error *error) MUST_CHECK;
+
+/* True if that record says that some are, or may be, not as they were. */
+bool attachments_are_lost(const struct journal *journal);
+
 #endif

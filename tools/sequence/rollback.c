@@ -98,9 +98,7 @@ static int bring_attachments_back(struct run *run, struct error *error)
 {
     const char *before = journal_get(last_of(&run->journal, "snapshot", "released"), "id");
     const char *since = journal_get(last_of(&run->journal, "work-kept", NULL), "snapshot");
-    return run->repository_path == NULL || before[0] == '\0' || since[0] == '\0'
-               ? 0
-               : attachments_bring_back(run, before, since, error);
+    return before[0] == '\0' ? attachments_name_lost(run, error) : attachments_bring_back(run, before, since, error);
 }
 
 int rollback_prepare(struct run *run, struct error *error)

@@ -6,6 +6,7 @@
 
 #include "lib/file.h"
 #include "lib/root.h"
+#include "sequence/attachments.h"
 #include "sequence/rollback.h"
 #include "sequence/runner.h"
 
@@ -63,7 +64,11 @@ static int undo_run(struct run *run, const char *reason, const char *code, const
     }
     char back[CONSOLE_TEXT_SIZE];
     console_duration(back, times.back_ms);
-    console_say(run->console, "the server is as it was before; going back took %s", back);
+    console_say(run->console, "%s; going back took %s",
+                attachments_are_lost(&run->journal)
+                    ? "the old version is back, the attachments are not all as they were"
+                    : "the server is as it was before",
+                back);
     return runner_end(run, result_text, NULL, error);
 }
 

@@ -18,6 +18,7 @@
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/root.h"
+#include "sequence/attachments.h"
 #include "sequence/carry.h"
 #include "sequence/checks.h"
 #include "sequence/durable.h"
@@ -448,7 +449,10 @@ static int make_plan(struct staging *staging, struct error *error)
 int step_stage(struct run *run, struct site *site, struct buffer *detail, struct error *error)
 {
     struct staging staging = {.run = run, .site = site};
-    int result = stage_cluster(&staging, error);
+    int result = run->snapshot[0] == '\0' ? attachments_list(run, error) : 0;
+    if (result == 0) {
+        result = stage_cluster(&staging, error);
+    }
     if (result == 0) {
         result = stage_configuration(&staging, error);
     }

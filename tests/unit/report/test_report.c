@@ -358,6 +358,28 @@ static void test_going_back_after_release(void **state)
     drop(&made);
 }
 
+static void test_attachments_that_are_lost_are_named(void **state)
+{
+    (void)state;
+    struct made made;
+    begin(&made);
+    sample_upgraded(&made.journal, "en");
+    sample_add(&made.journal, "rollback-asked", "{\"after\":\"release\"}");
+    sample_add(&made.journal, "attachments-lost",
+               "{\"lost\":1,\"lost_paths\":[\"srv/gone\"],\"added\":0,\"added_paths\":[]}");
+    sample_undo_all(&made.journal, "asked for by the operator", NULL);
+    sample_end(&made.journal, "rolled-back", NULL, NULL);
+    make(&made);
+    assert_string_equal(text_at(&made, "/verdict/result"), "rolled-back");
+    assert_string_equal(text_at(&made, "/attachments_lost/lost_paths/0"), "srv/gone");
+    assert_shows(&made, "because the run made no backup: 1;");
+    assert_shows(&made, "<code>srv/gone</code>");
+    assert_shows(&made, "the attachments are not all as before");
+    assert_hides(&made, "the server is as before");
+    assert_string_equal(missing, "");
+    drop(&made);
+}
+
 static void test_cut_off_and_resumed(void **state)
 {
     (void)state;
@@ -670,6 +692,7 @@ int main(void)
         cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_unfinished),
         cmocka_unit_test(test_going_back_after_release),
+        cmocka_unit_test(test_attachments_that_are_lost_are_named),
         cmocka_unit_test(test_cut_off_and_resumed),
         cmocka_unit_test(test_no_promise_before_its_time),
         cmocka_unit_test(test_forced),
