@@ -11,10 +11,15 @@ root=$tmp/root
 app=$root/opt/tiny-1.0
 # The cluster holds what others need.
 for postgres in /usr/lib/postgresql/*/bin/postgres; do :; done
-printf '%s\n' 'CREATE DATABASE ledger' 'CREATE TABLE note (text text)' "SELECT pg_create_physical_replication_slot('far')" >"$tmp/others.sql"
-"$tiny/with-root" "$root" chroot --userspec=5432:5432 --groups= "$root" "$postgres" --single -D /var/lib/postgresql/15/main \
-	-c config_file=/etc/postgresql/15/main/postgresql.conf -c dynamic_shared_memory_type=mmap postgres <"$tmp/others.sql" >"$tmp/log" 2>&1 ||
-	die "the cluster: $(cat "$tmp/log")"
+# single DATABASE STATEMENT...: in the cluster, while nothing runs.
+single() {
+	database=$1
+	shift
+	printf '%s\n' "$@" | "$tiny/with-root" "$root" chroot --userspec=5432:5432 --groups= "$root" "$postgres" --single -D /var/lib/postgresql/15/main \
+		-c config_file=/etc/postgresql/15/main/postgresql.conf -c dynamic_shared_memory_type=mmap "$database" >"$tmp/log" 2>&1 ||
+		die "the cluster: $(cat "$tmp/log")"
+}
+single postgres 'CREATE DATABASE ledger' 'CREATE TABLE note (text text)' "SELECT pg_create_physical_replication_slot('far')"
 (
 	set -e
 	cd "$root"
@@ -113,6 +118,14 @@ if [ "$status" -ne 0 ]; then cat "$tmp/out"; fi
 check "rollback ends with 0" [ "$status" -eq 0 ]
 picture "$root" "$tmp/after"
 check "everything is as it was" diff "$tmp/before" "$tmp/after"
+
+# A cluster need not have the database "postgres", or let anybody into it.
+single template1 'ALTER DATABASE postgres ALLOW_CONNECTIONS false'
+caisson assess "$tmp/stick/up.job" "$root"
+check "nobody may connect to postgres" [ "$status/$(grep -c 'holds 1 other databases.* too: ledger (acc' "$tmp/out")" = 0/1 ]
+single template1 'DROP DATABASE postgres'
+caisson assess "$tmp/stick/up.job" "$root"
+check "there is no postgres" [ "$status/$(grep -c 'holds 1 other databases.* too: ledger (acc' "$tmp/out")" = 0/1 ]
 
 # Folders in which nothing can be renamed, where the file system has such a thing.
 if chattr +i "$root/opt" 2>/dev/null; then

@@ -56,26 +56,29 @@ static int list_names(const struct strings *names, struct buffer *list, struct e
     return buffer_check(list, error);
 }
 
-/* "postgres" is there in each cluster, as a place to connect to: it counts where somebody has put tables into it. */
+/* "postgres" is a place to connect to: it counts where somebody has put tables into it. A cluster need not have it, or let anybody in. */
 static int ask_others(struct looking *looking, struct strings *others, struct error *error)
 {
     struct query_target maintenance = *looking->subject->database;
-    struct strings tables = {0};
+    struct strings open = {0};
     maintenance.database = "postgres";
     int result = ask_names(looking, looking->subject->database,
                            "SELECT datname FROM pg_database WHERE datname <> current_database() "
                            "AND datname NOT IN ('postgres', 'template0', 'template1') ORDER BY 1",
                            others, error);
-    if (result == 0 && strcmp(looking->subject->database->database, "postgres") != 0) {
+    if (result == 0) {
+        result = ask_names(looking, looking->subject->database,
+                           "SELECT datname FROM pg_database WHERE datname <> current_database() "
+                           "AND datname = 'postgres' AND datallowconn",
+                           &open, error);
+    }
+    if (result == 0 && open.count > 0) {
         result = ask_names(looking, &maintenance,
                            "SELECT current_database() WHERE EXISTS (SELECT FROM pg_class WHERE oid >= 16384 "
                            "AND relkind IN ('r', 'p', 'm'))",
-                           &tables, error);
+                           others, error);
     }
-    if (result == 0 && tables.count > 0) {
-        result = strings_add(others, tables.items[0], error);
-    }
-    strings_free(&tables);
+    strings_free(&open);
     return result;
 }
 

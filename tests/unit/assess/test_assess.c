@@ -22,7 +22,7 @@
 
 static const char *const (*rows)[2];
 static int columns = 2;
-static const char *const (*maintenance_rows)[2]; /* of the database "postgres" */
+static const char *const (*maintenance_rows)[2]; /* of the database "postgres"; NULL: nobody may connect to it */
 static const char *opened;
 
 int __wrap_query_open(const struct query_target *, int, struct query_session **, struct error *);
@@ -36,14 +36,20 @@ int __wrap_query_open(const struct query_target *target, int timeout_sec, struct
     (void)timeout_sec;
     opened = target->database;
     *session = NULL;
-    return rows == NULL ? error_set(error, CSN_DATABASE_QUERY, "nobody answers") : 0;
+    return (strcmp(opened, "postgres") == 0 ? maintenance_rows : rows) == NULL
+               ? error_set(error, CSN_DATABASE_QUERY, "nobody answers")
+               : 0;
 }
 
 int __wrap_query_run(struct query_session *session, const char *sql, const char *const *parameters, int count,
                      const struct query_limits *limits, query_row_function *take, void *context, struct error *error)
 {
-    (void)session, (void)sql, (void)parameters, (void)count, (void)limits;
+    (void)session, (void)parameters, (void)count, (void)limits;
+    static const char *const open[][2] = {{"postgres", NULL}, {NULL, NULL}};
     const char *const(*answer)[2] = opened != NULL && strcmp(opened, "postgres") == 0 ? maintenance_rows : rows;
+    if (strstr(sql, "datallowconn") != NULL) {
+        answer = maintenance_rows != NULL ? open : &open[1];
+    }
     for (size_t i = 0; answer[i][0] != NULL; i++) {
         struct query_row row = {.column_count = columns, .values = answer[i]};
         if (take(context, &row, error) != 0) {
@@ -380,6 +386,9 @@ static void test_other_databases_are_named(void **state)
     assert_int_equal(check_other_databases(&looking, &error), 0);
     judged(CSN_ASSESS_WARNING, "1 other databases");
     assess_free(&assessment);
+    maintenance_rows = NULL;
+    assert_int_equal(check_other_databases(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 0);
     rows = NULL;
     assert_int_equal(check_other_databases(&looking, &error), 0);
     judged(CSN_DATABASE_QUERY, "nobody answers");
