@@ -73,6 +73,10 @@ with 'disks = serial:X'
 refused "a key in a section that has it not" 2 CSN-J003 up.job disks
 edited '/^root-folder/a disks = serial:NOPE'
 refused "disks and a folder both" 2 CSN-J005 up.job root-folder disks
+edited 's,^root-folder.*,disks = path:/dev/sda,'
+refused "a disk's name that does not last" 2 CSN-J005 up.job '[server]' path:/dev/sda
+edited 's,^folder = .*,disk = path:/dev/sda1,'
+refused "a backup disk's name that does not last" 2 CSN-J005 up.job '[backup]' path:/dev/sda1
 edited '/^folder/d'
 refused "no place for the backup" 2 CSN-J006 up.job '[backup] disk'
 job "$up" "$root" tiny-2.0.cpkg

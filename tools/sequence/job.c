@@ -8,6 +8,7 @@
 #include "lib/file.h"
 #include "lib/sha256.h"
 #include "lib/text.h"
+#include "target/disk.h"
 
 #define JOB_LIMIT ((size_t)1 << 20)
 
@@ -95,6 +96,19 @@ static int check_numbers(const struct job *job, struct error *error)
     return 0;
 }
 
+/* A job may be read again after a boot: it must mean the same disks then. */
+static int check_disks(const struct job *job, struct error *error)
+{
+    for (size_t i = 0; i < job->server_disks.count; i++) {
+        if (disk_check_name(job->server_disks.items[i], error) != 0) {
+            return error_wrap(error, "%s: \"disks\" in [server]", job->ini.name);
+        }
+    }
+    return job->backup_disk == NULL || disk_check_name(job->backup_disk, error) == 0
+               ? 0
+               : error_wrap(error, "%s: \"disk\" in [backup]", job->ini.name);
+}
+
 bool job_has_backup(const struct job *job)
 {
     return job->backup_disk != NULL || job->backup_folder[0] == '/';
@@ -162,7 +176,8 @@ static int fill(struct job *job, struct error *error)
         check_word(job, "job", "language", job->language, "en zh", error) != 0 ||
         check_word(job, "job", "after", job->after, "power-off reboot console", error) != 0 ||
         check_word(job, "rehearsal", "scratch", scratch, "memory backup", error) != 0 ||
-        check_answers(job, error) != 0 || check_numbers(job, error) != 0 || check_folder(job, error) != 0) {
+        check_answers(job, error) != 0 || check_numbers(job, error) != 0 || check_folder(job, error) != 0 ||
+        check_disks(job, error) != 0) {
         return -1;
     }
     if (job->root_folder != NULL && job->server_disks.count > 0) {

@@ -82,6 +82,10 @@ void disks_free(struct disks *disks);
 const struct disk *disks_find(const struct disks *disks, const char *name, const struct disk_volume **volume,
                               struct error *error) MUST_CHECK;
 
+/* 0 if the name is of a kind that means the same disk at each boot: path: only below /dev/disk/by-id/ and its like. Nothing is
+ * looked for. CSN_JOB_VALUE. */
+int disk_check_name(const char *name, struct error *error) MUST_CHECK;
+
 /* The volume that an fstab's first field (UUID=, LABEL=, PARTUUID=, PARTLABEL=, or /dev/disk/by-...) means; NULL: none, or
  * more than one. A kernel name (/dev/sdb1) gives NULL and *by_name: it may be another disk on this boot. */
 const struct disk_volume *disks_find_fstab(const struct disks *disks, const char *field, const struct disk **disk,

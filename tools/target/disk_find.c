@@ -76,7 +76,7 @@ static bool fits(const struct wanted *wanted, const struct disk *disk, size_t vo
     return false;
 }
 
-static int read_name(struct wanted *wanted, const char *name, struct error *error)
+static int read_kind(struct wanted *wanted, const char *name, struct error *error)
 {
     *wanted = (struct wanted){0};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -84,19 +84,57 @@ static int read_name(struct wanted *wanted, const char *name, struct error *erro
         if (strncmp(name, kinds[i].word, length) == 0 && name[length] != '\0') {
             wanted->kind = kinds[i].kind;
             wanted->text = name + length;
-            struct stat status;
-            if (wanted->kind == NAME_PATH && stat(wanted->text, &status) == 0 && S_ISBLK(status.st_mode)) {
-                wanted->device = status.st_rdev;
-            }
-            if (wanted->kind == NAME_IMAGE && realpath(wanted->text, wanted->real) == NULL) {
-                return error_system(error, CSN_TARGET_DISK_MISSING, "the disk image %s", wanted->text);
-            }
             return 0;
         }
     }
     return error_set(
         error, CSN_JOB_VALUE,
         "the disk \"%s\" is not named as serial:, wwn:, uuid:, label:, partuuid:, partlabel:, path: or image:", name);
+}
+
+static int read_name(struct wanted *wanted, const char *name, struct error *error)
+{
+    struct stat status;
+    if (read_kind(wanted, name, error) != 0) {
+        return -1;
+    }
+    if (wanted->kind == NAME_PATH && stat(wanted->text, &status) == 0 && S_ISBLK(status.st_mode)) {
+        wanted->device = status.st_rdev;
+    }
+    if (wanted->kind == NAME_IMAGE && realpath(wanted->text, wanted->real) == NULL) {
+        return error_system(error, CSN_TARGET_DISK_MISSING, "the disk image %s", wanted->text);
+    }
+    return 0;
+}
+
+/* udev's folders of links that are made from what the disk is or where it is plugged in. */
+static bool is_lasting_path(const char *path)
+{
+    static const char *const folders[] = {"by-id", "by-path", "by-uuid", "by-label", "by-partuuid", "by-partlabel"};
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        char folder[64];
+        int length = snprintf(folder, sizeof folder, "/dev/disk/%s/", folders[i]);
+        const char *last = path + length;
+        if (strncmp(path, folder, (size_t)length) == 0 && last[0] != '\0' && last[0] != '.' &&
+            strchr(last, '/') == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int disk_check_name(const char *name, struct error *error)
+{
+    struct wanted wanted;
+    if (read_kind(&wanted, name, error) != 0) {
+        return -1;
+    }
+    return wanted.kind != NAME_PATH || is_lasting_path(wanted.text)
+               ? 0
+               : error_set(error, CSN_JOB_VALUE,
+                           "the disk \"%s\" may be another one at the next boot; expected after path: is a name below "
+                           "/dev/disk/by-id/ or /dev/disk/by-path/",
+                           name);
 }
 
 static void list_disks(const struct disks *disks, struct buffer *list)

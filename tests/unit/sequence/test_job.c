@@ -140,6 +140,33 @@ static void test_values(void **state)
                    "disks|root-folder");
 }
 
+static void test_names_of_disks_last(void **state)
+{
+    (void)state;
+    parse("[job]\nname = n\ncommand = identify\n[server]\ndisks = path:/dev/disk/by-path/pci-0000:00:04.0, "
+          "path:/dev/disk/by-id/wwn-0x5-part2, image:/srv/a.img, wwn:naa.5\n[backup]\ndisk = partlabel:backup\n");
+    job_free(&job);
+    static const char *const others[] = {"path:/dev/sda",
+                                         "path:/dev/vda2",
+                                         "path:/dev/disk/by-id/../../sda",
+                                         "path:/dev/disk/by-id/..",
+                                         "path:/dev/disk/by-diskseq/9",
+                                         "path:/dev/disk/by-id/",
+                                         "path:/srv/link",
+                                         "sda",
+                                         "/dev/sda"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        char text[200];
+        char words[100];
+        snprintf(words, sizeof words, "\"disks\" in [server]|\"%s\"", others[i]);
+        snprintf(text, sizeof text, "[job]\nname = n\ncommand = identify\n[server]\ndisks = serial:A, %s\n", others[i]);
+        assert_refused(text, CSN_JOB_VALUE, words);
+        snprintf(words, sizeof words, "\"disk\" in [backup]|\"%s\"", others[i]);
+        snprintf(text, sizeof text, "[job]\nname = n\ncommand = identify\n[backup]\ndisk = %s\n", others[i]);
+        assert_refused(text, CSN_JOB_VALUE, words);
+    }
+}
+
 #define NAMED(command) "[job]\nname = n\ncommand = " command "\n"
 #define SERVER "[server]\ndisks = serial:A\n"
 
@@ -213,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_all_that_can_be_said),
         cmocka_unit_test(test_mistyped_and_repeated),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_names_of_disks_last),
         cmocka_unit_test(test_what_each_command_needs),
         cmocka_unit_test(test_a_job_that_is_not_utf8),
         cmocka_unit_test(test_files),
