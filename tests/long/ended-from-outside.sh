@@ -46,12 +46,12 @@ keep_states() {
 
 # told JOURNAL: what the journal on the stick tells the next boot to do.
 told() {
-	jq -rs '(map(select(.kind == "run-end")) | last | .result // "") as $result
+	jq -rs --arg job "$job" '(map(select(.kind == "run-end")) | last | .result // "") as $result
 		| (map(select(.kind == "step-begin")) | last | .step // "") as $step
 		| (map(.kind) | index("rollback-asked")) as $asked
 		| if $result == "rolled-back" then "nothing left to take back"
 		  elif $asked then "go on going back"
-		  elif $result == "upgraded" then "nothing left to do"
+		  elif $result == "upgraded" then if $job == "rollback" then "go back" else "nothing left to do" end
 		  elif ["switch", "verify", "release", "report"] | index($step) then "go on"
 		  else "undo" end' "$1"
 }
@@ -109,7 +109,7 @@ look() {
 	why="exit $(exit_line), or it does not say what it does"
 	case $to_do in
 	'go on') exit_is 0 && saw 'was cut off in' && saw 'result: upgraded' || return ;;
-	'go on going back') exit_is 0 && saw 'result: rolled-back' || return ;;
+	'go back' | 'go on going back') exit_is 0 && saw 'result: rolled-back' || return ;;
 	'nothing left to do') exit_is 1 && saw CSN-K006 || return ;;
 	'nothing left to take back') exit_is 1 && saw CSN-L004 || return ;;
 	esac
@@ -173,7 +173,9 @@ every() {
 # database's files (its rows are compared), and the evidence.
 cat >"$tmp/allowed-new" <<'END'
 /opt
+/opt/.caisson-????????????????-????
 /var/lib/postgresql/15
+/var/lib/postgresql/15/.caisson-????????????????-????
 /var/lib/postgresql/15/main
 /var/lib/postgresql/15/main/*
 /var/lib
