@@ -139,9 +139,13 @@ static int times_after(const struct deed_place *place, yyjson_val *record, struc
         read_times(undoing, times);
         return 0;
     }
-    if (deed_folder_time(place->root_fd, journal_get(record, "path"), &now.folder, error) != 0 ||
-        (other[0] != '\0' && deed_folder_time(place->root_fd, other, &now.other, error) != 0)) {
+    struct error gone;
+    if (deed_folder_time(place->root_fd, journal_get(record, "path"), &now.folder, error) != 0) {
         return -1;
+    }
+    /* The folder beside may be gone: what it held was put back by hand, say. It has no time then. */
+    if (other[0] != '\0') {
+        (void)!deed_folder_time(place->root_fd, other, &now.other, &gone);
     }
     read_times(record, times);
     if (now.folder.tv_sec > released || other[0] == '\0') {

@@ -289,6 +289,32 @@ static void test_an_earlier_state_put_back(void **state)
     assert_as_before();
 }
 
+/* Somebody moved it back himself and removed the folder of ours that it lay in; before the release and after. */
+static void test_put_back_by_hand(void **state)
+{
+    (void)state;
+    for (int released = 0; released < 2; released++) {
+        assert_done(deed_folder_of(&place, "/opt/.ours/app", &error));
+        int64_t seq = create("/opt/.ours/app", "VERSION");
+        assert_done(deed_create_end(&place, seq, &error));
+        assert_done(deed_exchange(&place, "/opt/app", "/opt/.ours/app", &error));
+        if (released == 1) {
+            assert_done(journal_note(&journal, &error, "released", NULL));
+        }
+        place_run("rm -r r/opt/app && mv r/opt/.ours/app r/opt/app && rmdir r/opt/.ours");
+        undo_all();
+        place_run("touch -d '2021-02-03 04:05:06.789012345' r/opt");
+        assert_as_before();
+    }
+    /* While the old version is gone, too, that is for a person. */
+    assert_done(deed_folder_of(&place, "/opt/.ours/app", &error));
+    create("/opt/.ours/app", "VERSION");
+    assert_done(deed_exchange(&place, "/opt/app", "/opt/.ours/app", &error));
+    place_run("rm -r r/opt/.ours");
+    assert_refused(deed_undo_quick(&place, &error), CSN_SEQUENCE_ROLLBACK_FAILED, "/opt/.ours/app");
+    assert_version("r/opt/app/VERSION", "2\n");
+}
+
 /* The old version stands where the new one was made: it is not removed. */
 static void test_created_is_kept_while_it_holds_the_old(void **state)
 {
@@ -608,6 +634,7 @@ int main(void)
         TEST(test_renames_that_cannot_be),
         TEST(test_a_stranger_in_the_place),
         TEST(test_an_earlier_state_put_back),
+        TEST(test_put_back_by_hand),
         TEST(test_created_is_kept_while_it_holds_the_old),
         TEST(test_dropped),
         TEST(test_folder),
