@@ -19,6 +19,14 @@ fill() {
 		dd if=/dev/zero bs=1k >>"$1" 2>/dev/null
 	done
 }
+# pad SIZE: one record more in both copies of the journal: the last block of that size is full by it.
+pad() {
+	ours=$(journal)
+	line='{"seq":'$(($(wc -l <"$ours") + 1))',"time":"2026-11-23T12:00:00.000Z","prev":"'$(tail -n 1 "$ours" | tr -d '\n' | sha256sum | cut -d' ' -f1)'","kind":"resumed","step":"'
+	blanks=$((2 * $1 - ($(wc -c <"$ours") + ${#line} + 3) % $1))
+	printf '%s%*s"}\n' "$line" "$blanks" '' >>"$ours"
+	cat "$ours" >"$(echo "$root"/var/lib/caisson/runs/*/journal.jsonl)"
+}
 # shellcheck disable=SC2317 # called by name
 same() { picture "$root" "$tmp/after" && diff "$tmp/before" "$tmp/after" | head -n 20 && cmp -s "$tmp/before" "$tmp/after"; }
 
@@ -62,14 +70,9 @@ check "and nothing else happens" same
 rm -r "$tmp/stick/caisson-runs" "$root/var/lib/caisson/runs" "$tmp/backup"
 
 # Cut off while the new version is made; then the server's log grows until nothing more fits.
-# The last block of its copy of the journal is nearly full, too: the job gets a line of that length.
 at=$(($(cat "$tmp/count") * 11 / 20))
 cut_at run "$at"
-pad=$(((2 * 1024 - 60 - $(cat "$root"/var/lib/caisson/runs/*/journal.jsonl | wc -c) % 1024) % 1024))
-caisson resume "$up" "$root"
-rm -r "$tmp/stick/caisson-runs" "$root/var/lib/caisson/runs" "$tmp/backup"
-printf ';%*s' "$pad" '' >>"$up"
-cut_at run "$at"
+pad 1024
 check "cut off while it is staged" [ "$status/$(jq -r 'select(.kind == "step-begin") | .step' "$(journal)" | tail -n 1)" = 137/stage ]
 fill "$root/var/lib/caisson/log"
 caisson resume "$up" "$root"
@@ -77,4 +80,22 @@ caisson resume "$up" "$root"
 check "the server is full at the next boot: undone (4, CSN-Q005)" [ "$status/$(grep -c '^caisson: CSN-Q005' "$tmp/out")" = 4/1 ]
 check "the server is full: as before" same
 check "the journal on the stick ends so" [ "$(tail -n 1 "$(journal)" | jq -r '.kind + " " + .result')" = "run-end rolled-back" ]
+rm -r "$root/var/lib/caisson/log" "$root/var/lib/caisson/runs" "$tmp/stick/caisson-runs" "$tmp/backup"
+
+# The same, and the stick is the full one, and stays so: the run is undone once, not at each look.
+cut_at run "$at"
+pad 4096
+fill "$tmp/stick/old"
+limit=60
+caisson resume "$up" "$root"
+[ "$status" -eq 4 ] || tail -n 20 "$tmp/out"
+check "the stick stays full: undone, and that is all (4, CSN-Q005)" [ "$status/$(grep -c '^caisson: CSN-Q005' "$tmp/out")" = 4/1 ]
+check "the stick stays full: as before" same
+caisson resume "$up" "$root"
+[ "$status" -eq 4 ] || cat "$tmp/out"
+check "the stick stays full: nothing more to do, said once" [ "$status/$(grep -c 'had ended; its end cannot be written to the stick' "$tmp/out")" = 4/1 ]
+check "the stick stays full: still as before" same
+rm "$tmp/stick/old"
+caisson resume "$up" "$root"
+check "with room the stick gets the rest" cmp "$(journal)" "$root"/var/lib/caisson/runs/*/journal.jsonl
 finish

@@ -305,7 +305,7 @@ static enum outcome resume_one(const struct run_options *options, const char *jo
     return close_with(&run, outcome, error);
 }
 
-/* Every unfinished run of this server on the stick. *resumed: one was finished (not undone). */
+/* Every unfinished run of this server on the stick, once. *upgraded: the last of them was finished (not undone). */
 static int resume_all(const struct run_options *options, const char *job_path, bool *any, bool *upgraded,
                       struct error *error)
 {
@@ -316,11 +316,10 @@ static int resume_all(const struct run_options *options, const char *job_path, b
         enum outcome outcome = resume_one(options, job_path, &skipped, false, &found, name, error);
         if (outcome == OUTCOME_FAILED) {
             result = -1;
-        } else if (found && outcome == OUTCOME_OTHER_SERVER) {
-            result = strings_add(&skipped, name, error);
         } else if (found) {
-            *any = true;
-            *upgraded = outcome == OUTCOME_ENDED;
+            *any = *any || outcome != OUTCOME_OTHER_SERVER;
+            *upgraded = outcome == OUTCOME_OTHER_SERVER ? *upgraded : outcome == OUTCOME_ENDED;
+            result = strings_add(&skipped, name, error); /* on a full stick it stays what it was */
         }
     }
     strings_free(&skipped);
