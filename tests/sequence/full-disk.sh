@@ -19,12 +19,16 @@ fill() {
 		dd if=/dev/zero bs=1k >>"$1" 2>/dev/null
 	done
 }
-# pad SIZE: one record more in both copies of the journal: the last block of that size is full by it.
-pad() {
+# note KIND SIZE: one record more in the stick's copy of the journal, as long as fills the last block of that size.
+note() {
 	ours=$(journal)
-	line='{"seq":'$(($(wc -l <"$ours") + 1))',"time":"2026-11-23T12:00:00.000Z","prev":"'$(tail -n 1 "$ours" | tr -d '\n' | sha256sum | cut -d' ' -f1)'","kind":"resumed","step":"'
-	blanks=$((2 * $1 - ($(wc -c <"$ours") + ${#line} + 3) % $1))
+	line='{"seq":'$(($(wc -l <"$ours") + 1))',"time":"2026-11-23T12:00:00.000Z","prev":"'$(tail -n 1 "$ours" | tr -d '\n' | sha256sum | cut -d' ' -f1)'","kind":"'$1'","note":"'
+	blanks=$((2 * $2 - ($(wc -c <"$ours") + ${#line} + 3) % $2))
 	printf '%s%*s"}\n' "$line" "$blanks" '' >>"$ours"
+}
+# pad SIZE: the same in both copies.
+pad() {
+	note resumed "$1"
 	cat "$ours" >"$(echo "$root"/var/lib/caisson/runs/*/journal.jsonl)"
 }
 # shellcheck disable=SC2317 # called by name
@@ -56,6 +60,22 @@ rm -r "$tmp/stick/old" "$tmp/stick/caisson-runs"
 cut_at run 0
 [ "$status" -eq 0 ] || cat "$tmp/out"
 check "upgraded" [ "$status/$(version "$root")" = 0/2.0 ]
+# People work with it: no going back while the server's own journal cannot say so, whatever the stick's says.
+picture "$root" "$tmp/upgraded"
+pad 1024
+cp "$ours" "$tmp/journal"
+note rollback-asked 1024
+fill "$root/var/lib/caisson/log"
+for command in resume rollback; do
+	caisson "$command" "$up" "$root"
+	check "the server is full, $command after the release: refused (3, CSN-L001)" [ "$status/$(grep -c '^caisson: CSN-L001: the journal on the server' "$tmp/out")" = 3/1 ]
+done
+rm "$root/var/lib/caisson/log"
+cp "$tmp/journal" "$ours"
+picture "$root" "$tmp/after"
+check "the server is full after the release: nothing was changed" cmp "$tmp/upgraded" "$tmp/after"
+check "the server is full after the release: its journal says nothing of it" cmp "$tmp/journal" "$root"/var/lib/caisson/runs/*/journal.jsonl
+
 fill "$tmp/stick/old"
 caisson rollback "$up" "$root"
 [ "$status" -eq 0 ] || cat "$tmp/out"

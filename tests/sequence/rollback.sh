@@ -83,6 +83,8 @@ sed -i 's/^title = .*/title = Edited since/' "$tmp/root/etc/tiny.conf"
 cp -a "$tmp/root/opt/tiny" "$tmp/root/opt/tiny.copy"
 rm -rf "$tmp/root/opt/tiny"
 mv "$tmp/root/opt/tiny.copy" "$tmp/root/opt/tiny"
+attachment=$(find "$tmp/root/opt/tiny/files" -type f | sort | head -n 1)
+echo 'by people with 2.0' >"$attachment"
 caisson rollback "$tmp/stick/up.job" "$tmp/root"
 [ "$status" -eq 0 ] || cat "$tmp/out"
 check "replaced since: then from its own" [ "$status/$(version "$tmp/root")" = 0/1.0 ]
@@ -94,4 +96,14 @@ snapshot=$(jq -r 'select(.kind == "work-kept") | .snapshot' "$tmp/stick/caisson-
 mkdir "$tmp/work"
 "$CAISSON" restore --repository "$tmp/backup/repository" --target "$tmp/work" "$snapshot" >"$tmp/log" 2>&1 || cat "$tmp/log"
 check "replaced since: what was edited is in the backup" grep -q '^title = Edited since$' "$tmp/work/etc/tiny.conf"
+
+# All goes on with the old version; then another stick boots, and the server's copy of the journal lacks its end.
+sed -i '/"kind":"rollback-begin"/,$d' "$tmp/root/var/lib/caisson/runs/$kept/journal.jsonl"
+echo 'by people with 1.0, since' >"$attachment"
+mkdir "$tmp/third"
+cp -a "$tmp/stick/profiles" "$tmp/stick/up.job" "$tmp"/stick/*.cpkg "$tmp/third/"
+caisson resume "$tmp/third/up.job" "$tmp/root"
+[ "$status" -eq 4 ] || cat "$tmp/out"
+check "gone back before, another stick: ended once more" [ "$status/$(version "$tmp/root")/$(ls -A "$tmp/root/etc/caisson" "$tmp/root/opt/.caisson-$kept" 2>/dev/null)" = 4/1.0/ ]
+check "gone back before, another stick: attachments stay as people made them since" grep -qx 'by people with 1.0, since' "$attachment"
 finish

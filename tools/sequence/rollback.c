@@ -36,6 +36,11 @@ static int failed(struct error *error)
     return -1;
 }
 
+void rollback_need(struct journal *journal)
+{
+    journal_need(journal, journal_last(journal, "released") != NULL ? "server" : JOURNAL_ANY);
+}
+
 int rollback_site(struct run *run, struct site *site, const char *reason, const char *code,
                   struct rollback_times *times, struct error *error)
 {
@@ -45,6 +50,7 @@ int rollback_site(struct run *run, struct site *site, const char *reason, const 
         journal_note(site->place.journal, error, "rollback-begin", "reason", reason, "code", code, NULL) != 0) {
         return failed(error);
     }
+    journal_need(site->place.journal, JOURNAL_ANY);
     if (deed_undo_quick(&site->place, error) != 0) {
         return failed(error);
     }
@@ -94,8 +100,12 @@ static int put_fence_up(struct run *run, struct error *error)
     return result;
 }
 
+/* Once: what was written there since is from after that. */
 static int bring_attachments_back(struct run *run, struct error *error)
 {
+    if (last_of(&run->journal, "attachments-back", NULL) != NULL) {
+        return 0;
+    }
     const char *before = journal_get(last_of(&run->journal, "snapshot", "released"), "id");
     const char *since = journal_get(last_of(&run->journal, "work-kept", NULL), "snapshot");
     return before[0] == '\0' ? attachments_name_lost(run, error) : attachments_bring_back(run, before, since, error);

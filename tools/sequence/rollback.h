@@ -13,7 +13,12 @@ struct rollback_times {
     int64_t cleanup_ms; /* removing what was made beside, after that */
 };
 
-/* Undoes whatever of the steps has happened on the site. reason goes into the journal (code may be NULL). On failure
+/* Which copies of the journal must say where going back begins, and that it has ended: any one, since a full disk must keep nobody
+ * from it; the server's, where people may have worked with the new version: no other stick may count on what it said before, and
+ * bring attachments back over what they wrote since. */
+void rollback_need(struct journal *journal);
+
+/* Undoes whatever of the steps has happened on the site. In between any copy of the journal suffices. rollback_need comes first. reason goes into the journal (code may be NULL). On failure
  * CSN_SEQUENCE_ROLLBACK_FAILED; what has been undone is in the journal. */
 int rollback_site(struct run *run, struct site *site, const char *reason, const char *code,
                   struct rollback_times *times, struct error *error) MUST_CHECK;

@@ -168,7 +168,7 @@ static int write_last_report(struct run *run, const char *result_text, struct er
 int runner_end(struct run *run, const char *result_text, const struct error *failure, struct error *error)
 {
     if (ends_as_before(result_text)) {
-        journal_need(&run->journal, JOURNAL_ANY);
+        rollback_need(&run->journal);
     }
     return journal_note(&run->journal, error, "run-end", "result", result_text, "code",
                         failure == NULL ? NULL : error_entry(failure->code)->code, "message",
@@ -200,7 +200,7 @@ int runner_fail(struct run *run, bool staged, const struct error *failure, struc
     console_say(run->console, "%s: %s", error_entry(failure->code)->code, failure->message);
     console_say(run->console, "rolling back");
     struct error undoing = {0};
-    journal_need(&run->journal, JOURNAL_ANY);
+    rollback_need(&run->journal);
     if (run_make_writable(run, &undoing) != 0 ||
         rollback_site(run, &run->site, failure->message, error_entry(failure->code)->code, &times, &undoing) != 0) {
         undoing.code = CSN_SEQUENCE_ROLLBACK_FAILED;

@@ -48,17 +48,10 @@ static bool was_rolling_back(const struct journal *journal)
     return rolling;
 }
 
-/* Going back needs one good copy of the journal: a full disk must not keep us from it, often nothing else makes room. While people
- * work with the new version the server's copy must say first that this has ended, so that no other stick counts on it. */
-static void need_for_undoing(struct run *run)
-{
-    journal_need(&run->journal, evidence_is_released(&run->journal) ? "server" : JOURNAL_ANY);
-}
-
 static int undo_run(struct run *run, const char *reason, const char *code, const char *result_text, struct error *error)
 {
     struct rollback_times times;
-    journal_need(&run->journal, JOURNAL_ANY);
+    rollback_need(&run->journal);
     if (rollback_site(run, &run->site, reason, code, &times, error) != 0) {
         return -1;
     }
@@ -141,9 +134,9 @@ static enum outcome open_its_server(struct run *run, struct error *error)
 /* The server for writing; a journal of a file system that was not played back hides nothing any more. */
 static enum outcome make_its_server_writable(struct run *run, struct error *error)
 {
-    need_for_undoing(run);
+    rollback_need(&run->journal);
     if (run_make_writable(run, error) == 0) {
-        need_for_undoing(run); /* now with what the server's copy of the journal adds */
+        rollback_need(&run->journal); /* now with what the server's copy of the journal adds */
         return OUTCOME_UNDONE;
     }
     return error->code == CSN_JOURNAL_NONE ? leave_alone(run, LEFT_NOTHING) : OUTCOME_FAILED;
