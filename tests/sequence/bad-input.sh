@@ -55,6 +55,8 @@ edited 's/^approved-by/aproved-by/'
 refused "a mistyped key" 2 CSN-J003 up.job 'line 3' aproved-by
 edited 's/^\[server\]/[sever]/'
 refused "a mistyped section" 2 CSN-J003 up.job sever
+with '[anwsers]'
+refused "a mistyped section without keys" 2 CSN-J003 up.job 'line 10' '[anwsers]'
 edited '/^name/p'
 refused "a key given twice" 2 CSN-J004 up.job 'line 3' name
 with '[server]' 'root-folder = /'
@@ -83,6 +85,10 @@ job "$up" "$root" tiny-2.0.cpkg
 sed -i '/^folder/d; 3s/.*/command = assess/' "$up"
 caisson install "$up" "$root"
 refused "install without a place for the backup" 2 CSN-J006 up.job install '[backup] disk'
+job "$up" "$root" tiny-2.0.cpkg
+sed -i '/^root-folder/d' "$up"
+caisson resume "$up" "$root"
+refused "resume without a server" 2 CSN-J006 up.job '"resume"' '[server] disks'
 edited '/^files/d'
 refused "no package" 2 CSN-J006 up.job '[package] files'
 edited '/^approved/d; $a [rehearsal]\
@@ -226,7 +232,7 @@ picture "$root" "$tmp/before"
 with '[answers]' 'templates/header.html = site'
 refused "a warning that nobody accepted" 1 CSN-A002 unknown-executables templates/door.php
 with '[answers]' 'templates/header.html = site' '[accept]' 'warnings = unknown-executable'
-refused "a warning accepted by a wrong name" 1 CSN-A002 unknown-executables
+refused "a warning accepted by a wrong name" 2 CSN-J005 up.job '"unknown-executable"' ' unknown-executables,'
 with '[answers]' 'templates/header.html = ours'
 refused "an answer that is none" 2 CSN-J005 up.job templates/header.html ours
 forget

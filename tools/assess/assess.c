@@ -33,6 +33,31 @@ static const struct check {
     {"space", check_space, "room for the new version, the backup and the rehearsal"},
 };
 
+/* Findings that a check has under a name of their own. */
+static const char *const more_names[] = {
+    "vendor-manifest", "unknown-executables", "replaced-folders",    "site-changes",
+    "foreign-files",   "attachments-missing", "attachments-unknown",
+};
+
+int assess_check_name(const char *name, struct error *error)
+{
+    struct buffer names = {0};
+    bool known = false;
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
+        known = known || strcmp(checks[i].name, name) == 0;
+        buffer_format(&names, "%s, ", checks[i].name);
+    }
+    for (size_t i = 0; i < sizeof more_names / sizeof more_names[0]; i++) {
+        known = known || strcmp(more_names[i], name) == 0;
+        buffer_format(&names, "%s%s", i == 0 ? "" : ", ", more_names[i]);
+    }
+    int result = known ? 0
+                       : error_set(error, CSN_JOB_VALUE, "no check is called \"%s\", expected is one of: %s", name,
+                                   buffer_text(&names));
+    buffer_free(&names);
+    return result;
+}
+
 int look_add(struct looking *looking, enum finding_severity severity, enum error_code code, struct error *error,
              const char *format, ...)
 {

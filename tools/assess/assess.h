@@ -88,6 +88,9 @@ struct assessment {
 int assess_make(const struct assess_subject *subject, struct assessment *assessment, struct error *error) MUST_CHECK;
 void assess_free(struct assessment *assessment);
 
+/* 0 if there are findings of this name; else CSN_JOB_VALUE, naming all. */
+int assess_check_name(const char *name, struct error *error) MUST_CHECK;
+
 /* 0 if nothing stops the upgrade; else CSN_ASSESS_CONFLICT, _ROLE, _SPACE, _REQUIREMENT (if that is all there is of
  * blockers), CSN_ASSESS_BLOCKED or CSN_ASSESS_WARNING, naming the findings. */
 int assess_judge(const struct assessment *assessment, struct error *error) MUST_CHECK;

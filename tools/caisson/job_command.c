@@ -11,10 +11,10 @@
 #include "sequence/job.h"
 
 /* What the job wants done with the machine afterwards. */
-static int write_after(const char *path, const char *job_path, struct error *error)
+static int write_after(const char *path, const char *job_path, const char *command, struct error *error)
 {
     struct job job;
-    int result = job_read(&job, job_path, error);
+    int result = job_read(&job, job_path, command, error);
     if (result == 0) {
         result = file_replace(AT_FDCWD, path, job.after, strlen(job.after), 0644, error);
     }
@@ -47,13 +47,18 @@ int job_command(int argc, char **argv, const char *summary,
         console_open(&console, json ? stderr : stdout);
         struct protect protect = {0};
         struct run_options run_options = {
-            .console = &console, .trust_path = options_text(&options, "trust"), .records = json ? stdout : NULL};
+            .command = strcmp(argv[0], "run") == 0 ? NULL : argv[0], /* run: what the job says */
+            .console = &console,
+            .trust_path = options_text(&options, "trust"),
+            .records = json ? stdout : NULL,
+        };
         if (protect_is_image()) {
             run_options.protect = &protect;
             exit_code = protect_start(&protect, NULL, &error) == 0 ? EXIT_DONE : error_entry(error.code)->exit_code;
         }
         const char *after = options_text(&options, "after");
-        if (exit_code == EXIT_DONE && after != NULL && write_after(after, options.operands.items[0], &error) != 0) {
+        if (exit_code == EXIT_DONE && after != NULL &&
+            write_after(after, options.operands.items[0], run_options.command, &error) != 0) {
             exit_code = error_entry(error.code)->exit_code;
         }
         if (exit_code == EXIT_DONE) {

@@ -36,6 +36,14 @@ static const struct ini_rule *find_rule(const struct ini_rule *rules, const char
     return NULL;
 }
 
+static bool find_section(const struct ini_rule *rules, const char *section)
+{
+    while (rules->section != NULL && !section_fits(rules->section, section)) {
+        rules++;
+    }
+    return rules->section != NULL;
+}
+
 static const char *wrong_value(enum ini_kind kind, const char *value)
 {
     switch (kind) {
@@ -158,6 +166,33 @@ static int on_entry(void *user, const char *section, const char *key, const char
     return reading->failed ? 0 : 1;
 }
 
+/* inih tells of no section that has no key: a mistyped one would go unseen. Lines are cut as it cuts them. */
+static int check_sections(const struct ini *ini, const char *text, const struct ini_rule *rules, struct error *error)
+{
+    int line = 1;
+    text += strncmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+    for (const char *at = text; *at != '\0'; line++) {
+        const char *start = at + strspn(at, " \t");
+        size_t length = start[0] == '[' ? strcspn(start + 1, "]\n") : 0;
+        at += strcspn(at, "\n");
+        at += *at != '\0';
+        if (start[0] != '[' || start[1 + length] != ']') {
+            continue;
+        }
+        char *section = strndup(start + 1, length);
+        bool known = section != NULL && find_section(rules, section);
+        int result = section == NULL ? error_set(error, CSN_MEMORY, "no memory to read %s", ini->name)
+                     : known         ? 0
+                             : error_set(error, CSN_JOB_UNKNOWN_KEY, "%s line %d: there is no section [%s]", ini->name,
+                                         line, section);
+        free(section);
+        if (result != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static bool section_is_there(const struct ini *ini, const char *section)
 {
     for (size_t i = 0; i < ini->count; i++) {
@@ -207,15 +242,15 @@ int ini_parse(struct ini *ini, const char *name, const char *text, size_t size_b
     }
     struct reading reading = {ini, rules, error, false};
     int line = ini_parse_string(copy, on_entry, &reading);
-    free(copy);
     int result = 0;
     if (reading.failed) {
         result = -1;
     } else if (line != 0) {
         result = error_set(error, CSN_JOB_SYNTAX, "%s line %d: neither [section] nor key = value", name, line);
-    } else {
-        result = check_required(ini, rules, error);
+    } else if (check_sections(ini, copy, rules, error) != 0 || check_required(ini, rules, error) != 0) {
+        result = -1;
     }
+    free(copy);
     if (result != 0) {
         ini_free(ini);
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "assess/assess.h"
 #include "lib/file.h"
 #include "lib/sha256.h"
 #include "lib/text.h"
@@ -96,6 +97,16 @@ static int check_numbers(const struct job *job, struct error *error)
     return 0;
 }
 
+static int check_accepted(const struct job *job, struct error *error)
+{
+    for (size_t i = 0; i < job->accepted.count; i++) {
+        if (assess_check_name(job->accepted.items[i], error) != 0) {
+            return error_wrap(error, "%s: \"warnings\" in [accept]", job->ini.name);
+        }
+    }
+    return 0;
+}
+
 /* A job may be read again after a boot: it must mean the same disks then. */
 static int check_disks(const struct job *job, struct error *error)
 {
@@ -114,24 +125,37 @@ bool job_has_backup(const struct job *job)
     return job->backup_disk != NULL || job->backup_folder[0] == '/';
 }
 
-/* What a run cannot do without; the other commands need less. */
-static int check_complete(const struct job *job, struct error *error)
+/* What a command cannot do without. Install needs its backup for the way back after the release: what people did by then goes
+ * there first. */
+static const struct {
+    const char *command;
+    bool server, packages, backup;
+} needs[] = {
+    {"run", true, true, true},        {"install", true, true, true},  {"assess", true, true, false},
+    {"rollback", true, false, false}, {"resume", true, false, false},
+};
+
+int job_check(const struct job *job, const char *command, struct error *error)
 {
+    const char *asked = command == NULL ? job->command : command;
     const char *missing = NULL;
-    if (job->server_disks.count == 0 && job->root_folder == NULL) {
-        missing = "[server] disks";
-    } else if (job->package_files.count == 0 && strcmp(job->command, "rollback") != 0) {
-        missing = "[package] files";
-    } else if (strcmp(job->command, "run") == 0 && !job_has_backup(job)) {
-        missing = "[backup] disk";
-    } else if (job->force_rehearsal && job->approved_by == NULL) {
-        missing = "[job] approved-by (because the rehearsal is forced)";
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
+        if (strcmp(needs[i].command, asked) != 0) {
+            continue;
+        }
+        if (needs[i].server && job->server_disks.count == 0 && job->root_folder == NULL) {
+            missing = "[server] disks";
+        } else if (needs[i].packages && job->package_files.count == 0) {
+            missing = "[package] files";
+        } else if (needs[i].backup && !job_has_backup(job)) {
+            missing = "[backup] disk";
+        } else if (job->force_rehearsal && job->approved_by == NULL) {
+            missing = "[job] approved-by (because the rehearsal is forced)";
+        }
     }
-    if (missing != NULL) {
-        return error_set(error, CSN_JOB_KEY_MISSING, "%s: the command \"%s\" needs %s", job->ini.name, job->command,
-                         missing);
-    }
-    return 0;
+    return missing == NULL ? 0
+                           : error_set(error, CSN_JOB_KEY_MISSING, "%s: the command \"%s\" needs %s", job->ini.name,
+                                       asked, missing);
 }
 
 /* On the backup disk, or on this machine: nowhere else. */
@@ -177,14 +201,14 @@ static int fill(struct job *job, struct error *error)
         check_word(job, "job", "after", job->after, "power-off reboot console", error) != 0 ||
         check_word(job, "rehearsal", "scratch", scratch, "memory backup", error) != 0 ||
         check_answers(job, error) != 0 || check_numbers(job, error) != 0 || check_folder(job, error) != 0 ||
-        check_disks(job, error) != 0) {
+        check_disks(job, error) != 0 || check_accepted(job, error) != 0) {
         return -1;
     }
     if (job->root_folder != NULL && job->server_disks.count > 0) {
         return error_set(error, CSN_JOB_VALUE,
                          "%s: [server] has both \"disks\" and \"root-folder\", expected is one of them", job->ini.name);
     }
-    return strcmp(job->command, "identify") == 0 ? 0 : check_complete(job, error);
+    return 0;
 }
 
 /* The text goes into the journal and the report, which are UTF-8; a file saved as GBK would stand there as something else. */
@@ -232,7 +256,7 @@ int job_none(struct job *job, const char *folder, struct error *error)
     return job->folder == NULL ? error_set(error, CSN_MEMORY, "no memory for the job") : 0;
 }
 
-int job_read(struct job *job, const char *path, struct error *error)
+int job_read(struct job *job, const char *path, const char *command, struct error *error)
 {
     struct buffer content = {0};
     *job = (struct job){0};
@@ -253,6 +277,10 @@ int job_read(struct job *job, const char *path, struct error *error)
         result = folder == NULL ? error_set(error, CSN_MEMORY, "no memory for the job")
                                 : job_parse(job, slash == NULL ? path : slash + 1, content.data, folder, error);
         free(folder);
+        if (result == 0 && job_check(job, command, error) != 0) {
+            job_free(job);
+            result = -1;
+        }
     }
     buffer_free(&content);
     return result;

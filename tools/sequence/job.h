@@ -44,12 +44,16 @@ extern const struct ini_rule job_rules[];
 /* No job, where only its folder counts: that of a stick whose runs have jobs of their own. */
 int job_none(struct job *job, const char *folder, struct error *error) MUST_CHECK;
 
-/* Reads the file at path. CSN_JOB_MISSING where there is none. */
-int job_read(struct job *job, const char *path, struct error *error) MUST_CHECK;
+/* Reads the file at path, and job_check. CSN_JOB_MISSING where there is none. */
+int job_read(struct job *job, const char *path, const char *command, struct error *error) MUST_CHECK;
 
-/* The same from text (a journal's copy); folder as above. */
+/* The same from text (a journal's copy, which was once enough for what was asked); folder as above. */
 int job_parse(struct job *job, const char *name, const char *text, const char *folder, struct error *error) MUST_CHECK;
 void job_free(struct job *job);
+
+/* CSN_JOB_KEY_MISSING where the job lacks what this command needs: run, install, assess, identify, rollback, resume; NULL: the job's
+ * own. */
+int job_check(const struct job *job, const char *command, struct error *error) MUST_CHECK;
 
 /* True if it names a place for the backup. */
 bool job_has_backup(const struct job *job);

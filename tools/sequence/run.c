@@ -183,7 +183,8 @@ static int open_base(struct run *run, const char *wanted, struct error *error)
 int run_prepare(struct run *run, const struct run_options *options, const char *job_path, struct error *error)
 {
     run_init(run, options);
-    int result = options->stick_alone ? job_none(&run->job, job_path, error) : job_read(&run->job, job_path, error);
+    int result = options->stick_alone ? job_none(&run->job, job_path, error)
+                                      : job_read(&run->job, job_path, options->command, error);
     return result != 0 ? -1 : open_base(run, run->job.folder, error);
 }
 

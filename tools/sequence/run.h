@@ -77,6 +77,7 @@ struct run {
 
 /* What a run is given from outside. Everything stays the caller's. */
 struct run_options {
+    const char *command; /* what is asked for, as job_check takes it; NULL: what the job says */
     struct console *console;
     const char *trust_path;  /* of trust anchors; NULL, and always in the image: /etc/caisson/trust */
     struct protect *protect; /* started once for the whole program, in the image; else NULL */

@@ -363,16 +363,11 @@ static int run_all(const struct run_options *options, const char *job_path, enum
 }
 
 /* What the job itself asks for counts only where the command leaves it open. */
-static int job_kind(const char *job_path, enum sequence_kind *kind, bool *rollback, struct error *error)
+static int job_kind(const struct run_options *options, const char *job_path, enum sequence_kind *kind, bool *rollback,
+                    struct error *error)
 {
     struct job job;
-    if (job_read(&job, job_path, error) != 0) {
-        return -1;
-    }
-    /* Not for now, but for the way back after the release: what people did by then goes there first. */
-    if (*kind == SEQUENCE_INSTALL && !job_has_backup(&job)) {
-        error_set(error, CSN_JOB_KEY_MISSING, "%s: the command \"install\" needs [backup] disk", job.ini.name);
-        job_free(&job);
+    if (job_read(&job, job_path, options->command, error) != 0) {
         return -1;
     }
     *rollback = *kind == SEQUENCE_ALL && strcmp(job.command, "rollback") == 0;
@@ -389,7 +384,7 @@ int sequence_run(const struct run_options *options, const char *job_path, enum s
 {
     bool rollback = false;
     bool only_looks = kind == SEQUENCE_IDENTIFY || kind == SEQUENCE_ASSESS;
-    if (job_kind(job_path, &kind, &rollback, error) != 0) {
+    if (job_kind(options, job_path, &kind, &rollback, error) != 0) {
         return error_entry(error->code)->exit_code;
     }
     if (rollback) {

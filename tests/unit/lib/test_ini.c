@@ -98,6 +98,8 @@ static void test_refuses(void **state)
     } cases[] = {
         {"[job]\nname = a\nnaem = b\n", CSN_JOB_UNKNOWN_KEY, "line 3: there is no key \"naem\" in [job]"},
         {"[jbo]\nname = a\n", CSN_JOB_UNKNOWN_KEY, "in [jbo]"},
+        {"[job]\nname = a\n  [answer]\n; none\n", CSN_JOB_UNKNOWN_KEY, "line 3: there is no section [answer]"},
+        {"\xEF\xBB\xBF[jbo]\r\n[job]\r\nname = a\r\n", CSN_JOB_UNKNOWN_KEY, "line 1: there is no section [jbo]"},
         {"[job]\nname = a\ncount = 1\ncount = 2\n", CSN_JOB_REPEATED_KEY,
          "line 4: \"count\" in [job] was already given in line 3"},
         {"[job]\nname = a\n[answers]\nx = y\n[job]\nname = b\n", CSN_JOB_REPEATED_KEY, "line 6"},

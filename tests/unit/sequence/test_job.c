@@ -21,17 +21,20 @@ static struct error error;
 
 static void parse(const char *text)
 {
-    if (job_parse(&job, "a.job", text, "/stick", &error) != 0) {
+    if (job_parse(&job, "a.job", text, "/stick", &error) != 0 || job_check(&job, NULL, &error) != 0) {
         fail_msg("%s", error.message);
     }
 }
 
 /* words: what the message has to name, parted by |. */
-static void assert_refused(const char *text, enum error_code code, const char *words)
+static void assert_command_refused(const char *command, const char *text, enum error_code code, const char *words)
 {
     char parts[256];
     error = (struct error){0};
-    assert_int_equal(job_parse(&job, "a.job", text, "/stick", &error), -1);
+    if (job_parse(&job, "a.job", text, "/stick", &error) == 0) {
+        assert_int_equal(job_check(&job, command, &error), -1);
+        job_free(&job);
+    }
     assert_string_equal(error_entry(error.code)->code, error_entry(code)->code);
     assert_non_null(strstr(error.message, "a.job"));
     snprintf(parts, sizeof parts, "%s", words);
@@ -42,6 +45,11 @@ static void assert_refused(const char *text, enum error_code code, const char *w
         }
     }
     assert_null(job.text); /* nothing to free */
+}
+
+static void assert_refused(const char *text, enum error_code code, const char *words)
+{
+    assert_command_refused(NULL, text, code, words);
 }
 
 static void test_a_job(void **state)
@@ -113,6 +121,7 @@ static void test_mistyped_and_repeated(void **state)
     assert_refused(GOOD "[release]\nkeep-day = 7\n", CSN_JOB_UNKNOWN_KEY, "line 10|keep-day");
     assert_refused("[job]\nname = n\nname = m\n", CSN_JOB_REPEATED_KEY, "line 3|name|line 2");
     assert_refused(GOOD "[answers]\na = site\na = site\n", CSN_JOB_REPEATED_KEY, "line 11|line 10");
+    assert_refused(GOOD "[relase]\n", CSN_JOB_UNKNOWN_KEY, "line 9|[relase]");
     assert_refused("[job]\nname n\n", CSN_JOB_SYNTAX, "line 2");
     assert_refused("name = n\n", CSN_JOB_UNKNOWN_KEY, "line 1|name");
     assert_refused("", CSN_JOB_KEY_MISSING, "[job]|name");
@@ -130,6 +139,8 @@ static void test_values(void **state)
     assert_refused(GOOD "[rehearsal]\nforce = ja\n", CSN_JOB_VALUE, "force|yes or no");
     assert_refused(GOOD "[rehearsal]\nscratch = disk\n", CSN_JOB_VALUE, "scratch|disk|memory");
     assert_refused(GOOD "[answers]\na/b = both\n", CSN_JOB_VALUE, "a/b|both|vendor");
+    assert_refused(GOOD "[accept]\nwarnings = clock, spce\n", CSN_JOB_VALUE,
+                   "[accept]|\"spce\"|, space, |attachments-missing");
     assert_refused("[job]\nname = n\ncommand = upgrade\n", CSN_JOB_VALUE, "command|upgrade|rollback");
     assert_refused("[job]\nname = n\ncommand = run assess\n", CSN_JOB_VALUE, "command|run assess");
     assert_refused("[job]\nname = n\nlanguage = de\n", CSN_JOB_VALUE, "language|de|zh");
@@ -190,6 +201,16 @@ static void test_what_each_command_needs(void **state)
     assert_refused(NAMED("run") SERVER "[package]\nfiles = a\n[backup]\nfolder = b\n", CSN_JOB_KEY_MISSING,
                    "[backup] disk");
     assert_refused(GOOD "[rehearsal]\nforce = yes\n", CSN_JOB_KEY_MISSING, "[job] approved-by");
+    /* What is asked for counts, not what the job says. */
+    assert_command_refused("install", NAMED("assess") SERVER "[package]\nfiles = a\n", CSN_JOB_KEY_MISSING,
+                           "\"install\" needs|[backup] disk");
+    assert_command_refused("resume", NAMED("run"), CSN_JOB_KEY_MISSING, "\"resume\" needs|[server] disks");
+    assert_command_refused("assess", NAMED("run") SERVER, CSN_JOB_KEY_MISSING, "\"assess\" needs|[package] files");
+    assert_int_equal(job_parse(&job, "a.job", NAMED("run") SERVER, "/stick", &error), 0);
+    assert_int_equal(job_check(&job, "rollback", &error), 0);
+    assert_int_equal(job_check(&job, "resume", &error), 0);
+    assert_int_equal(job_check(&job, "identify", &error), 0);
+    job_free(&job);
 }
 
 static void test_a_job_that_is_not_utf8(void **state)
@@ -204,29 +225,29 @@ static void test_files(void **state)
     char home[4096];
     place_make();
     place_write("stick/a.job", "\xEF\xBB\xBF[job]\r\nname = n\r\ncommand = identify\r\n"); /* as Windows saves it */
-    assert_int_equal(job_read(&job, place_path("stick/a.job"), &error), 0);
+    assert_int_equal(job_read(&job, place_path("stick/a.job"), NULL, &error), 0);
     assert_string_equal(job.name, "n");
     assert_string_equal(job.folder, place_path("stick"));
     assert_int_equal(strlen(job.digest), 64);
     job_free(&job);
     assert_non_null(getcwd(home, sizeof home));
     assert_int_equal(chdir(place_path("stick")), 0);
-    assert_int_equal(job_read(&job, "a.job", &error), 0);
+    assert_int_equal(job_read(&job, "a.job", NULL, &error), 0);
     assert_string_equal(job.folder, ".");
     job_free(&job);
     assert_int_equal(chdir(home), 0);
 
-    assert_int_equal(job_read(&job, place_path("stick/none.job"), &error), -1);
+    assert_int_equal(job_read(&job, place_path("stick/none.job"), NULL, &error), -1);
     assert_int_equal(error.code, CSN_JOB_MISSING);
     assert_non_null(strstr(error.message, "stick/none.job"));
-    assert_int_equal(job_read(&job, place_path("stick"), &error), -1);
+    assert_int_equal(job_read(&job, place_path("stick"), NULL, &error), -1);
     assert_int_equal(error.code, CSN_JOB_MISSING);
     assert_non_null(strstr(error.message, "is a folder"));
     place_run(
         "printf '[job]\\nname = n\\000\\n' >stick/nul.job; head -c 1048577 /dev/zero | tr '\\0' ';' >stick/big.job");
-    assert_int_equal(job_read(&job, place_path("stick/nul.job"), &error), -1);
+    assert_int_equal(job_read(&job, place_path("stick/nul.job"), NULL, &error), -1);
     assert_int_equal(error.code, CSN_JOB_SYNTAX);
-    assert_int_equal(job_read(&job, place_path("stick/big.job"), &error), -1);
+    assert_int_equal(job_read(&job, place_path("stick/big.job"), NULL, &error), -1);
     assert_int_equal(error.code, CSN_IO);
     assert_non_null(strstr(error.message, "big.job"));
     place_remove();
