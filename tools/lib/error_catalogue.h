@@ -112,6 +112,8 @@ ERROR_ENUM(CSN_TARGET_HTTP, "CSN-T011", EXIT_BAD, "the application does not answ
     "Read the answer and the application's last lines in the journal.")
 ERROR_ENUM(CSN_TARGET_ERRORS, "CSN-T012", EXIT_BAD, "a file system of the server is marked as having errors",
     "Its kernel met damage there: look into the server's log and its disk, run fsck on it (`e2fsck -f DEVICE`), and come again.")
+ERROR_ENUM(CSN_TARGET_UNSEEN, "CSN-T013", EXIT_BAD, "a part of the application is missing, and a file system of the server is not mounted here",
+    "It may lie there: repair that file system (fsck) or its line in fstab, or connect its disk, and come again. If it does not, correct the profile.")
 
 /* D: the database */
 ERROR_ENUM(CSN_DATABASE_NOT_CLUSTER, "CSN-D001", EXIT_BAD, "the folder is not a PostgreSQL cluster",

@@ -63,6 +63,28 @@ static char *mounted_at(const struct disk_volume *volume)
     return place;
 }
 
+/* What is missing may lie on what could not be mounted, or in a journal that was not played back. */
+static int explain_problem(struct installation *installation, const struct target_mounts *mounts, struct error *error)
+{
+    struct buffer text = {0};
+    if (installation->problem == NULL || mounts->findings.count == 0) {
+        return 0;
+    }
+    buffer_string(&text, installation->problem);
+    for (size_t i = 0; i < mounts->findings.count; i++) {
+        buffer_format(&text, "; %s", mounts->findings.items[i]);
+    }
+    char *problem = buffer_check(&text, error) == 0 ? strdup(buffer_text(&text)) : NULL;
+    buffer_free(&text);
+    if (problem == NULL) {
+        return error_set(error, CSN_MEMORY, "no memory to survey the disks");
+    }
+    free(installation->problem);
+    installation->problem = problem;
+    installation->incomplete = mounts->incomplete;
+    return 0;
+}
+
 /* Looks at one mounted root with all its file systems. */
 static int look_mounted(struct survey *survey, const struct disk *disk, const struct disk_volume *volume,
                         const char *volume_options, const struct target_options *options, struct error *error)
@@ -81,6 +103,9 @@ static int look_mounted(struct survey *survey, const struct disk *disk, const st
     result = installation_look(survey, root_fd, volume->path, disk->name, volume_options, options, error);
     if (survey->count == before && survey->mount_error.code == CSN_NONE) {
         survey->mount_error = mounts.failure; /* it may lie on what could not be mounted */
+    }
+    for (size_t i = before; result == 0 && i < survey->count; i++) {
+        result = explain_problem(&survey->items[i], &mounts, error);
     }
     for (size_t i = 0; result == 0 && i < mounts.findings.count; i++) {
         result = add_finding(survey, error, "%s", mounts.findings.items[i]);
@@ -291,8 +316,8 @@ const struct installation *survey_choose(const struct survey *survey, const stru
         (void)error_set(error, CSN_TARGET_SEVERAL, "%zu installations fit: %s", count, buffer_text(&list));
         found = NULL;
     } else if (found->problem != NULL) {
-        (void)error_set(error, CSN_TARGET_PROFILE, "%s %s in %s on %s: %s", found->profile->name, found->version,
-                        found->program_root, found->volume, found->problem);
+        (void)error_set(error, found->incomplete ? CSN_TARGET_UNSEEN : CSN_TARGET_PROFILE, "%s %s in %s on %s: %s",
+                        found->profile->name, found->version, found->program_root, found->volume, found->problem);
         found = NULL;
     }
     buffer_free(&list);

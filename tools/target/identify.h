@@ -47,6 +47,7 @@ struct installation {
     char *volume;          /* "/dev/sda2"; for a folder its path */
     char *volume_options;  /* "subvol=@" or "" */
     char *problem;         /* why it cannot be worked with although it is there ("several clusters ..."); NULL: none */
+    bool incomplete;       /* and what it lacks may lie on a file system that is not mounted here, which problem names */
 };
 
 /* What was seen on the way: for identify's output and for CSN_TARGET_NONE's message. */
@@ -76,7 +77,7 @@ int survey_make(struct survey *survey, const struct target_options *options, str
 void survey_free(struct survey *survey);
 
 /* The one installation that fits options: CSN_TARGET_NONE with what was looked for where, CSN_TARGET_SEVERAL with all,
- * CSN_TARGET_PROFILE with its problem. If a file system could not be looked at and nothing was found, that error. */
+ * CSN_TARGET_PROFILE or _UNSEEN with its problem. If a file system could not be looked at and nothing was found, that error. */
 const struct installation *survey_choose(const struct survey *survey, const struct target_options *options,
                                          struct error *error) MUST_CHECK;
 

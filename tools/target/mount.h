@@ -37,6 +37,7 @@ struct target_mounts {
     bool writable;           /* all but those aside, or none */
     struct strings findings; /* plain sentences: what fstab names and is not there or not supported, unclean journals */
     struct error failure;    /* the first of fstab's that is there and could not be mounted, or code 0 */
+    bool incomplete;         /* one of fstab's is not mounted: it could not be, is not here, or is not supported */
 };
 
 /* Gives this process a mount namespace of its own; once, further calls do nothing. Mounts made here are not seen outside;

@@ -88,11 +88,13 @@ static int mount_line(struct target_mounts *mounts, const struct disks *disks, c
         disk = root_disk;
     }
     if (volume == NULL) {
+        mounts->incomplete = true;
         return mount_finding(mounts, error, "fstab's %s for %s %s", line->field, line->place,
                              by_name ? "is a name that may mean another disk here; name it by UUID= in fstab"
                                      : "is on no disk that is here, or on several");
     }
     if (!mount_type_known(volume->type)) {
+        mounts->incomplete = true;
         return mount_finding(mounts, error, "%s for %s (%s) is not looked into", volume->path, line->place,
                              volume->type == NULL ? "nothing known" : volume->type);
     }
@@ -112,6 +114,7 @@ static int tolerate(struct target_mounts *mounts, const struct error *why, struc
     if (why->code == CSN_MEMORY || why->code == CSN_PRIVILEGE) {
         return error_set(error, why->code, "%s", why->message);
     }
+    mounts->incomplete = true;
     if (mounts->failure.code == CSN_NONE && why->code != CSN_NOT_FOUND) {
         mounts->failure = *why;
     }

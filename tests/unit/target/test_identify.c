@@ -527,6 +527,24 @@ static void broken(void **state)
     refused(&options, CSN_TARGET_DISK_MISSING, "nobody-has-this");
 }
 
+/* What is missing may lie on a file system that is broken or not here: that is named, and the profile is not blamed. */
+static void unseen(void **state)
+{
+    (void)state;
+    char name[4200];
+    place_need_root();
+    make_disk();
+    place_run("set -- $(sfdisk -q -l -o Start disk.img | sed -n 4p) && "
+              "dd if=/dev/zero of=disk.img bs=512 seek=$(($1+4)) count=128 conv=notrunc status=none");
+    snprintf(name, sizeof name, "image:%s", place_path("disk.img"));
+    struct target_options options = {.disk = name, .profiles = &profiles};
+    refused(&options, CSN_TARGET_UNSEEN, "there is no database cluster at /var/lib/postgresql/*/*; mounting /dev/loop");
+    refused(&options, CSN_TARGET_UNSEEN, "p3 (ext4) as /var for reading");
+    place_run("set -- $(sfdisk -q -l -o Start disk.img | sed -n 4p) && "
+              "dd if=/dev/zero of=disk.img bs=512 seek=$1 count=128 conv=notrunc status=none");
+    refused(&options, CSN_TARGET_UNSEEN, "; fstab's UUID=33333333-3333-3333-3333-333333333333 for /var is on no disk");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -542,6 +560,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(traces, setup, teardown),
         cmocka_unit_test_setup_teardown(on_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(broken, setup, teardown),
+        cmocka_unit_test_setup_teardown(unseen, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
