@@ -49,18 +49,36 @@ static int check_seen(struct looking *looking, struct error *error)
     return result;
 }
 
+/* Nothing of the application lies on it, and no program of the server's that we start. */
+static bool stands_aside(const struct looking *looking, const struct target_mount *mount)
+{
+    const struct cluster *cluster = looking->subject->cluster;
+    const char *binaries = cluster == NULL ? NULL : cluster->binaries;
+    return mount->aside && !path_is_inside(mount->place, "/usr") && !path_is_inside("/usr", mount->place) &&
+           (binaries == NULL || !path_is_inside(binaries, mount->place));
+}
+
+static int check_one_system(struct looking *looking, const struct target_mount *mount, struct error *error)
+{
+    const bool aside = stands_aside(looking, mount);
+    const enum finding_severity severity = aside ? FINDING_WARNING : FINDING_BLOCKER;
+    const char *why = aside ? "; nothing of the application lies there, and it stays as it is" : "";
+    if (mount->needs_recovery &&
+        look_add(looking, severity, CSN_TARGET_DIRTY, error, "%s (%s, %s) was not unmounted cleanly%s", mount->device,
+                 mount->type, mount->place, why) != 0) {
+        return -1;
+    }
+    return !mount->has_errors ? 0
+                              : look_add(looking, severity, CSN_TARGET_ERRORS, error,
+                                         "%s (%s, %s) is marked as having errors: fsck has to be run on it%s",
+                                         mount->device, mount->type, mount->place, why);
+}
+
 int check_file_systems(struct looking *looking, struct error *error)
 {
     const struct target *target = looking->subject->target;
-    struct error dirty = {0};
-    if (target_check_clean(target, &dirty) != 0 &&
-        look_add(looking, FINDING_BLOCKER, dirty.code, error, "%s", dirty.message) != 0) {
-        return -1;
-    }
     for (size_t i = 0; i < target->mounts.count; i++) {
-        const struct target_mount *mount = &target->mounts.items[i];
-        if (mount->has_errors && look_add(looking, FINDING_BLOCKER, CSN_TARGET_ERRORS, error, "%s (%s, %s)",
-                                          mount->device, mount->type, mount->place) != 0) {
+        if (check_one_system(looking, &target->mounts.items[i], error) != 0) {
             return -1;
         }
     }

@@ -521,7 +521,26 @@ static void test_file_systems_with_errors_are_refused(void **state)
     target.mounts.count = 2;
     assert_int_equal(check_file_systems(&looking, &error), 0);
     assert_int_equal(assessment.finding_count, 1);
-    judged(CSN_TARGET_ERRORS, "/dev/vda2 (ext4, /var)");
+    judged(CSN_TARGET_ERRORS, "/dev/vda2 (ext4, /var) is marked as having errors");
+    assess_free(&assessment);
+    items[1].aside = true;
+    items[1].needs_recovery = true;
+    assert_int_equal(check_file_systems(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 2);
+    judged(CSN_ASSESS_WARNING,
+           "2 warnings are not accepted, the first is test: /dev/vda2 (ext4, /var) was not unmounted "
+           "cleanly; nothing of the application lies there");
+    assess_free(&assessment);
+    items[1].place = (char *)"/usr";
+    assert_int_equal(check_file_systems(&looking, &error), 0);
+    judged(CSN_ASSESS_BLOCKED,
+           "2 findings stop the upgrade, the first is test: /dev/vda2 (ext4, /usr) was not unmounted");
+    assess_free(&assessment);
+    const struct cluster cluster = {.binaries = (char *)"/opt/pg/bin"};
+    subject.cluster = &cluster;
+    items[1].place = (char *)"/opt/pg";
+    assert_int_equal(check_file_systems(&looking, &error), 0);
+    judged(CSN_ASSESS_BLOCKED, "/dev/vda2 (ext4, /opt/pg) was not unmounted cleanly");
 }
 
 /* --- at rest -------------------------------------------------------------------------------------------------------- */
