@@ -4,10 +4,13 @@
 #include "assess/looking.h"
 
 #include <fcntl.h>
+#include <linux/btrfs.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "database/clone.h"
@@ -21,10 +24,12 @@
 #define RESERVE_NAMES 256
 #define ROOMS 80 /* more folders than a cluster may have elsewhere (step_stage.c), and the few others */
 
-static uint64_t free_bytes_at(int fd)
+/* What ext4 keeps for root is ours, too, where nobody else writes: a database's own user cannot use it. Others keep nothing, or count
+ * as free what they need for themselves (btrfs). */
+static uint64_t free_bytes(const struct statfs *status, bool only_root)
 {
-    struct statvfs status;
-    return fd >= 0 && fstatvfs(fd, &status) == 0 ? (uint64_t)status.f_bavail * status.f_frsize : 0;
+    bool all = only_root && status->f_type == EXT4_SUPER_MAGIC;
+    return (uint64_t)(all ? status->f_bfree : status->f_bavail) * (uint64_t)status->f_frsize;
 }
 
 static int lack(struct looking *looking, const char *where, uint64_t needed, uint64_t available,
@@ -45,10 +50,11 @@ struct need {
 
 /* What is to be made on one file system, and what is free there. */
 struct room {
-    uint64_t device;
+    uint64_t identity;
     const char *path; /* the first on it, for the message; not owned */
     struct need need;
-    struct statvfs free;
+    struct statfs free;
+    bool only_root; /* writes there, no database */
 };
 
 struct rooms {
@@ -56,40 +62,55 @@ struct rooms {
     size_t count;
 };
 
-/* The room on the file system that an open folder lies on; NULL: it is not known yet, and all places are taken. */
-static struct room *room_of(struct rooms *rooms, uint64_t device, const char *path)
+/* Each subvolume of a btrfs has a device number of its own, and a statfs identity; the file system has one. (The types of ioctl differ
+ * between C libraries.) */
+static uint64_t identity_of(int fd, const struct stat *status)
+{
+    struct btrfs_ioctl_fs_info_args info = {0};
+    uint64_t halves[2];
+    if (syscall(SYS_ioctl, fd, BTRFS_IOC_FS_INFO, &info) != 0) {
+        return status->st_dev;
+    }
+    memcpy(halves, info.fsid, sizeof halves);
+    return halves[0] ^ halves[1];
+}
+
+/* The room on that file system; NULL: it is not known yet, and all places are taken. */
+static struct room *room_of(struct rooms *rooms, uint64_t identity, const char *path)
 {
     for (size_t i = 0; i < rooms->count; i++) {
-        if (rooms->items[i].device == device) {
+        if (rooms->items[i].identity == identity) {
             return &rooms->items[i];
         }
     }
     if (rooms->count == ROOMS) {
         return NULL;
     }
-    rooms->items[rooms->count] = (struct room){device, path, {RESERVE_BYTES, RESERVE_NAMES}, {0}};
+    rooms->items[rooms->count] = (struct room){identity, path, {RESERVE_BYTES, RESERVE_NAMES}, {0}, true};
     return &rooms->items[rooms->count++];
 }
 
-/* So much more is made beside the folder at path. */
-static int add_need(struct rooms *rooms, int root_fd, const char *path, struct need need, struct error *error)
+/* So much more is made beside the folder at path, of which only_root writes. */
+static int add_need(struct rooms *rooms, int root_fd, const char *path, struct need need, bool only_root,
+                    struct error *error)
 {
     struct stat status;
-    struct statvfs free;
+    struct statfs free;
     int fd = root_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0, error);
     if (fd < 0) {
         return -1;
     }
-    if (fstat(fd, &status) != 0 || fstatvfs(fd, &free) != 0) {
+    if (fstat(fd, &status) != 0 || fstatfs(fd, &free) != 0) {
         file_drop(&fd);
         return error_system(error, CSN_IO, "asking about %s", path);
     }
+    struct room *room = room_of(rooms, identity_of(fd, &status), path);
     file_drop(&fd);
-    struct room *room = room_of(rooms, status.st_dev, path);
     if (room == NULL) {
         return error_set(error, CSN_TARGET_PROFILE, "the server has more than %d file systems", ROOMS);
     }
     room->free = free;
+    room->only_root = room->only_root && only_root;
     room->need.bytes += need.bytes;
     room->need.names += need.names;
     return 0;
@@ -97,16 +118,16 @@ static int add_need(struct rooms *rooms, int root_fd, const char *path, struct n
 
 static int check_room(struct looking *looking, const struct room *room, struct error *error)
 {
-    uint64_t available = (uint64_t)room->free.f_bavail * room->free.f_frsize;
+    uint64_t available = free_bytes(&room->free, room->only_root);
     if (room->need.bytes > available) {
         return lack(looking, room->path, room->need.bytes, available, FINDING_BLOCKER, error);
     }
     /* A file system that makes inodes as it needs them (btrfs) tells 0 of them. */
-    return room->free.f_files == 0 || room->need.names <= room->free.f_favail
+    return room->free.f_files == 0 || room->need.names <= room->free.f_ffree
                ? 0
                : look_add(looking, FINDING_BLOCKER, CSN_ASSESS_SPACE, error,
                           "%s: %llu inodes are needed for new files, %llu are free", room->path,
-                          (unsigned long long)room->need.names, (unsigned long long)room->free.f_favail);
+                          (unsigned long long)room->need.names, (unsigned long long)room->free.f_ffree);
 }
 
 /* What the site carries over, beyond what it replaces in the vendor's tree. */
@@ -148,15 +169,15 @@ static int check_server_space(struct looking *looking, struct need tree, struct 
     struct rooms rooms = {.count = 0};
     int result = subject->cluster == NULL ? 0 : clone_plan(root_fd, subject->cluster, "new", &plan, error);
     if (result == 0) {
-        result = add_need(&rooms, root_fd, subject->target->installation.program_root, tree, error);
+        result = add_need(&rooms, root_fd, subject->target->installation.program_root, tree, true, error);
     }
     for (size_t i = 0; result == 0 && i < plan.pair_count; i++) {
         looking->assessment->cluster_bytes += plan.pairs[i].size_bytes;
         result = add_need(&rooms, root_fd, plan.pairs[i].original,
-                          (struct need){plan.pairs[i].size_bytes, plan.pairs[i].item_count}, error);
+                          (struct need){plan.pairs[i].size_bytes, plan.pairs[i].item_count}, false, error);
     }
     for (size_t i = 0; result == 0 && i < sizeof ours / sizeof ours[0]; i++) {
-        result = root_exists(root_fd, ours[i]) ? add_need(&rooms, root_fd, ours[i], (struct need){0}, error) : 0;
+        result = root_exists(root_fd, ours[i]) ? add_need(&rooms, root_fd, ours[i], (struct need){0}, true, error) : 0;
     }
     for (size_t i = 0; result == 0 && i < rooms.count; i++) {
         result = check_room(looking, &rooms.items[i], error);
@@ -167,12 +188,11 @@ static int check_server_space(struct looking *looking, struct need tree, struct 
 
 /* --- elsewhere ----------------------------------------------------------------------------------------------------- */
 
-static int check_folder_space(struct looking *looking, const char *folder, const char *what, uint64_t blocked_below,
-                              uint64_t wanted, struct error *error)
+static int check_folder_space(struct looking *looking, const char *folder, bool only_root, const char *what,
+                              uint64_t blocked_below, uint64_t wanted, struct error *error)
 {
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    uint64_t available = free_bytes_at(fd);
-    file_drop(&fd);
+    struct statfs status;
+    uint64_t available = statfs(folder, &status) == 0 ? free_bytes(&status, only_root) : 0;
     if (available < blocked_below) {
         return lack(looking, what, blocked_below, available, FINDING_BLOCKER, error);
     }
@@ -193,12 +213,13 @@ int check_space(struct looking *looking, struct error *error)
     uint64_t scratch = (data > rehearsal ? data : rehearsal) + 64 * MEBIBYTE;
     uint64_t backup = subject->boot_bytes + (subject->scratch_path != NULL ? scratch : 0);
     /* How much data shrink in the repository is not known before: a quarter is the least that is ever needed in practice. */
-    if (subject->backup_path != NULL && check_folder_space(looking, subject->backup_path, "the backup disk",
-                                                           backup + data / 4, backup + data, error) != 0) {
+    if (subject->backup_path != NULL &&
+        check_folder_space(looking, subject->backup_path, subject->scratch_path == NULL, "the backup disk",
+                           backup + data / 4, backup + data, error) != 0) {
         return -1;
     }
     if (subject->evidence_path != NULL &&
-        check_folder_space(looking, subject->evidence_path, "the stick, for journal and report", EVIDENCE_BYTES,
+        check_folder_space(looking, subject->evidence_path, true, "the stick, for journal and report", EVIDENCE_BYTES,
                            EVIDENCE_BYTES, error) != 0) {
         return -1;
     }

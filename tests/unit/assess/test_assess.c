@@ -620,9 +620,13 @@ static void test_a_live_postmaster_is_refused(void **state)
 
 static void one_blocker(const char *words)
 {
-    assert_int_equal(check_space(&looking, &error), 0);
+    if (check_space(&looking, &error) != 0) {
+        fail_msg("%s", error.message);
+    }
     if (words == NULL) {
-        assert_int_equal(assessment.finding_count, 0);
+        if (assessment.finding_count > 0) {
+            fail_msg("%s", assessment.findings[0].what);
+        }
         return;
     }
     assert_int_equal(assessment.finding_count, 1);
@@ -662,6 +666,47 @@ static void test_what_shares_a_file_system_shares_its_room(void **state)
     place_run("umount opt");
 }
 
+/* What ext4 keeps for root serves where only root writes, and not the database's user. */
+static void test_what_is_kept_for_root_is_room_for_root(void **state)
+{
+    (void)state;
+    place_need_root();
+    struct cluster cluster = {.data_path = (char *)"/opt/data"};
+    target.installation.program_root = (char *)"/opt/app";
+    subject.scratch_path = place_path(".");
+    place_run(
+        "mkdir opt && truncate -s 64M i && mkfs.ext4 -q -m 50 i && mount -o loop i opt && mkdir opt/app opt/data && "
+        "head -c 20M /dev/zero >opt/full");
+    one_blocker(NULL);
+    subject.cluster = &cluster;
+    one_blocker("/opt/app: 17 MB are needed");
+    place_run("umount opt");
+}
+
+/* A btrfs gives each subvolume a device number, and has one room for all. */
+static void test_subvolumes_share_their_room(void **state)
+{
+    (void)state;
+    place_need_root();
+    struct cluster cluster = {.data_path = (char *)"/var/data/main"};
+    struct tree_entry kept = {.type = TREE_FILE, .size_bytes = 80u << 20};
+    struct tree_merge_item item = {.path = "keep", .site = &kept, .content = TREE_CHANGE_KEPT};
+    target.installation.program_root = (char *)"/var/app/tiny";
+    subject.scratch_path = place_path(".");
+    place_run("mkdir var && truncate -s 300M i && mkfs.btrfs -q i && mount -o loop i var && btrfs -q subvolume create "
+              "var/app && "
+              "btrfs -q subvolume create var/data && mkdir var/app/tiny var/data/main && head -c 80M /dev/urandom "
+              ">var/data/main/1 && sync -f var");
+    subject.cluster = &cluster;
+    one_blocker(NULL);
+    assessment.merge = (struct tree_merge){.items = &item, .count = 1};
+    one_blocker("/var/app/tiny: 177 MB are needed");
+    subject.cluster = NULL;
+    one_blocker(NULL);
+    assessment.merge = (struct tree_merge){0};
+    place_run("umount var");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -687,6 +732,8 @@ int main(void)
         TEST(test_other_databases_are_named),
         TEST(test_archive_and_replicas_are_named),
         TEST(test_what_shares_a_file_system_shares_its_room),
+        TEST(test_what_is_kept_for_root_is_room_for_root),
+        TEST(test_subvolumes_share_their_room),
         TEST(test_the_machines_own_root_is_refused),
         TEST(test_a_live_postmaster_is_refused),
     };
