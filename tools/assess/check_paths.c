@@ -4,7 +4,9 @@
  */
 #include "assess/looking.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "lib/root.h"
@@ -36,7 +38,31 @@ static int check_apart(struct looking *looking, const char *what, const char *pa
     return result;
 }
 
-static int check_one_path(struct looking *looking, const char *what, const char *path, bool folder, struct error *error)
+/* A profile names all the places that sites use: one of them, or the same name kept inside of the program tree, is enough. */
+static bool has_other(const struct target *target, const struct strings *section, const char *path)
+{
+    char kept[4096];
+    const char *name = strrchr(path, '/') + 1;
+    bool there = false;
+    for (size_t i = 0; i < section->count; i++) {
+        there = there || root_exists(target->root_fd, section->items[i]);
+    }
+    snprintf(kept, sizeof kept, "%s/%s", target->installation.program_root, name);
+    return there || (strings_has(&target->profile->keep, name) && root_exists(target->root_fd, kept));
+}
+
+/* Nothing of it is backed up. A link says that there was something. */
+static int report_missing(struct looking *looking, const char *what, const struct strings *section, const char *path,
+                          bool linked, struct error *error)
+{
+    bool other = !linked && has_other(looking->subject->target, section, path);
+    return look_add(looking, other ? FINDING_REMARK : FINDING_WARNING, other ? CSN_NONE : CSN_ASSESS_WARNING, error,
+                    "%s %s %s, and nothing of it is backed up", what, path,
+                    linked ? "is a link that leads to nothing" : "is not there");
+}
+
+static int check_one_path(struct looking *looking, const char *what, const struct strings *section, const char *path,
+                          bool folder, struct error *error)
 {
     const int root_fd = looking->subject->target->root_fd;
     struct strings links = {0};
@@ -44,9 +70,7 @@ static int check_one_path(struct looking *looking, const char *what, const char 
     char *real = NULL;
     int result = root_trace(root_fd, path, &links, &real, error);
     if (result == 0 && real == NULL) {
-        result =
-            look_add(looking, FINDING_WARNING, CSN_ASSESS_WARNING, error, "%s %s %s, and nothing of it is backed up",
-                     what, path, links.count > 0 ? "is a link that leads to nothing" : "is not there");
+        result = report_missing(looking, what, section, path, links.count > 0, error);
     } else if (result == 0 && folder && root_lstat(root_fd, real, &status) == 0 && !S_ISDIR(status.st_mode)) {
         result = look_add(looking, FINDING_WARNING, CSN_ASSESS_WARNING, error, "%s %s is no folder", what, path);
     } else if (result == 0) {
@@ -74,10 +98,12 @@ int check_profile_paths(struct looking *looking, struct error *error)
     const struct profile *profile = looking->subject->target->profile;
     int result = check_cluster(looking, error);
     for (size_t i = 0; result == 0 && i < profile->configuration.count; i++) {
-        result = check_one_path(looking, "[configuration]", profile->configuration.items[i], false, error);
+        result = check_one_path(looking, "[configuration]", &profile->configuration, profile->configuration.items[i],
+                                false, error);
     }
     for (size_t i = 0; result == 0 && i < profile->attachments.count; i++) {
-        result = check_one_path(looking, "[attachments]", profile->attachments.items[i], true, error);
+        result =
+            check_one_path(looking, "[attachments]", &profile->attachments, profile->attachments.items[i], true, error);
     }
     return result;
 }

@@ -93,6 +93,7 @@ static int teardown(void **state)
     close(target.root_fd);
     strings_free(&profile.attachments);
     strings_free(&profile.configuration);
+    strings_free(&profile.keep);
     assess_free(&assessment);
     place_remove();
     return 0;
@@ -427,9 +428,27 @@ static void test_paths_that_are_not_backed_up_are_named(void **state)
     assert_int_equal(strings_add(&profile.attachments, "/etc/app.conf", &error), 0);
     assert_int_equal(check_profile_paths(&looking, &error), 0);
     assert_int_equal(assessment.finding_count, 3);
-    judged(CSN_ASSESS_WARNING, "[configuration] /etc/none.conf is not there");
+    assert_non_null(strstr(assessment.findings[0].what, "[configuration] /etc/none.conf is not there"));
+    assert_int_equal(assessment.findings[0].severity, FINDING_REMARK); /* another one is */
+    judged(CSN_ASSESS_WARNING, "2 warnings");
     assert_non_null(strstr(assessment.findings[1].what, "/loop is a link that leads to nothing"));
     assert_non_null(strstr(assessment.findings[2].what, "[attachments] /etc/app.conf is no folder"));
+    /* Where it is the only one, nothing stands for it but the same name that is kept inside of the program tree. */
+    assess_free(&assessment);
+    strings_free(&profile.attachments);
+    strings_free(&profile.configuration);
+    assert_int_equal(strings_add(&profile.configuration, "/etc/none.conf", &error), 0);
+    assert_int_equal(check_profile_paths(&looking, &error), 0);
+    judged(CSN_ASSESS_WARNING, "[configuration] /etc/none.conf is not there");
+    assess_free(&assessment);
+    place_write("opt/app/none.conf", "x");
+    assert_int_equal(check_profile_paths(&looking, &error), 0);
+    judged(CSN_ASSESS_WARNING, "[configuration] /etc/none.conf is not there");
+    assess_free(&assessment);
+    assert_int_equal(strings_add(&profile.keep, "none.conf", &error), 0);
+    assert_int_equal(check_profile_paths(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 1);
+    assert_int_equal(assessment.findings[0].severity, FINDING_REMARK);
 }
 
 static void test_paths_that_hold_each_other_are_refused(void **state)
