@@ -87,6 +87,21 @@ rm -rf "$tmp/root"
 mv "$tmp/first" "$tmp/root"
 undone "the server itself"
 
+# It comes to another disk with all that is on it, and gets another machine-id: what the run left there tells.
+cut_off "copied"
+mv "$tmp/root" "$tmp/first"
+cp -a "$tmp/first" "$tmp/root"
+cp -a "$tmp/pristine" "$tmp/copy"
+for at in root copy; do
+	echo 11112222333344445555666677778888 >"$tmp/$at/etc/machine-id"
+	touch -r "$tmp/pristine/etc/machine-id" "$tmp/$at/etc/machine-id"
+done
+picture "$tmp/copy" "$tmp/before"
+undone "copied"
+rm -rf "$tmp/root" "$tmp/first" "$tmp/copy" "$tmp/stick/caisson-runs"
+cp -a "$tmp/pristine" "$tmp/root"
+picture "$tmp/root" "$tmp/before"
+
 # Somebody has removed what looked like litter: the fence tells whose server it is.
 rm -rf "$tmp/stick/caisson-runs" "$tmp/root/var/lib/caisson"
 cut_off "evidence removed"
@@ -100,7 +115,35 @@ cut_off "put back"
 find "$tmp/root" -mindepth 1 -delete
 cp -a "$tmp/pristine/." "$tmp/root/"
 left_alone "put back" "left nothing on this server"
+# There may be more on a disk of the server's that is not here.
+run=$(journal)
+cp "$run" "$tmp/journal"
+echo 'UUID=5d1b9d3c-1111-4222-8333-444444444444 /var/lib/caisson ext4 defaults 0 2' >>"$tmp/root/etc/fstab"
+for command in resume rollback; do
+	caisson "$command" "$tmp/stick/up.job" "$tmp/root"
+	check "not all is here, $command: refused (3, CSN-T004)" [ "$status/$(grep -c '^caisson: CSN-T004: .* /var/lib/caisson, which is not mounted here' "$tmp/out")" = 3/1 ]
+done
+check "not all is here: the run stays as it is" cmp -s "$tmp/journal" "$run"
+find "$tmp/root" -mindepth 1 -delete
+cp -a "$tmp/pristine/." "$tmp/root/"
+
+# Another stick's run was cut off here meanwhile: the fence is that one's.
+mv "$tmp/stick/caisson-runs" "$tmp/first-runs"
+cut_off "another stick"
+mv "$tmp/stick/caisson-runs" "$tmp/second-runs"
+mv "$tmp/first-runs" "$tmp/stick/caisson-runs"
+caisson resume "$tmp/stick" "$tmp/root"
+check "another stick's fence: left alone" [ "$status/$(grep -c '^run .* left nothing on this server.*: left alone$' "$tmp/out")" = 0/1 ]
+check "another stick's fence: it stands" [ -e "$tmp/root/etc/caisson/fence" ]
+check "another stick's fence: the first run stays as it is" cmp -s "$tmp/journal" "$(journal)"
+mv "$tmp/stick/caisson-runs" "$tmp/first-runs"
+mv "$tmp/second-runs" "$tmp/stick/caisson-runs"
+undone "another stick"
+rm -rf "$tmp/stick/caisson-runs" "$tmp/root/var/lib/caisson"
+mv "$tmp/first-runs" "$tmp/stick/caisson-runs"
 upgrades "put back"
+# What looked like litter is removed here, too.
+rm -r "$tmp/root/var/lib/caisson"
 caisson rollback "$tmp/stick/up.job" "$tmp/root"
 [ "$status" -eq 0 ] || cat "$tmp/out"
 picture "$tmp/root" "$tmp/after"

@@ -114,9 +114,10 @@ int run_record_packages(struct run *run, struct error *error) MUST_CHECK;
 /* The path of packages from this version to the job's goal. */
 int run_find_path(struct run *run, const char *version, struct error *error) MUST_CHECK;
 
-/* Profiles, server, cluster. run_record_server: "server". run_is_its_server: the open one has the identity of that record; so has a
- * clone of it, and it itself when it is put back as it was before the run. run_left_nothing: a run that changed its server left its
- * folder there before, and the server shows none, and no fence. */
+/* Profiles, server, cluster. run_record_server: "server". run_is_its_server: the open one has the identity of that record (so has a
+ * clone of it, and it itself when it is put back as it was before the run), or holds something that only this run can have left: it
+ * was copied to another disk meanwhile, say. run_left_nothing: a run that changed its server left a folder with its journal there
+ * before, and the server shows neither that nor a folder beside what is exchanged, and no fence but perhaps another run's. */
 int run_open_target(struct run *run, struct error *error) MUST_CHECK;
 int run_record_server(struct run *run, struct error *error) MUST_CHECK;
 bool run_is_its_server(const struct run *run);

@@ -133,19 +133,80 @@ int run_record_server(struct run *run, struct error *error)
     return result;
 }
 
+static size_t first_line(const struct journal *journal)
+{
+    return strcspn(journal->lines.data, "\n");
+}
+
+/* True if the server holds a journal that begins with the record of this very run. */
+static bool holds_its_journal(const struct run *run)
+{
+    struct journal there;
+    struct error ignored;
+    bool same = false;
+    journal_init(&there);
+    int folder_fd = evidence_open_server(run->target.root_fd, run->evidence.run, false, &ignored);
+    if (folder_fd >= 0) {
+        (void)!journal_read(&there, folder_fd, JOURNAL_FILE, &ignored);
+        same = there.count > 0 && run->journal.count > 0 && first_line(&there) == first_line(&run->journal) &&
+               memcmp(there.lines.data, run->journal.lines.data, first_line(&there)) == 0;
+    }
+    file_drop(&folder_fd);
+    journal_free(&there);
+    return same;
+}
+
+/* True if a folder of this run stands beside something that it exchanged or was going to: its name is nobody else's. */
+static bool holds_its_folder(const struct run *run)
+{
+    char folder[STAGED_FOLDER_SIZE];
+    run_staged_folder(run, folder);
+    for (size_t i = 0; i < run->journal.count; i++) {
+        yyjson_val *record = journal_record(&run->journal, i);
+        const char *path = journal_is(record, "intent") ? journal_get(record, "path") : "";
+        const char *name = strstr(path, folder);
+        size_t length = name == NULL ? 0 : (size_t)(name - path) + strlen(folder);
+        char beside[4096];
+        if (name != NULL && length < sizeof beside && snprintf(beside, length + 1, "%s", path) >= 0 &&
+            root_exists(run->target.root_fd, beside)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* True if there is a fence, and no other run that may have put it up. */
+static bool holds_its_fence(const struct run *run)
+{
+    struct journal other;
+    struct error ignored;
+    bool found = false;
+    journal_init(&other);
+    if (!root_exists(run->target.root_fd, FENCE_FLAG)) {
+        return false;
+    }
+    int runs_fd = root_try_open(run->target.root_fd, EVIDENCE_SERVER, O_RDONLY | O_DIRECTORY, 0);
+    int result = evidence_find(runs_fd, RUN_UNFINISHED, NULL, &other, &found, &ignored);
+    file_drop(&runs_fd);
+    journal_free(&other);
+    return result == 0 && !found;
+}
+
 bool run_is_its_server(const struct run *run)
 {
     yyjson_val *server = journal_last(&run->journal, "server");
     char identity[ROOT_IDENTITY_SIZE];
     root_identity(run, identity, sizeof identity);
-    return server != NULL && strcmp(journal_get(server, "machine_id"), run->target.installation.machine_id) == 0 &&
-           strcmp(journal_get(server, "root_identity"), identity) == 0;
+    return (server != NULL && strcmp(journal_get(server, "machine_id"), run->target.installation.machine_id) == 0 &&
+            strcmp(journal_get(server, "root_identity"), identity) == 0) ||
+           holds_its_journal(run) || holds_its_folder(run);
 }
 
 bool run_left_nothing(const struct run *run)
 {
     return journal_last(&run->journal, "intent") != NULL &&
-           !evidence_on_server(run->target.root_fd, run->evidence.run) && !root_exists(run->target.root_fd, FENCE_FLAG);
+           !evidence_on_server(run->target.root_fd, run->evidence.run) && !holds_its_folder(run) &&
+           !holds_its_fence(run);
 }
 
 static void refresh_site(struct run *run)

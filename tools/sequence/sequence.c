@@ -127,8 +127,11 @@ static enum outcome open_its_server(struct run *run, struct error *error)
     if (!run_is_its_server(run)) {
         return leave_alone(run, OF_ANOTHER);
     }
-    return run_left_nothing(run) && target_check_clean(&run->target, &unclean) == 0 ? leave_alone(run, LEFT_NOTHING)
-                                                                                    : OUTCOME_UNDONE;
+    if (!run_left_nothing(run) || target_check_clean(&run->target, &unclean) != 0) {
+        return OUTCOME_UNDONE;
+    }
+    /* What is not mounted here may hold what it left. */
+    return target_check_seen(&run->target, error) != 0 ? OUTCOME_FAILED : leave_alone(run, LEFT_NOTHING);
 }
 
 /* The server for writing; a journal of a file system that was not played back hides nothing any more. */
