@@ -42,26 +42,34 @@ mounted "a program tree that is mounted, from its own disk" 3 CSN-F005 renames '
 
 sed -i 's,/opt/tiny/files,/srv/link/deep,' "$tmp/stick/profiles/tiny.profile"
 before=
+mv "$root/srv/tiny" "$root/kept"
+mkdir -p "$root/srv/tiny/files"
 fstab='nas:/files /srv/tiny/files nfs defaults 0 0'
 mounted "attachments on a network's file system" 1 CSN-A001 file-systems nas:/files /srv/tiny/files
 fstab='/data/tiny /srv none bind 0 0'
+rmdir "$root/srv/tiny/files" "$root/srv/tiny"
 mounted "attachments behind a bind" 1 CSN-A001 file-systems '/data/tiny at /srv,' /srv/tiny/files
 fstab='UUID=5d1b9d3c-1111-4222-8333-444444444444 /srv/tiny/files/2023 ext4 noauto 0 0'
 mounted "a part of the attachments that is not mounted at boot" 1 CSN-A001 file-systems /srv/tiny/files/2023
-fstab='nas:/var /var nfs defaults 0 0'
-mounted "a place of our own" 1 CSN-A001 file-systems '/var/lib'
+fstab='nas:/var /var/lib/caisson nfs defaults 0 0'
+mounted "a place of our own" 1 CSN-A001 file-systems '/var/lib/caisson'
 fstab='nas:/more /mnt/nas nfs defaults 0 0'
 ln -s /mnt/nas/more "$root/srv/link"
 mounted "attachments over a link that leads nowhere here" 1 CSN-A001 file-systems nas:/more /mnt/nas/more/deep
 rm "$root/srv/link"
 fstab=
 printf '[Unit]\nDescription=x\n[Mount]\nWhat=/dev/sdz1\nWhere=/srv/tiny\n' >"$root/etc/systemd/system/srv-tiny.mount"
+mkdir "$root/srv/tiny"
 mounted "attachments on a unit's" 1 CSN-A001 file-systems srv-tiny.mount /srv/tiny/files
 ln -sf /dev/null "$root/etc/systemd/system/srv-tiny.mount"
+
+rmdir "$root/srv/tiny"
+mv "$root/kept" "$root/srv/tiny"
 
 # What is mounted here, or of no concern, stops nothing.
 sed -i 's, */srv/link/deep,,; s/,$//' "$tmp/stick/profiles/tiny.profile"
 echo 'nas:/files /srv/tiny/files nfs defaults 0 0
+UUID=5d1b9d3c-1111-4222-8333-444444444444 /var ext4 defaults 0 2
 nas:/other /srv/other nfs defaults 0 0
 /dev/sr0 /media/cdrom udf,iso9660 noauto 0 0
 tmpfs /opt/tiny/cache tmpfs defaults 0 0' >"$root/etc/fstab"

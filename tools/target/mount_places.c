@@ -1,6 +1,7 @@
 #include "target/mount_places.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,12 +146,25 @@ static int read_units(struct mount_places *places, int root_fd, struct error *er
     return result;
 }
 
-int mount_places_read(struct mount_places *places, int root_fd, struct error *error)
+static bool is_filled(int root_fd, const char *path)
+{
+    struct strings names = {0};
+    char pattern[PATH_MAX + 2];
+    snprintf(pattern, sizeof pattern, "%s/*", path);
+    bool filled = pattern_expand(root_fd, pattern, &names, NULL) == 0 && names.count > 0;
+    strings_free(&names);
+    return filled;
+}
+
+int mount_places_read(struct mount_places *places, int root_fd, bool copied, struct error *error)
 {
     *places = (struct mount_places){0};
     if (read_fstab(places, root_fd, error) != 0 || read_units(places, root_fd, error) != 0) {
         mount_places_free(places);
         return -1;
+    }
+    for (size_t i = 0; copied && i < places->count; i++) {
+        places->items[i].mounted = places->items[i].mounted || is_filled(root_fd, places->items[i].path);
     }
     return 0;
 }

@@ -13,7 +13,7 @@
 struct mount_place {
     char *path;      /* without links, as far as it is there */
     char *what;      /* "/etc/fstab mounts nas:/files", "the unit srv.mount mounts /dev/sdb1" */
-    bool mounted;    /* here and now */
+    bool mounted;    /* here and now; in a folder that stands for a server, also: filled */
     char *needed_by; /* a path of the application's that lies on it or below and is not seen (target_need), or NULL */
 };
 
@@ -22,8 +22,8 @@ struct mount_places {
     size_t count;
 };
 
-/* Looks below root_fd. Swap, memory and the kernel's own file systems hold nothing that lasts and are left out, and so is the root. */
-int mount_places_read(struct mount_places *places, int root_fd, struct error *error) MUST_CHECK;
+/* Looks below root_fd; copied: that is a folder, and what its places hold is what the server has there. Swap, memory and the kernel's own file systems hold nothing that lasts and are left out, and so is the root. */
+int mount_places_read(struct mount_places *places, int root_fd, bool copied, struct error *error) MUST_CHECK;
 void mount_places_free(struct mount_places *places);
 
 /* True if path lies on this place, and nothing is mounted there: what is seen at path is not what the server has there. */

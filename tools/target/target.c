@@ -155,7 +155,8 @@ int target_open(struct target *target, const struct target_options *options, str
             goto out;
         }
     }
-    result = open_root(target, error) != 0 || mount_places_read(&target->places, target->root_fd, error) != 0
+    result = open_root(target, error) != 0 ||
+                     mount_places_read(&target->places, target->root_fd, options->root_folder != NULL, error) != 0
                  ? -1
                  : place_profile(target, error);
 out:
