@@ -18,7 +18,8 @@ struct rollback_times {
  * bring attachments back over what they wrote since. */
 void rollback_need(struct journal *journal);
 
-/* Undoes whatever of the steps has happened on the site. In between any copy of the journal suffices. rollback_need comes first. reason goes into the journal (code may be NULL). On failure
+/* Undoes whatever of the steps has happened on the site. rollback_need comes first; in between any copy of the journal suffices.
+ * reason goes into the journal (code may be NULL). On failure
  * CSN_SEQUENCE_ROLLBACK_FAILED; what has been undone is in the journal. */
 int rollback_site(struct run *run, struct site *site, const char *reason, const char *code,
                   struct rollback_times *times, struct error *error) MUST_CHECK;
