@@ -96,11 +96,17 @@ const struct disk *disks_by_device(const struct disks *disks, dev_t device, cons
 /* "sda (QEMU HARDDISK, serial QM0001, 8.0 GB)" for messages; owned by the caller, NULL without memory. */
 char *disk_describe(const struct disk *disk);
 
-/* "image:FILE" attaches FILE to a loop device with its partitions, for as long as *fd stays open (and mounts on it last).
- * Write-protected in the kernel at once unless writable: then protection can be lifted later. Other names: *fd = -1. */
-int disk_attach_image(const char *name, bool writable, int *fd, struct error *error) MUST_CHECK;
+/* A disk image on a loop device, which stays for as long as fd is open (and mounts on it last). */
+struct disk_image {
+    int fd;    /* -1: none */
+    bool ours; /* attached here; else it was already, by somebody else, and is only kept from going away */
+};
 
-/* Gives the loop device back without its protection, which the kernel would hand on to the device's next user. */
-void disk_detach_image(int *fd);
+/* "image:FILE" attaches FILE to a loop device with its partitions, unless one has it. What is attached here is write-protected
+ * in the kernel at once unless writable: then protection can be lifted later. Other names: no image, fd = -1. */
+int disk_attach_image(struct disk_image *image, const char *name, bool writable, struct error *error) MUST_CHECK;
+
+/* Gives a loop device of ours back without its protection, which the kernel would hand on to the device's next user. */
+void disk_detach_image(struct disk_image *image);
 
 #endif

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/file.h"
@@ -18,6 +19,8 @@
 #include "target/protect.h"
 
 #define ATTEMPTS 16
+#define LEAVING_WAITS 100
+#define LEAVING_WAIT_NS (10L * 1000 * 1000)
 
 /* Kernels without a reader for this partition table can still be told where the partitions are. */
 static int add_partitions(int loop_fd, const char *loop, struct error *error)
@@ -43,22 +46,42 @@ static int add_partitions(int loop_fd, const char *loop, struct error *error)
     return result;
 }
 
-/* True if some loop device holds exactly this file already: two views of one file would not see each other's writes. */
-static bool attached_already(const char *real, char *loop, size_t loop_size)
+/* The loop device that has exactly this file, or -1. */
+static int loop_of(const char *real)
 {
-    for (int i = 0; i < 256; i++) {
+    int found = -1;
+    for (int i = 0; found < 0 && i < 256; i++) {
         char attribute[64];
         struct buffer backing = {0};
         snprintf(attribute, sizeof attribute, "/sys/block/loop%d/loop/backing_file", i);
-        bool same = file_read(AT_FDCWD, attribute, PATH_MAX, &backing, NULL) == 0 && backing.size == strlen(real) + 1 &&
-                    memcmp(backing.data, real, strlen(real)) == 0;
-        buffer_free(&backing);
-        if (same) {
-            snprintf(loop, loop_size, "/dev/loop%d", i);
-            return true;
+        if (file_read(AT_FDCWD, attribute, PATH_MAX, &backing, NULL) == 0 && backing.size == strlen(real) + 1 &&
+            memcmp(backing.data, real, strlen(real)) == 0) {
+            found = i;
         }
+        buffer_free(&backing);
     }
-    return false;
+    return found;
+}
+
+/*
+ * Holds a loop device that has exactly this file already: two views of one file would not see each other's writes. One that
+ * whoever used it has left stays for as long as something still looks at it (udev does, at each change): that one is waited
+ * for, as it goes away under us and is not protected any more. -1: no loop device has the file now.
+ */
+static int hold_attached(const char *real)
+{
+    int number = loop_of(real);
+    for (int i = 0; number >= 0 && i < LEAVING_WAITS; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = LEAVING_WAIT_NS}, NULL);
+        number = loop_of(real);
+    }
+    char loop[64];
+    snprintf(loop, sizeof loop, "/dev/loop%d", number);
+    int fd = number < 0 ? -1 : open(loop, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && loop_of(real) != number) { /* gone between the look and the opening */
+        file_drop(&fd);
+    }
+    return fd;
 }
 
 /* A free loop device can be taken by another process between asking and using: then ask again. */
@@ -93,9 +116,9 @@ static int attach(int image_fd, const char *real, bool writable, char *loop, siz
     return loop_fd;
 }
 
-int disk_attach_image(const char *name, bool writable, int *fd, struct error *error)
+int disk_attach_image(struct disk_image *image, const char *name, bool writable, struct error *error)
 {
-    *fd = -1;
+    *image = (struct disk_image){.fd = -1};
     if (strncmp(name, "image:", 6) != 0) {
         return 0;
     }
@@ -104,7 +127,8 @@ int disk_attach_image(const char *name, bool writable, int *fd, struct error *er
     if (realpath(name + 6, real) == NULL) {
         return error_system(error, CSN_TARGET_DISK_MISSING, "the disk image %s", name + 6);
     }
-    if (attached_already(real, loop, sizeof loop)) {
+    image->fd = hold_attached(real);
+    if (image->fd >= 0) {
         return 0;
     }
     int result = -1;
@@ -113,29 +137,31 @@ int disk_attach_image(const char *name, bool writable, int *fd, struct error *er
         error_system(error, CSN_TARGET_DISK_MISSING, "the disk image %s", real);
         goto out;
     }
-    *fd = attach(image_fd, real, writable, loop, sizeof loop, error);
-    if (*fd < 0) {
+    image->fd = attach(image_fd, real, writable, loop, sizeof loop, error);
+    image->ours = image->fd >= 0;
+    if (!image->ours) {
         goto out;
     }
     int read_only = 1;
-    if (writable && ioctl(*fd, BLKROSET, &read_only) != 0) {
+    if (writable && ioctl(image->fd, BLKROSET, &read_only) != 0) {
         error_system(error, CSN_TARGET_PROTECT, "write-protecting %s", loop);
         goto out;
     }
-    result = add_partitions(*fd, loop, error);
+    result = add_partitions(image->fd, loop, error);
 out:
     file_drop(&image_fd);
     if (result != 0) {
-        disk_detach_image(fd);
+        disk_detach_image(image);
     }
     return result;
 }
 
-void disk_detach_image(int *fd)
+void disk_detach_image(struct disk_image *image)
 {
     int writable = 0;
-    if (*fd >= 0) {
-        (void)!ioctl(*fd, BLKROSET, &writable);
+    if (image->ours) {
+        (void)!ioctl(image->fd, BLKROSET, &writable);
     }
-    file_drop(fd);
+    file_drop(&image->fd);
+    image->ours = false;
 }

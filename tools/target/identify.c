@@ -226,14 +226,14 @@ static int survey_folder(struct survey *survey, const struct target_options *opt
 
 int survey_make(struct survey *survey, const struct target_options *options, struct error *error)
 {
-    *survey = (struct survey){.image_fd = -1};
+    *survey = (struct survey){.image = {.fd = -1}};
     int result = -1;
     if (options->root_folder != NULL) {
         result = survey_folder(survey, options, error);
         goto out;
     }
     if (options->disk != NULL &&
-        disk_attach_image(options->disk, options->writable_later, &survey->image_fd, error) != 0) {
+        disk_attach_image(&survey->image, options->disk, options->writable_later, error) != 0) {
         goto out;
     }
     if (geteuid() != 0) {
@@ -269,8 +269,8 @@ void survey_free(struct survey *survey)
     disks_free(&survey->disks);
     strings_free(&survey->findings);
     strings_free(&survey->looked);
-    disk_detach_image(&survey->image_fd);
-    *survey = (struct survey){.image_fd = -1};
+    disk_detach_image(&survey->image);
+    *survey = (struct survey){.image = {.fd = -1}};
 }
 
 static int none_found(const struct survey *survey, const struct target_options *options, struct error *error)

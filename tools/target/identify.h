@@ -47,7 +47,7 @@ struct installation {
     char *volume;          /* "/dev/sda2"; for a folder its path */
     char *volume_options;  /* "subvol=@" or "" */
     char *problem;         /* why it cannot be worked with although it is there ("several clusters ..."); NULL: none */
-    bool incomplete;       /* and what it lacks may lie on a file system that is not mounted here, which problem names */
+    bool incomplete;       /* and what it lacks may lie on a file system that is not mounted here: see problem */
 };
 
 /* What was seen on the way: for identify's output and for CSN_TARGET_NONE's message. */
@@ -58,7 +58,7 @@ struct survey {
     struct strings findings;  /* plain sentences */
     struct strings looked;    /* "/dev/sda2 (Debian GNU/Linux 12): mediawiki: /opt/mediawiki is not there" */
     struct error mount_error; /* the first file system that could not be looked at, or code 0 */
-    int image_fd;             /* of an attached image:FILE, or -1 */
+    struct disk_image image;  /* of an image:FILE */
 };
 
 struct target {

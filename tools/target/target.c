@@ -134,7 +134,7 @@ static int place_profile(struct target *target, struct error *error)
 
 int target_open(struct target *target, const struct target_options *options, struct error *error)
 {
-    *target = (struct target){.root_fd = -1, .survey = {.image_fd = -1}};
+    *target = (struct target){.root_fd = -1, .survey = {.image = {.fd = -1}}};
     int result = -1;
     if (survey_make(&target->survey, options, error) != 0) {
         return -1;
@@ -180,7 +180,7 @@ int target_close(struct target *target, struct error *error)
     }
     survey_free(&target->survey);
     free(target->root_path);
-    *target = (struct target){.root_fd = -1, .survey = {.image_fd = -1}};
+    *target = (struct target){.root_fd = -1, .survey = {.image = {.fd = -1}}};
     return result;
 }
 
@@ -234,7 +234,7 @@ static int protect_loop(const struct target *target, bool read_only, struct erro
         disk = strcmp(disks->items[i].name, target->mounts.items[0].disk) == 0 ? &disks->items[i] : disk;
     }
     int result = 0;
-    for (size_t i = 0; result == 0 && target->survey.image_fd >= 0 && disk != NULL && i < disk->volume_count; i++) {
+    for (size_t i = 0; result == 0 && target->survey.image.ours && disk != NULL && i < disk->volume_count; i++) {
         result = protect_set(disk->volumes[i].path, read_only, error);
     }
     return result;

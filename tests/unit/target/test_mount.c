@@ -21,7 +21,7 @@
 
 static struct disks disks;
 static const struct disk *disk;
-static int image_fd = -1;
+static struct disk_image attached = {.fd = -1};
 
 /* Attaches an image below the test's folder and lists it. */
 static void attach(const char *image)
@@ -29,7 +29,7 @@ static void attach(const char *image)
     char name[4200];
     struct error error = {0};
     snprintf(name, sizeof name, "image:%s", place_path(image));
-    assert_int_equal(disk_attach_image(name, true, &image_fd, &error), 0);
+    assert_int_equal(disk_attach_image(&attached, name, true, &error), 0);
     assert_int_equal(disks_list(&disks, NULL, &error), 0);
     disk = disks_find(&disks, name, NULL, &error);
     if (disk == NULL) {
@@ -42,7 +42,7 @@ static void detach(void)
 {
     disks_free(&disks);
     disk = NULL;
-    disk_detach_image(&image_fd);
+    disk_detach_image(&attached);
 }
 
 static void protect_all(bool read_only)
