@@ -10,6 +10,7 @@ done
 "$top/scripts/make-stick" "$tmp/stick.img" "$tmp/stick" 36 || fail "the stick cannot be made"
 start --boot kernel --stick "$tmp/stick.img" --timeout 120
 wait_for 'run the job second.job' 60
+said 'caisson: CSN-J007: several jobs fit this server: first.job, second.job' || fail "it does not say why none runs"
 said 'no run on /run/caisson/stick was cut off on this server' || fail "not looked for beside the jobs of the stick"
 said 'no run on /run/caisson/stick/jobs was cut off on this server' || fail "not looked for in jobs/"
 say_to p

@@ -6,7 +6,7 @@
 start --boot kernel --append caisson.wait=1 --net --timeout 60
 wait_for 'caisson: ready' 40
 wait_for '> ' 10
-saw 'no stick' || fail "it does not say that there is no stick"
+saw 'caisson: CSN-J001: there is no job: no stick' || fail "it does not say that there is no stick"
 saw 's  shell' && fail "the menu offers a shell"
 saw 'booted over the network' && fail "the network was used unasked"
 say_to s

@@ -6,6 +6,6 @@ stick_with_job
 cp --sparse=always "$tmp/stick.img" "$tmp/other.img"
 "$vm" --boot kernel --disk "$tmp/stick.img" --disk "$tmp/other.img" --log "$log" --until 'p  power off' --timeout 60 ||
 	fail "status $?"
-saw 'more than one partition has the label CAISSON' || fail "it does not say so"
+saw 'caisson: CSN-J001: there is no job: more than one partition has the label CAISSON: /dev/' || fail "it does not say so"
 saw 'caisson: job' && fail "a job was run"
 pass
