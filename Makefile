@@ -35,7 +35,7 @@ export ONLY TRUST
 
 all: tools image ## the program and the media
 tools: out/caisson ## out/caisson: the program, static
-image: tools licences ## out/caisson.efi, out/caisson.img and out/pxe/ (TRUST=FILE.pem: the root it trusts; else none)
+image: tools licences ## out/caisson.efi, out/caisson.img and out/pxe/ (TRUST=FILE.pem: the root it trusts, else none; DATA_MB=512: the stick's room)
 	scripts/fetch
 	scripts/make-image
 usb: image ## out/caisson.img, for a USB stick
