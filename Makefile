@@ -126,7 +126,7 @@ out/check/%.tidy: %.c out/host/%.o .clang-tidy
 	@mv $@.new $@
 .PHONY: check-tidy
 
-out/licences/INDEX: $(wildcard packages/*/licence) scripts/licences LICENSE | out/sysroot/musl/checked
+out/licences/INDEX: $(wildcard packages/*/licence) scripts/licences scripts/parts LICENSE | out/sysroot/musl/checked
 	scripts/fetch
 	scripts/licences out/licences
 

@@ -53,6 +53,19 @@ resolved() {
 	done
 }
 
+# parts: the names in scripts/parts. part NAME FIELD: one field of a line of it. part_packages NAME: the distribution's packages
+# that its files are of, as "package version source-version".
+parts() { lines "$top/scripts/parts" | cut -d '|' -f 1; }
+part() { lines "$top/scripts/parts" | awk -F '|' -v name="$1" -v field="$2" '$1 == name { print $field }'; }
+part_packages() {
+	owners=$(for file in $(part "$1" 4); do
+		case $file in /*) ;; *) file=$(gcc -print-file-name="$file") ;; esac
+		dpkg-query -S "$(realpath "$file")" || exit
+	done) || die "$1: not every file of it is of a package of this machine"
+	# shellcheck disable=SC2016 # the names are for dpkg-query to fill in
+	echo "$owners" | cut -d : -f 1 | sort -u | xargs dpkg-query -W -f '${Package} ${Version} ${source:Version}\n'
+}
+
 # built_for NAME TOOLCHAIN: the toolchain that NAME is built with when something for TOOLCHAIN wants it.
 built_for() {
 	f=$top/packages/$1/for
