@@ -2,7 +2,7 @@
  * run.h - everything one run holds open: job, packages, server, disks, journal, evidence; opened step by step and closed
  * whatever happened.
  *
- * What the steps do with it is in step_*.c; the order, and what follows a failure, in sequence.c.
+ * What the steps do with it is in step_*.c; the order, and what follows a failure, in runner.c.
  */
 #ifndef CAISSON_SEQUENCE_RUN_H
 #define CAISSON_SEQUENCE_RUN_H

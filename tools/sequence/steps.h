@@ -1,5 +1,5 @@
 /*
- * steps.h - the steps of the sequence, one step_<name>.c each. Their order is the table in sequence.c.
+ * steps.h - the steps of the sequence, one step_<name>.c each. Their order is the table in runner.c.
  *
  * A step acts on `site`: the real server, or (stage, switch, verify) the rehearsal's overlay of it. detail (a buffer for
  * one clause) says what it found, for the console and the record step-end.
