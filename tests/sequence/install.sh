@@ -23,6 +23,21 @@ picture "$tmp/root" "$tmp/after"
 check "and it is" diff "$tmp/before" "$tmp/after"
 rm -rf "$tmp/stick/caisson-runs" "$tmp/root/var/lib/caisson" "$tmp/backup"
 
+# Configuration that no switch exchanged stays as people edited it since, and is named.
+caisson install "$tmp/stick/up.job" "$tmp/root"
+[ "$status" -eq 0 ] || cat "$tmp/out"
+echo 'edited = since' >>"$tmp/root/etc/tiny.conf"
+caisson rollback "$tmp/stick/up.job" "$tmp/root"
+[ "$status" -eq 0 ] || cat "$tmp/out"
+check "edited configuration: the old version is back" [ "$status/$(version "$tmp/root")" = 0/1.0 ]
+check "edited configuration: not as it was before" grep -q '^the old version is back; what people changed or added since and stays is named above; going back' "$tmp/out"
+check "edited configuration: the console names it" grep -qx '    /etc/tiny.conf' "$tmp/out"
+check "edited configuration: it stays" grep -qx 'edited = since' "$tmp/root/etc/tiny.conf"
+report=$(dirname "$(journal)")/report.html
+check "edited configuration: the report names it" grep -q '<code>etc/tiny.conf</code>' "$report"
+check "edited configuration: the report does not say as before" sh -c '! grep -q "the server is as before" "$1"' sh "$report"
+rm -rf "$tmp/stick/caisson-runs" "$tmp/root/var/lib/caisson" "$tmp/backup"
+
 caisson install "$tmp/stick/up.job" "$tmp/root"
 [ "$status" -eq 0 ] || cat "$tmp/out"
 echo 'written over' >"$files/2023/01/1.txt"
@@ -42,5 +57,6 @@ check "the journal names them" [ "$(record '"\(.lost) \(.added): \(.lost_paths |
 report=$(dirname "$(journal)")/report.html
 check "the report names them" grep -q '<code>srv/tiny/files/2023/01/2.txt</code>' "$report"
 check "the report does not say as before" sh -c '! grep -q "the server is as before" "$1"' sh "$report"
+check "the journal says that no configuration was edited since" [ "$(jq -r 'select(.kind == "configuration-since") | .changed' "$(journal)")" = 0 ]
 check "what is there is as people left it" [ "$(cat "$files/2023/01/1.txt" "$files/2023/01/9.txt" | tr '\n' ' ')" = 'written over added ' ]
 finish

@@ -210,7 +210,8 @@ int check_space(struct looking *looking, struct error *error)
     uint64_t data = assessment->program_bytes + assessment->cluster_bytes + assessment->attachment_bytes;
     /* The proof restores everything; the rehearsal needs the new tree and a clone. They follow one another. */
     uint64_t rehearsal = tree.bytes + assessment->cluster_bytes;
-    uint64_t scratch = (data > rehearsal ? data : rehearsal) + 64 * MEBIBYTE;
+    uint64_t proof = data + subject->boot_bytes;
+    uint64_t scratch = (proof > rehearsal ? proof : rehearsal) + 64 * MEBIBYTE;
     uint64_t backup = subject->boot_bytes + (subject->scratch_path != NULL ? scratch : 0);
     /* How much data shrink in the repository is not known before: a quarter is the least that is ever needed in practice. */
     if (subject->backup_path != NULL &&

@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 #include "caisson/commands.h"
-#include "caisson/version.h"
+#include "lib/version.h"
+#include "lib/root.h"
 
 struct command {
     const char *name;
@@ -25,7 +26,7 @@ static const struct command commands[] = {
     {"pack", cmd_pack, "build and sign an offline package"},
     {"inspect", cmd_inspect, "show an offline package and whether it holds"},
     {"install", cmd_install, "stage, switch and verify a package on a server"},
-    {"rollback", cmd_rollback, "go back to exactly what was there"},
+    {"rollback", cmd_rollback, "bring the version that was there before back"},
     {"run", cmd_run, "run the whole sequence of a job"},
     {"resume", cmd_resume, "finish or undo a run that was cut off"},
     {"report", cmd_report, "make the report of a run from its journal"},
@@ -52,7 +53,7 @@ static void print_help(FILE *stream)
     fprintf(
         stream,
         "\nexit codes: %d done, %d checked and found bad (nothing changed), %d usage or not there, %d system failure,\n"
-        "            %d rolled back (the server is as before), %d a person has to act\n",
+        "            %d rolled back (the old version stands), %d a person has to act\n",
         EXIT_DONE, EXIT_BAD, EXIT_USAGE, EXIT_SYSTEM, EXIT_ROLLED_BACK, EXIT_NEEDS_PERSON);
 }
 
@@ -76,6 +77,16 @@ static int finish(int exit_code)
     return exit_code;
 }
 
+/* Looking codes up works everywhere. */
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    struct error error;
+    if (command->run != cmd_explain && root_check_kernel(&error) != 0) {
+        return command_fail(&error);
+    }
+    return finish(command->run(argc, argv));
+}
+
 int main(int argc, char **argv)
 {
     const char *called = argc > 0 ? strrchr(argv[0], '/') : NULL;
@@ -84,7 +95,7 @@ int main(int argc, char **argv)
         const struct command *command = find_command(called + 8);
         if (command != NULL) {
             argv[0] = (char *)command->name;
-            return finish(command->run(argc, argv));
+            return run_command(command, argc, argv);
         }
     }
     if (argc < 2) {
@@ -105,5 +116,5 @@ int main(int argc, char **argv)
         error_set(&error, CSN_USAGE, "there is no command \"%s\"", argv[1]);
         return command_fail(&error);
     }
-    return finish(command->run(argc - 1, argv + 1));
+    return run_command(command, argc - 1, argv + 1);
 }

@@ -31,7 +31,9 @@ ERROR_ENUM(CSN_PROCESS, "CSN-S008", EXIT_SYSTEM, "a program could not be started
 ERROR_ENUM(CSN_TIMEOUT, "CSN-S009", EXIT_SYSTEM, "something took longer than its limit",
     "Look at the last lines of its output in the journal. If it was still working, its limit is in the profile or the package (timeout).")
 ERROR_ENUM(CSN_BUSY, "CSN-S010", EXIT_BAD, "another run of Caisson is at work there",
-    "Wait until it has ended, or stop it in order (Ctrl-C). Nothing was changed.")
+    "Wait until it has ended. If it hangs, end it and run `caisson resume`. Nothing was changed by this one.")
+ERROR_ENUM(CSN_KERNEL, "CSN-S011", EXIT_SYSTEM, "the kernel is too old",
+    "Run it on Linux 5.6 or newer, or boot the Caisson image. Nothing was done.")
 
 /* J: the job */
 ERROR_ENUM(CSN_JOB_MISSING, "CSN-J001", EXIT_USAGE, "there is no job",

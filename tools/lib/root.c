@@ -10,6 +10,15 @@
 
 #include "lib/file.h"
 
+int root_check_kernel(struct error *error)
+{
+    int fd = root_try_open(AT_FDCWD, ".", O_PATH, 0);
+    bool lacking = fd < 0 && errno == ENOSYS;
+    file_drop(&fd);
+    return lacking ? error_set(error, CSN_KERNEL, "it has no openat2(2), without which no path stays inside its root")
+                   : 0;
+}
+
 int root_try_open(int root_fd, const char *path, int flags, mode_t mode)
 {
     struct open_how how = {

@@ -14,6 +14,9 @@
 #include "lib/buffer.h"
 #include "lib/error.h"
 
+/* 0 if this kernel can resolve paths so: Linux 5.6 or newer. CSN_KERNEL. */
+int root_check_kernel(struct error *error) MUST_CHECK;
+
 /* Opens path below root_fd with open(2)'s flags; O_CLOEXEC is added. Returns the descriptor or -1 (errno kept). */
 int root_open(int root_fd, const char *path, int flags, mode_t mode, struct error *error) MUST_CHECK;
 

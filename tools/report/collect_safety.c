@@ -45,6 +45,12 @@ static void add_backup(struct collect *collect)
         collect_copy(collect, object, lost, "lost", "lost_paths", "added", "added_paths", "unknown", NULL);
         collect_seq(collect, object, "record", lost);
     }
+    yyjson_val *since = collect_last(collect, "configuration-since");
+    if (since != NULL) {
+        yyjson_mut_val *object = collect_object(collect, collect->root, "configuration_since");
+        collect_copy(collect, object, since, "changed", "changed_paths", "unknown", NULL);
+        collect_seq(collect, object, "record", since);
+    }
 }
 
 static void add_proof(struct collect *collect)
@@ -52,8 +58,8 @@ static void add_proof(struct collect *collect)
     yyjson_val *proof = collect_last(collect, "proof");
     if (proof != NULL) {
         yyjson_mut_val *object = collect_object(collect, collect->root, "proof");
-        collect_copy(collect, object, proof, "snapshot", "trees_compared", "entries", "bytes", "tables", "rows", "ms",
-                     NULL);
+        collect_copy(collect, object, proof, "snapshot", "trees_compared", "entries", "bytes", "boot_areas", "tables",
+                     "rows", "ms", NULL);
         collect_seq(collect, object, "record", proof);
     }
 }

@@ -125,13 +125,49 @@ static bool lacks_attachments(const struct page *page)
     return journal_get_number(lost, "lost") > 0 || yyjson_obj_get(lost, "unknown") != NULL;
 }
 
+/* True if going back left something else that people had done. */
+static bool keeps_work(const struct page *page)
+{
+    yyjson_val *since = part(page, "configuration_since");
+    return journal_get_number(since, "changed") > 0 || yyjson_obj_get(since, "unknown") != NULL ||
+           journal_get_number(part(page, "attachments_back"), "added") > 0 ||
+           journal_get_number(part(page, "attachments_lost"), "added") > 0;
+}
+
+static void list_paths(const struct page *page, yyjson_val *paths)
+{
+    size_t i;
+    size_t count;
+    yyjson_val *path;
+    yyjson_arr_foreach(paths, i, count, path)
+    {
+        buffer_string(page->out, i == 0 ? " <code>" : ", <code>");
+        html_text(page->out, yyjson_get_str(path), yyjson_get_len(path));
+        buffer_string(page->out, "</code>");
+    }
+}
+
+static void say_configuration(const struct page *page)
+{
+    yyjson_val *since = part(page, "configuration_since");
+    bool unknown = yyjson_obj_get(since, "unknown") != NULL;
+    if (since == NULL) {
+        return;
+    }
+    begin_line(page, unknown || journal_get_number(since, "changed") > 0 ? "bad" : "good");
+    if (unknown) {
+        HTML_SAY(page->out, "rests.configuration-unknown", html_of(journal_get(since, "unknown")));
+    } else {
+        HTML_SAY(page->out, "rests.configuration", html_of_number(journal_get_number(since, "changed")));
+    }
+    list_paths(page, yyjson_obj_get(since, "changed_paths"));
+    end_line(page, journal_get_number(since, "record"));
+}
+
 static void say_attachments(const struct page *page)
 {
     yyjson_val *back = part(page, "attachments_back");
     yyjson_val *lost = part(page, "attachments_lost");
-    size_t i;
-    size_t count;
-    yyjson_val *path;
     if (back != NULL) {
         begin_line(page, "good");
         HTML_SAY(page->out, "rests.attachments-back", html_of_number(journal_get_number(back, "restored")),
@@ -148,12 +184,7 @@ static void say_attachments(const struct page *page)
         HTML_SAY(page->out, "rests.attachments-lost", html_of_number(journal_get_number(lost, "lost")),
                  html_of_number(journal_get_number(lost, "added")));
     }
-    yyjson_arr_foreach(yyjson_obj_get(lost, "lost_paths"), i, count, path)
-    {
-        buffer_string(page->out, i == 0 ? " <code>" : ", <code>");
-        html_text(page->out, yyjson_get_str(path), yyjson_get_len(path));
-        buffer_string(page->out, "</code>");
-    }
+    list_paths(page, yyjson_obj_get(lost, "lost_paths"));
     end_line(page, journal_get_number(lost, "record"));
 }
 
@@ -172,6 +203,7 @@ static void say_way_back(const struct page *page, const char *result)
         end_line(page, journal_get_number(kept, "record"));
     }
     say_attachments(page);
+    say_configuration(page);
     yyjson_val *server = part(page, "on_server");
     if (strcmp(result, "upgraded") == 0 && journal_get(server, "keep_until")[0] != '\0') {
         begin_line(page, "good");
@@ -292,8 +324,11 @@ static void say_title(const struct page *page, const char *result)
     yyjson_val *versions = part(page, "versions");
     char key[64];
     buffer_string(page->out, "<h1>");
-    bool but = strcmp(result, "rolled-back") == 0 && lacks_attachments(page);
-    snprintf(key, sizeof key, "verdict.%.20s%s", result, but ? "-but" : "");
+    bool back = strcmp(result, "rolled-back") == 0;
+    snprintf(key, sizeof key, "verdict.%.20s%s", result,
+             back && lacks_attachments(page) ? "-but"
+             : back && keeps_work(page)      ? "-since"
+                                             : "");
     HTML_WORDS(page->out, key);
     buffer_string(page->out, "</h1>\n<p class=\"what\">");
     const char *title = journal_get(server, "title");

@@ -7,10 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "caisson/version.h"
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/text.h"
+#include "lib/version.h"
 #include "repository/backup_file.h"
 #include "repository/backup_parent.h"
 #include "repository/internal.h"

@@ -8,19 +8,14 @@
 #include "lib/file.h"
 #include "lib/root.h"
 #include "repository/repository.h"
-#include "target/installation.h"
+#include "sequence/listed.h"
 #include "tree/compare.h"
 #include "tree/exchange.h"
-#include "tree/manifest.h"
 #include "tree/path.h"
 #include "tree/remove.h"
 
 #define STAGING_NAME ".caisson-back"
-#define TOLD_LIMIT 100 /* paths of each kind that the journal names; the rest is counted */
-#define SHOWN_LIMIT 20 /* of these, on the console */
 #define LIST_NAME "attachments.mtree"
-#define LIST_LIMIT_BYTES ((size_t)1 << 30)
-#define LIST_LIMIT_ENTRIES ((size_t)1 << 24)
 
 struct bringing {
     struct run *run;
@@ -30,7 +25,7 @@ struct bringing {
     struct strings tops;    /* the attachments' folders, as recorded */
     struct strings back;    /* without the leading '/': what comes back; of a folder that is gone, the folder alone */
     struct strings folders; /* likewise: whose attributes come back: they differ, or a name in them is replaced */
-    struct strings added;   /* the first TOLD_LIMIT */
+    struct strings added;   /* the first LISTED_TOLD */
     uint64_t added_count;
     size_t at; /* in folders, which are in order, as the snapshot is */
 };
@@ -47,7 +42,7 @@ static int on_difference(void *context, const struct tree_difference *difference
     }
     if (difference->a == NULL) {
         bringing->added_count++;
-        return bringing->added_count <= TOLD_LIMIT ? strings_add(&bringing->added, path, error) : 0;
+        return bringing->added_count <= LISTED_TOLD ? strings_add(&bringing->added, path, error) : 0;
     }
     bool folders = difference->a->type == TREE_FOLDER && difference->b != NULL && difference->b->type == TREE_FOLDER;
     return strings_add(folders ? &bringing->folders : &bringing->back, path, error);
@@ -168,14 +163,6 @@ static int on_entry(void *context, const struct tree_entry *entry, struct error 
     return result;
 }
 
-static void add_paths(yyjson_mut_doc *document, yyjson_mut_val *fields, const char *key, const struct strings *paths)
-{
-    yyjson_mut_val *list = yyjson_mut_obj_add_arr(document, fields, key);
-    for (size_t i = 0; i < paths->count && i < TOLD_LIMIT; i++) {
-        yyjson_mut_arr_add_str(document, list, paths->items[i]);
-    }
-}
-
 static int record(const struct bringing *bringing, struct error *error)
 {
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
@@ -185,9 +172,9 @@ static int record(const struct bringing *bringing, struct error *error)
         yyjson_mut_obj_add_str(document, fields, "snapshot", bringing->before);
     }
     yyjson_mut_obj_add_uint(document, fields, lost ? "lost" : "restored", bringing->back.count);
-    add_paths(document, fields, lost ? "lost_paths" : "restored_paths", &bringing->back);
+    listed_add_paths(document, fields, lost ? "lost_paths" : "restored_paths", &bringing->back);
     yyjson_mut_obj_add_uint(document, fields, "added", bringing->added_count);
-    add_paths(document, fields, "added_paths", &bringing->added);
+    listed_add_paths(document, fields, "added_paths", &bringing->added);
     int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
                                   : journal_append(&bringing->run->journal,
                                                    lost ? "attachments-lost" : "attachments-back", fields, error);
@@ -195,39 +182,10 @@ static int record(const struct bringing *bringing, struct error *error)
     return result;
 }
 
-/* As the snapshot records them: what a link of the profile leads to, where it is. None lies inside another. */
+/* As the snapshot records them: what a link of the profile leads to, where it is. */
 static int find_tops(struct bringing *bringing, struct error *error)
 {
-    const struct strings *paths = &bringing->run->target.profile->attachments;
-    struct strings all = {0};
-    int result = -1;
-    for (size_t i = 0; i < paths->count; i++) {
-        int fd = root_try_open(bringing->root_fd, paths->items[i], O_PATH, 0);
-        char *real = fd >= 0 ? root_real_path(bringing->root_fd, paths->items[i], error) : strdup(paths->items[i]);
-        file_drop(&fd);
-        if (real == NULL) {
-            error_set(error, CSN_MEMORY, "no memory for the path %s", paths->items[i]);
-            goto out;
-        }
-        int added = strings_add(&all, real, error);
-        free(real);
-        if (added != 0) {
-            goto out;
-        }
-    }
-    if (all.count > 0) {
-        qsort(all.items, all.count, sizeof *all.items, by_order);
-    }
-    result = 0;
-    for (size_t i = 0; result == 0 && i < all.count; i++) {
-        size_t have = bringing->tops.count;
-        if (have == 0 || !path_is_inside(all.items[i], bringing->tops.items[have - 1])) {
-            result = strings_add(&bringing->tops, all.items[i], error);
-        }
-    }
-out:
-    strings_free(&all);
-    return result;
+    return listed_tops(bringing->root_fd, &bringing->run->target.profile->attachments, &bringing->tops, error);
 }
 
 static void tell(const struct bringing *bringing)
@@ -239,12 +197,7 @@ static void tell(const struct bringing *bringing)
     } else if (back->count > 0) {
         console_say(console,
                     "  %zu attachments were changed or removed since and stay so, there was no backup:", back->count);
-        for (size_t i = 0; i < back->count && i < SHOWN_LIMIT; i++) {
-            console_say(console, "    /%s", back->items[i]);
-        }
-        if (back->count > SHOWN_LIMIT) {
-            console_say(console, "    and %zu more", back->count - SHOWN_LIMIT);
-        }
+        listed_show(console, back);
     }
     if (bringing->added_count > 0) {
         console_say(console, "  %llu attachments that were added since stay where they are",
@@ -290,69 +243,11 @@ int attachments_bring_back(struct run *run, const char *before, const char *sinc
 
 /* --- where nothing was kept ---------------------------------------------------------------------------------------- */
 
-/* A folder's entries, with paths below the root. */
-static int scan_top(const struct bringing *bringing, const char *top, struct tree_manifest *manifest,
-                    struct error *error)
-{
-    const struct tree_scan_options options = {0};
-    struct tree_manifest below = {0};
-    int result = tree_manifest_scan(&below, bringing->root_fd, top, &options, &bringing->run->console->progress, error);
-    for (size_t i = 0; result == 0 && i < below.count; i++) {
-        struct tree_entry *entry = &below.entries[i];
-        char *path = NULL;
-        if (asprintf(&path, "%s%s%s", top + 1, entry->path[0] == '\0' ? "" : "/", entry->path) < 0) {
-            result = error_set(error, CSN_MEMORY, "no memory for the path %s", entry->path);
-        } else {
-            free(entry->path);
-            entry->path = path;
-            result = tree_manifest_add(manifest, entry, error);
-        }
-    }
-    tree_manifest_free(&below);
-    return result;
-}
-
-static int scan(const struct bringing *bringing, struct tree_manifest *manifest, struct error *error)
-{
-    int result = 0;
-    for (size_t i = 0; result == 0 && i < bringing->tops.count; i++) {
-        int fd = root_try_open(bringing->root_fd, bringing->tops.items[i], O_PATH, 0);
-        if (fd >= 0) {
-            result = scan_top(bringing, bringing->tops.items[i], manifest, error);
-        }
-        file_drop(&fd);
-    }
-    return result == 0 ? tree_manifest_sort(manifest, error) : -1;
-}
-
 int attachments_list(struct run *run, struct error *error)
 {
     struct bringing bringing = {.run = run, .root_fd = run->site.place.root_fd};
-    struct tree_manifest manifest = {0};
-    struct buffer text = {0};
-    int folder_fd = evidence_open_server(bringing.root_fd, run->evidence.run, true, error);
-    int result = -1;
-    if (folder_fd >= 0 && find_tops(&bringing, error) == 0 && scan(&bringing, &manifest, error) == 0 &&
-        tree_manifest_write(&manifest, TREE_MANIFEST_ALL, &text, error) == 0) {
-        result = file_replace(folder_fd, LIST_NAME, buffer_text(&text), text.size, 0600, error);
-    }
-    file_drop(&folder_fd);
-    tree_manifest_free(&manifest);
-    buffer_free(&text);
+    int result = find_tops(&bringing, error) != 0 ? -1 : listed_write(run, LIST_NAME, &bringing.tops, false, error);
     bringing_free(&bringing);
-    return result;
-}
-
-static int read_list(const struct run *run, struct tree_manifest *manifest, struct error *error)
-{
-    struct buffer text = {0};
-    int folder_fd = evidence_open_server(run->site.place.root_fd, run->evidence.run, false, error);
-    int result = folder_fd < 0 ? -1 : file_read(folder_fd, LIST_NAME, LIST_LIMIT_BYTES, &text, error);
-    if (result == 0) {
-        result = tree_manifest_read(manifest, LIST_NAME, buffer_text(&text), text.size, LIST_LIMIT_ENTRIES, error);
-    }
-    file_drop(&folder_fd);
-    buffer_free(&text);
     return result;
 }
 
@@ -365,11 +260,11 @@ int attachments_name_lost(struct run *run, struct error *error)
     const struct tree_compare_options options = {.ignore_folder_mtime = true};
     struct error unread = {0};
     int result = -1;
-    if (read_list(run, &before, &unread) != 0) {
+    if (listed_read(run, LIST_NAME, &before, &unread) != 0) {
         console_say(run->console, "  attachments that were changed or removed since stay so; which, nobody knows: %s",
                     unread.message);
         result = journal_note(&run->journal, error, "attachments-lost", "unknown", unread.message, NULL);
-    } else if (find_tops(&bringing, error) == 0 && scan(&bringing, &now, error) == 0 &&
+    } else if (find_tops(&bringing, error) == 0 && listed_scan(run, &bringing.tops, false, &now, error) == 0 &&
                tree_compare_manifests(&before, &now, &options, on_difference, &bringing, &counts, error) == 0) {
         result = 0;
         for (size_t i = 0; result == 0 && i < bringing.folders.count; i++) {
@@ -390,4 +285,10 @@ bool attachments_are_lost(const struct journal *journal)
 {
     yyjson_val *lost = journal_last(journal, "attachments-lost");
     return journal_get_number(lost, "lost") > 0 || journal_get(lost, "unknown")[0] != '\0';
+}
+
+bool attachments_were_added(const struct journal *journal)
+{
+    return journal_get_number(journal_last(journal, "attachments-back"), "added") > 0 ||
+           journal_get_number(journal_last(journal, "attachments-lost"), "added") > 0;
 }

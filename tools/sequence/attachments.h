@@ -23,4 +23,7 @@ int attachments_name_lost(struct run *run, struct error *error) MUST_CHECK;
 /* True if that record says that some are, or may be, not as they were. */
 bool attachments_are_lost(const struct journal *journal);
 
+/* True if some were added since, which stay. */
+bool attachments_were_added(const struct journal *journal);
+
 #endif

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/file.h"
+#include "lib/root.h"
 #include "sequence/media.h"
 
 #define MEBIBYTE ((uint64_t)1 << 20)
@@ -149,6 +151,69 @@ int boot_areas_collect(struct boot_areas *areas, const struct run *run, struct e
         return -1;
     }
     return each_stretch(run, copy_stretch, &areas->folder_fd, error);
+}
+
+struct comparing {
+    int folder_fd;
+    const struct progress *progress;
+    uint64_t count;
+};
+
+/* 0 if both have the same size_bytes from their offsets on. */
+static int same_bytes(int a_fd, uint64_t a_offset, int b_fd, const struct stretch *stretch,
+                      const struct progress *progress, struct error *error)
+{
+    char *bytes = malloc(2 * MEBIBYTE);
+    int result = bytes == NULL ? error_set(error, CSN_MEMORY, "no memory to compare %s", stretch->name) : 0;
+    for (uint64_t at = 0; result == 0 && bytes != NULL && at < stretch->size_bytes;) {
+        uint64_t rest = stretch->size_bytes - at;
+        size_t want = rest < MEBIBYTE ? (size_t)rest : MEBIBYTE;
+        ssize_t got = pread(a_fd, bytes, want, (off_t)(a_offset + at));
+        if (got <= 0 || pread(b_fd, bytes + MEBIBYTE, (size_t)got, (off_t)at) != got) {
+            result = error_system(error, CSN_IO, "reading %s and its copy %s", stretch->device, stretch->name);
+        } else if (memcmp(bytes, bytes + MEBIBYTE, (size_t)got) != 0) {
+            result = error_set(error, CSN_REPOSITORY_DIFFERS, "%s/%s is not what %s holds", BOOT_AREAS_NAME,
+                               stretch->name, stretch->device);
+        } else {
+            at += (uint64_t)got;
+            const struct progress_state state = {
+                .doing = "comparing", .item = stretch->name, .done_bytes = at, .total_bytes = stretch->size_bytes};
+            progress_tell(progress, &state);
+        }
+    }
+    free(bytes);
+    return result;
+}
+
+static int compare_stretch(void *context, const struct stretch *stretch, struct error *error)
+{
+    struct comparing *comparing = context;
+    char name[sizeof stretch->name + sizeof BOOT_AREAS_NAME + 1];
+    struct stat status;
+    int result = -1;
+    snprintf(name, sizeof name, BOOT_AREAS_NAME "/%s", stretch->name);
+    int copy_fd = root_open(comparing->folder_fd, name, O_RDONLY | O_NOFOLLOW, 0, error);
+    int disk_fd = copy_fd < 0 ? -1 : open(stretch->device, O_RDONLY | O_CLOEXEC);
+    if (copy_fd >= 0 && (disk_fd < 0 || fstat(copy_fd, &status) != 0)) {
+        error_system(error, CSN_IO, "comparing the boot area of %s", stretch->device);
+    } else if (copy_fd >= 0 && (uint64_t)status.st_size != stretch->size_bytes) {
+        error_set(error, CSN_REPOSITORY_DIFFERS, "%s has another size than the boot area of %s", name, stretch->device);
+    } else if (copy_fd >= 0) {
+        result = same_bytes(disk_fd, stretch->start_bytes, copy_fd, stretch, comparing->progress, error);
+        comparing->count++;
+    }
+    file_drop(&copy_fd);
+    file_drop(&disk_fd);
+    return result;
+}
+
+int boot_areas_compare(const struct run *run, int folder_fd, uint64_t *count, const struct progress *progress,
+                       struct error *error)
+{
+    struct comparing comparing = {.folder_fd = folder_fd, .progress = progress};
+    int result = run->target.mounts.count == 0 ? 0 : each_stretch(run, compare_stretch, &comparing, error);
+    *count = comparing.count;
+    return result;
 }
 
 void boot_areas_free(struct boot_areas *areas)

@@ -21,6 +21,11 @@ int boot_areas_size(const struct run *run, uint64_t *size_bytes, struct error *e
  * larger than memory has room for. Reads the server's disks only. The next run sweeps what a cut leaves of it. */
 int boot_areas_collect(struct boot_areas *areas, const struct run *run, struct error *error) MUST_CHECK;
 
+/* Compares what was restored to BOOT_AREAS_NAME below folder_fd with the disks, byte for byte; *count becomes the number of stretches.
+ * CSN_REPOSITORY_DIFFERS, CSN_NOT_FOUND, CSN_IO. */
+int boot_areas_compare(const struct run *run, int folder_fd, uint64_t *count, const struct progress *progress,
+                       struct error *error) MUST_CHECK;
+
 /* Removes the folder. */
 void boot_areas_free(struct boot_areas *areas);
 

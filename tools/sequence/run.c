@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "caisson/version.h"
 #include "lib/file.h"
+#include "lib/version.h"
 #include "sequence/media.h"
 
 #define BACKUP_MOUNT "/run/caisson/backup"

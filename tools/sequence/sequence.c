@@ -7,6 +7,7 @@
 #include "lib/file.h"
 #include "lib/root.h"
 #include "sequence/attachments.h"
+#include "sequence/configuration.h"
 #include "sequence/rollback.h"
 #include "sequence/runner.h"
 
@@ -48,20 +49,26 @@ static bool was_rolling_back(const struct journal *journal)
     return rolling;
 }
 
+/* What people did since the release and going back leaves alone, makes it another server than before. */
+static const char *how_it_is(const struct journal *journal)
+{
+    return attachments_are_lost(journal) ? "the old version is back, the attachments are not all as they were"
+           : configuration_is_changed(journal) || attachments_were_added(journal)
+               ? "the old version is back; what people changed or added since and stays is named above"
+               : "the server is as it was before";
+}
+
 static int undo_run(struct run *run, const char *reason, const char *code, const char *result_text, struct error *error)
 {
     struct rollback_times times;
     rollback_need(&run->journal);
-    if (rollback_site(run, &run->site, reason, code, &times, error) != 0) {
+    if (rollback_site(run, &run->site, reason, code, &times, error) != 0 ||
+        (journal_last(&run->journal, "rollback-asked") != NULL && configuration_name_changed(run, error) != 0)) {
         return -1;
     }
     char back[CONSOLE_TEXT_SIZE];
     console_duration(back, times.back_ms);
-    console_say(run->console, "%s; going back took %s",
-                attachments_are_lost(&run->journal)
-                    ? "the old version is back, the attachments are not all as they were"
-                    : "the server is as it was before",
-                back);
+    console_say(run->console, "%s; going back took %s", how_it_is(&run->journal), back);
     return runner_end(run, result_text, NULL, error);
 }
 

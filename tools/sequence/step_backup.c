@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "caisson/version.h"
 #include "lib/file.h"
 #include "lib/root.h"
+#include "lib/version.h"
 #include "repository/repository.h"
 #include "sequence/boot_areas.h"
 

@@ -1,6 +1,7 @@
 /*
  * step_prove.c - the backup counts when it has been restored and its database started: everything into a scratch root, the
- * trees compared byte for byte with the server, the tables row for row with what assess saw. Nothing is left on the server.
+ * trees and the boot areas compared byte for byte with the server, the tables row for row with what assess saw. Nothing is
+ * left on the server.
  */
 #include "sequence/steps.h"
 
@@ -14,6 +15,7 @@
 #include "lib/file.h"
 #include "lib/root.h"
 #include "repository/repository.h"
+#include "sequence/boot_areas.h"
 #include "sequence/media.h"
 #include "sequence/room.h"
 #include "tree/compare.h"
@@ -27,6 +29,7 @@ struct proving {
     struct tree_compare_counts counts;
     uint64_t tables;
     uint64_t rows;
+    uint64_t boot_areas;
 };
 
 static int restore(struct proving *proving, struct error *error)
@@ -36,9 +39,17 @@ static int restore(struct proving *proving, struct error *error)
     if (repository == NULL) {
         return -1;
     }
-    struct repository_selection selection = {.paths = &proving->paths, .root_fd = proving->folder_fd};
+    struct strings paths = {0};
+    struct repository_selection selection = {.paths = &paths, .root_fd = proving->folder_fd};
     struct repository_restore_summary summary;
-    int result = repository_restore(repository, run->snapshot, &selection, &run->console->progress, &summary, error);
+    int result = run->target.mounts.count == 0 ? 0 : strings_add(&paths, BOOT_AREAS_NAME, error);
+    for (size_t i = 0; result == 0 && i < proving->paths.count; i++) {
+        result = strings_add(&paths, proving->paths.items[i], error);
+    }
+    if (result == 0) {
+        result = repository_restore(repository, run->snapshot, &selection, &run->console->progress, &summary, error);
+    }
+    strings_free(&paths);
     repository_close(repository);
     return result;
 }
@@ -62,7 +73,8 @@ static int compare(struct proving *proving, struct error *error)
         proving->counts.both += counts.both;
         proving->counts.compared_bytes += counts.compared_bytes;
     }
-    return 0;
+    return boot_areas_compare(proving->run, proving->folder_fd, &proving->boot_areas, &proving->run->console->progress,
+                              error);
 }
 
 /* The restored data at their real paths; the server itself lends only its programs, and the links that lead to the data. */
@@ -112,6 +124,7 @@ static int record_proof(const struct proving *proving, int64_t milliseconds, str
     yyjson_mut_obj_add_uint(document, fields, "trees_compared", proving->paths.count);
     yyjson_mut_obj_add_uint(document, fields, "entries", proving->counts.both);
     yyjson_mut_obj_add_uint(document, fields, "bytes", proving->counts.compared_bytes);
+    yyjson_mut_obj_add_uint(document, fields, "boot_areas", proving->boot_areas);
     yyjson_mut_obj_add_uint(document, fields, "tables", proving->tables);
     yyjson_mut_obj_add_uint(document, fields, "rows", proving->rows);
     yyjson_mut_obj_add_sint(document, fields, "ms", milliseconds);
@@ -146,9 +159,9 @@ int step_prove(struct run *run, struct site *site, struct buffer *detail, struct
     }
     if (result == 0) {
         result = record_proof(&proving, clock_monotonic_ms() - begun_ms, error);
-        buffer_format(detail, "restored and compared %llu entries; %llu tables, %llu rows equal",
-                      (unsigned long long)proving.counts.both, (unsigned long long)proving.tables,
-                      (unsigned long long)proving.rows);
+        buffer_format(detail, "restored and compared %llu entries, %llu boot areas; %llu tables, %llu rows equal",
+                      (unsigned long long)proving.counts.both, (unsigned long long)proving.boot_areas,
+                      (unsigned long long)proving.tables, (unsigned long long)proving.rows);
     } else if (error != NULL && (error->code == CSN_REPOSITORY_DIFFERS || error->code == CSN_DATABASE_DIFFERS)) {
         error->code = CSN_SEQUENCE_PROOF;
     }

@@ -21,6 +21,7 @@
 #include "sequence/attachments.h"
 #include "sequence/carry.h"
 #include "sequence/checks.h"
+#include "sequence/configuration.h"
 #include "sequence/durable.h"
 #include "sequence/plan.h"
 #include "sequence/room.h"
@@ -449,7 +450,10 @@ static int make_plan(struct staging *staging, struct error *error)
 int step_stage(struct run *run, struct site *site, struct buffer *detail, struct error *error)
 {
     struct staging staging = {.run = run, .site = site};
-    int result = run->snapshot[0] == '\0' ? attachments_list(run, error) : 0;
+    int result = site == &run->site ? configuration_list(run, error) : 0; /* a rehearsal's server goes away */
+    if (result == 0 && run->snapshot[0] == '\0') {
+        result = attachments_list(run, error);
+    }
     if (result == 0) {
         result = stage_cluster(&staging, error);
     }

@@ -346,11 +346,17 @@ static void test_going_back_after_release(void **state)
     sample_add(&made.journal, "work-kept", "{\"snapshot\":\"later\"}");
     sample_add(&made.journal, "attachments-back", "{\"restored\":5,\"added\":2,\"added_paths\":[\"srv/new\"]}");
     sample_undo_all(&made.journal, "asked for by the operator", NULL);
+    sample_add(&made.journal, "configuration-since", "{\"changed\":1,\"changed_paths\":[\"etc/app/<b>.conf\"]}");
     sample_end(&made.journal, "rolled-back", NULL, NULL);
     make(&made);
     assert_string_equal(text_at(&made, "/verdict/result"), "rolled-back");
     assert_string_equal(text_at(&made, "/work_kept/snapshot"), "later");
     assert_string_equal(text_at(&made, "/attachments_back/added_paths/0"), "srv/new");
+    assert_string_equal(text_at(&made, "/configuration_since/changed_paths/0"), "etc/app/<b>.conf");
+    assert_shows(&made, "some of what people did since stays");
+    assert_shows(&made, "edited since the upgrade and stay so: 1.");
+    assert_shows(&made, "<code>etc/app/&lt;b&gt;.conf</code>");
+    assert_hides(&made, "the server is as before");
     assert_string_not_equal(text_at(&made, "/backup/id"), "later");
     assert_int_equal(yyjson_arr_size(at(&made, "/on_server/stays")), 1);
     assert_shows(&made, "has been undone since");
@@ -518,22 +524,23 @@ static void test_strange_fields(void **state)
 {
     (void)state;
     static const char *const kinds[] = {
-        "run",         "package",
-        "server",      "step-begin",
-        "step-end",    "assessment",
-        "inventory",   "baseline",
-        "fence",       "snapshot",
-        "proof",       "rehearsal",
-        "forced",      "intent",
-        "done",        "undone",
-        "plan",        "merge",
-        "migration",   "written-elsewhere",
-        "check",       "roles-after",
-        "released",    "rollback-asked",
-        "work-kept",   "rollback-begin",
-        "rolled-back", "swept",
-        "resumed",     "attachments-after",
-        "run-end",     "no such kind",
+        "run",          "package",
+        "server",       "step-begin",
+        "step-end",     "assessment",
+        "inventory",    "baseline",
+        "fence",        "snapshot",
+        "proof",        "rehearsal",
+        "forced",       "intent",
+        "done",         "undone",
+        "plan",         "merge",
+        "migration",    "written-elsewhere",
+        "check",        "roles-after",
+        "released",     "rollback-asked",
+        "work-kept",    "rollback-begin",
+        "rolled-back",  "swept",
+        "resumed",      "attachments-after",
+        "run-end",      "configuration-since",
+        "no such kind",
     };
     static const char *const fields[] = {
         "{}",

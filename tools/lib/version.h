@@ -1,8 +1,8 @@
 /*
  * version.h - the release; in --version, snapshots, journals and reports.
  */
-#ifndef CAISSON_CAISSON_VERSION_H
-#define CAISSON_CAISSON_VERSION_H
+#ifndef CAISSON_LIB_VERSION_H
+#define CAISSON_LIB_VERSION_H
 
 #define CAISSON_VERSION "0.1.0"
 
