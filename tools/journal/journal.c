@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -195,6 +196,64 @@ int journal_merge(struct journal *journal, const struct journal *other, struct e
     return take_lines(journal, other->lines.data + journal->lines.size, other->lines.size - journal->lines.size, error);
 }
 
+/* The last line of the first *size bytes, with its newline, or NULL; *size becomes what is before it, *length its own. */
+static const char *last_line(const char *text, size_t *size, size_t *length)
+{
+    const char *end = *size == 0 ? NULL : memrchr(text, '\n', *size);
+    if (end == NULL) {
+        return NULL;
+    }
+    const char *before = memrchr(text, '\n', (size_t)(end - text));
+    const char *begin = before == NULL ? text : before + 1;
+    *length = (size_t)(end + 1 - begin);
+    *size = (size_t)(begin - text);
+    return begin;
+}
+
+/* The last line there is known here; or it is the record that was being written when the power went, and the one before it is the
+ * last here. */
+static bool knows_end(const struct buffer *lines, const struct buffer *text)
+{
+    size_t size = text->size;
+    size_t length = 0;
+    const char *line = last_line(text->data, &size, &length);
+    if (line == NULL || memmem(lines->data, lines->size, line, length) != NULL) {
+        return line != NULL;
+    }
+    line = last_line(text->data, &size, &length);
+    return line != NULL && length <= lines->size && memcmp(lines->data + lines->size - length, line, length) == 0;
+}
+
+/* What the damage hit may look whole, if it is only the next line that does not chain; but a line at the end that is known here names,
+ * by its chain, all before it. */
+bool journal_covers(const struct journal *journal, int dir_fd, const char *file)
+{
+    struct journal there;
+    struct buffer text = {0};
+    struct error error = {0};
+    journal_init(&there);
+    bool covers = journal_read(&there, dir_fd, file, &error) != 0 && error.code == CSN_JOURNAL_BROKEN &&
+                  file_read(dir_fd, file, JOURNAL_LIMIT, &text, &error) == 0 && knows_end(&journal->lines, &text);
+    buffer_free(&text);
+    journal_free(&there);
+    return covers;
+}
+
+/* A damaged copy is for the auditor. */
+static int set_aside(int dir_fd, const char *file, struct error *error)
+{
+    for (int i = 1; i < 100; i++) {
+        char name[64];
+        snprintf(name, sizeof name, i == 1 ? "%s.damaged" : "%s.damaged-%d", file, i);
+        if (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0) { /* FAT knows no RENAME_NOREPLACE */
+            return renameat(dir_fd, file, dir_fd, name) == 0
+                       ? file_sync_parent(dir_fd, file, error)
+                       : error_system(error, CSN_JOURNAL_WRITE, "setting the damaged %s aside", file);
+        }
+    }
+    return error_set(error, CSN_JOURNAL_WRITE, "there are too many damaged copies of %s", file);
+}
+
 /* Writes what the sink lacks. If that fails the sink holds what it held before, and the next record takes the missing ones
  * along: a sink lags, but it never has a gap. */
 static int write_missing(const struct journal *journal, struct journal_sink *sink, struct error *error)
@@ -243,6 +302,9 @@ static int catch_up(struct journal *journal, struct journal_sink *sink, int dir_
 int journal_attach(struct journal *journal, int dir_fd, const char *file, const char *name, struct error *error)
 {
     struct journal_sink *sink = NULL;
+    if (journal_covers(journal, dir_fd, file) && set_aside(dir_fd, file, error) != 0) {
+        return -1;
+    }
     for (int i = 0; i < JOURNAL_SINKS && sink == NULL; i++) {
         sink = journal->sinks[i].name == NULL ? &journal->sinks[i] : NULL;
     }

@@ -48,11 +48,16 @@ void journal_free(struct journal *journal); /* closes the sinks */
  * does not chain, with good lines behind it, is CSN_JOURNAL_BROKEN. CSN_NOT_FOUND where there is no file. */
 int journal_read(struct journal *journal, int dir_fd, const char *file, struct error *error) MUST_CHECK;
 
+/* True if dir_fd/file is damaged (CSN_JOURNAL_BROKEN) and this journal has its end, and so all of it: nothing
+ * is told there that is not known here, but for one record that was never acted on. */
+bool journal_covers(const struct journal *journal, int dir_fd, const char *file);
+
 /* 0 if one of both is the beginning of the other; then *journal gets the longer one. Else CSN_JOURNAL_FORK. */
 int journal_merge(struct journal *journal, const struct journal *other, struct error *error) MUST_CHECK;
 
 /* From now on every record also goes to dir_fd/file. What the journal has and the file lacks is written first, durably;
- * a torn end is cut off; a file that tells something else is CSN_JOURNAL_FORK. name is for messages. */
+ * a torn end is cut off; a damaged file that the journal covers is kept as file.damaged (.damaged-2, ...) and written anew; one that
+ * tells something else is CSN_JOURNAL_FORK. name is for messages. */
 int journal_attach(struct journal *journal, int dir_fd, const char *file, const char *name, struct error *error)
     MUST_CHECK;
 

@@ -37,7 +37,7 @@ ERROR_ENUM(CSN_KERNEL, "CSN-S011", EXIT_SYSTEM, "the kernel is too old",
 
 /* J: the job */
 ERROR_ENUM(CSN_JOB_MISSING, "CSN-J001", EXIT_USAGE, "there is no job",
-    "Put one file NAME.job in the root of the stick; tools/sequence/job.md says what belongs in it.")
+    "Put one file NAME.job in the root of the stick (or jobs/MAC.job on the boot server); tools/sequence/job.md says what belongs in it.")
 ERROR_ENUM(CSN_JOB_SYNTAX, "CSN-J002", EXIT_USAGE, "a line of an INI file is not understood",
     "Correct the line named; a line is [section], key = value, or starts with ; or #.")
 ERROR_ENUM(CSN_JOB_UNKNOWN_KEY, "CSN-J003", EXIT_USAGE, "a section or key that does not exist",
@@ -55,7 +55,7 @@ ERROR_ENUM(CSN_JOB_SEVERAL, "CSN-J007", EXIT_USAGE, "several jobs fit this serve
 ERROR_ENUM(CSN_JOURNAL_WRITE, "CSN-L001", EXIT_SYSTEM, "the journal cannot be written",
     "Nothing may happen that is not journaled, so the run stopped. Check that the stick and the server's disk are there and not full, then boot again: it goes on or undoes.")
 ERROR_ENUM(CSN_JOURNAL_BROKEN, "CSN-L002", EXIT_BAD, "the journal's chain of hashes does not hold",
-    "Somebody or something changed a past line. Keep both copies for the auditor; use the backup and the old folders by hand.")
+    "Somebody or something changed a past line. `caisson resume` and `caisson rollback` go on from the other copy if that is whole. If none is, keep both for the auditor, and use the backup and the old folders by hand.")
 ERROR_ENUM(CSN_JOURNAL_UNFINISHED, "CSN-L003", EXIT_BAD, "an earlier run is not finished",
     "Boot that run's stick with a job that runs, or run `caisson resume` (goes on or undoes by itself) or `caisson rollback`, before anything else.")
 ERROR_ENUM(CSN_JOURNAL_NONE, "CSN-L004", EXIT_BAD, "there is no journal of a run on this server",

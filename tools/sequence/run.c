@@ -208,6 +208,18 @@ int run_create(struct run *run, struct error *error)
     return record_run(run, error) != 0 ? error_wrap(error, "%s", run->evidence.path) : 0;
 }
 
+bool run_passes_over(const struct run *run, int dir_fd, const char *copy, const char *other)
+{
+    if (!journal_covers(&run->journal, dir_fd, JOURNAL_FILE)) {
+        return false;
+    }
+    console_say(run->console,
+                "the %s's copy of the journal is damaged; the %s's is whole and goes on, the damaged one is kept "
+                "as " JOURNAL_FILE ".damaged",
+                copy, other);
+    return true;
+}
+
 /* A journal found on the server: the stick's copy may be the longer one. */
 static int merge_stick(struct run *run, struct error *error)
 {
@@ -217,7 +229,7 @@ static int merge_stick(struct run *run, struct error *error)
     int result = journal_read(&there, run->evidence.dir_fd, JOURNAL_FILE, &reading);
     if (result == 0) {
         result = journal_merge(&run->journal, &there, error);
-    } else if (reading.code == CSN_NOT_FOUND) {
+    } else if (reading.code == CSN_NOT_FOUND || run_passes_over(run, run->evidence.dir_fd, "stick", "server")) {
         result = 0;
     } else if (error != NULL) {
         *error = reading;

@@ -104,6 +104,9 @@ int run_create(struct run *run, struct error *error) MUST_CHECK;
 int run_adopt(struct run *run, struct journal *journal, bool from_server, struct error *error) MUST_CHECK;
 int run_attach_stick(struct run *run, struct error *error) MUST_CHECK;
 
+/* True, and said, if the copy of the journal in that folder is damaged and the one at hand, the other's, has all that it lost. */
+bool run_passes_over(const struct run *run, int dir_fd, const char *copy, const char *other);
+
 /* Trust anchors and packages: opened, every byte verified. Doing it twice is fine. run_record_packages: "package" for each. */
 int run_open_packages(struct run *run, struct error *error) MUST_CHECK;
 /* The same where only the profiles in them may be needed to find the server: without them what was done is still undone. */

@@ -388,7 +388,7 @@ static int bring_together(struct run *run, int folder_fd, struct error *error)
             error_set(error, CSN_JOURNAL_FORK, "the server's copy of the journal has more records than this run made");
     } else if (result == 0) {
         result = journal_merge(&run->journal, &there, error);
-    } else if (reading.code == CSN_NOT_FOUND) {
+    } else if (reading.code == CSN_NOT_FOUND || run_passes_over(run, folder_fd, "server", "stick")) {
         result = 0;
     } else if (error != NULL) {
         *error = reading;

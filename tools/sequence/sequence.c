@@ -410,8 +410,12 @@ int sequence_resume(const struct run_options *options, const char *job_path, str
     struct stat status;
     struct run_options own = *options;
     own.stick_alone = stat(job_path, &status) == 0 && S_ISDIR(status.st_mode);
+    struct error damaged = {0}; /* the stick's copy: the server's may be whole */
     if (resume_all(&own, job_path, &any, &upgraded, error) != 0) {
-        return error_entry(error->code)->exit_code;
+        if (error->code != CSN_JOURNAL_BROKEN || own.stick_alone) {
+            return error_entry(error->code)->exit_code;
+        }
+        damaged = *error;
     }
     if (!any && own.stick_alone) {
         console_say(options->console, "no run on %s was cut off on this server", job_path);
@@ -427,6 +431,7 @@ int sequence_resume(const struct run_options *options, const char *job_path, str
     }
     if (!any) {
         error_set(error, CSN_JOURNAL_NONE, "neither the stick nor the server holds the journal of an unfinished run");
+        *error = damaged.code != CSN_NONE ? damaged : *error;
         return EXIT_BAD;
     }
     if (!upgraded) {
@@ -507,17 +512,23 @@ static enum outcome roll_back_one(const struct run_options *options, const char 
 int sequence_rollback(const struct run_options *options, const char *job_path, struct error *error)
 {
     struct strings skipped = {0};
+    struct error damaged = {0}; /* the stick's copy: the server's may be whole */
     enum outcome outcome = OUTCOME_ENDED;
     for (int i = 0; i < 2 && outcome == OUTCOME_ENDED; i++) {
         const struct place place = {RUN_UNFINISHED | RUN_RELEASED, i == 1};
         do {
             outcome = roll_back_one(options, job_path, &place, &skipped, error);
         } while (outcome == OUTCOME_PASSED_OVER);
+        if (i == 0 && outcome == OUTCOME_FAILED && error->code == CSN_JOURNAL_BROKEN) {
+            damaged = *error;
+            outcome = OUTCOME_ENDED;
+        }
     }
     strings_free(&skipped);
     if (outcome == OUTCOME_ENDED) {
         error_set(error, CSN_JOURNAL_NONE,
                   "neither the stick nor the server holds the journal of a run of this server to go back from");
+        *error = damaged.code != CSN_NONE ? damaged : *error;
     }
     return outcome == OUTCOME_UNDONE ? EXIT_DONE : error_entry(error->code)->exit_code;
 }
