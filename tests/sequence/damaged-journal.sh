@@ -1,6 +1,7 @@
 #!/bin/sh
 # A copy of the journal with a damaged line in its middle: the other one, which is whole, suffices to resume and to go back, and the
 # damaged one is kept. With both damaged nothing is done.
+# shellcheck disable=SC2016 # scripts for an inner shell are in single quotes
 # shellcheck source=common
 . "$(dirname "$0")/common"
 # shellcheck source=cutting

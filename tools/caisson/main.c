@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "caisson/commands.h"
-#include "lib/version.h"
 #include "lib/root.h"
+#include "lib/version.h"
 
 struct command {
     const char *name;
