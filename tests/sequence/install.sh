@@ -12,6 +12,7 @@ job "$tmp/stick/up.job" "$tmp/root" tiny-2.0.cpkg
 record() { jq -r "select(.kind == \"attachments-lost\") | $1" "$(journal)"; }
 
 picture "$tmp/root" "$tmp/before"
+time=$(stat -c %y "$tmp/root/var/lib")
 caisson install "$tmp/stick/up.job" "$tmp/root"
 [ "$status" -eq 0 ] || cat "$tmp/out"
 check "installed" [ "$status/$(version "$tmp/root")" = 0/2.0 ]
@@ -21,6 +22,7 @@ check "nothing was done to the attachments: as it was before" grep -q '^the serv
 check "the journal says that none is lost" [ "$(record '"\(.lost) \(.added)"')" = '0 0' ]
 picture "$tmp/root" "$tmp/after"
 check "and it is" diff "$tmp/before" "$tmp/after"
+check "the folder in which ours was made has its time" [ "$(stat -c %y "$tmp/root/var/lib")/$(ls "$tmp/root/var/lib/caisson")" = "$time/runs" ]
 rm -rf "$tmp/stick/caisson-runs" "$tmp/root/var/lib/caisson" "$tmp/backup"
 
 # Configuration that no switch exchanged stays as people edited it since, and is named.
