@@ -1,6 +1,6 @@
-#include <regex.h>
 #include <string.h>
 
+#include "lib/expression.h"
 #include "package/package_reading.h"
 
 #define TIMEOUT_SEC_MAX ((uint64_t)7 * 24 * 3600)
@@ -153,11 +153,13 @@ static int check_expression(const struct reading *reading, const char *section, 
 {
     const char *value = ini_get(reading->ini, section, key);
     regex_t expression;
+    char reason[EXPRESSION_REASON_SIZE];
     if (value == NULL) {
         return 0;
     }
-    if (regcomp(&expression, value, REG_EXTENDED | REG_NOSUB) != 0) {
-        return reading_wrong(reading, section, key, "a POSIX extended expression");
+    if (expression_compile(&expression, value, REG_NOSUB, reason) != 0) {
+        (void)reading_wrong(reading, section, key, "a POSIX extended expression");
+        return error_wrap(reading->error, "%s", reason);
     }
     regfree(&expression);
     return 0;

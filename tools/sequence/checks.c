@@ -1,11 +1,11 @@
 #include "sequence/checks.h"
 
 #include <fcntl.h>
-#include <regex.h>
 #include <string.h>
 
 #include "database/query.h"
 #include "lib/clock.h"
+#include "lib/expression.h"
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/root.h"
@@ -51,7 +51,8 @@ static bool base_address(const struct profile *profile, struct buffer *address)
 static bool matches(const char *pattern, const char *text)
 {
     regex_t expression;
-    if (regcomp(&expression, pattern, REG_EXTENDED | REG_NOSUB) != 0) {
+    char reason[EXPRESSION_REASON_SIZE];
+    if (expression_compile(&expression, pattern, REG_NOSUB, reason) != 0) {
         return false;
     }
     bool found = regexec(&expression, text, 0, NULL, 0) == 0;

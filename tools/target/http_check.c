@@ -1,16 +1,16 @@
 #include "target/http.h"
 
 #include <poll.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/clock.h"
+#include "lib/expression.h"
 
 static int judge(const struct http_check *check, const struct http_response *response, struct error *error)
 {
     regex_t pattern;
-    char words[160];
+    char words[EXPRESSION_REASON_SIZE];
     const char *url = check->request.url;
     if (check->status != 0 ? response->status != check->status : response->status / 100 != 2) {
         char wanted[16];
@@ -20,9 +20,7 @@ static int judge(const struct http_check *check, const struct http_response *res
     if (check->pattern == NULL) {
         return 0;
     }
-    int number = regcomp(&pattern, check->pattern, REG_EXTENDED | REG_NOSUB | REG_NEWLINE);
-    if (number != 0) {
-        regerror(number, &pattern, words, sizeof words);
+    if (expression_compile(&pattern, check->pattern, REG_NOSUB | REG_NEWLINE, words) != 0) {
         return error_set(error, CSN_TARGET_PROFILE, "the pattern %s cannot be used: %s", check->pattern, words);
     }
     int result = 0;

@@ -2,13 +2,13 @@
 
 #include <ctype.h>
 #include <fcntl.h>
-#include <regex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/buffer.h"
+#include "lib/expression.h"
 #include "lib/file.h"
 #include "lib/root.h"
 
@@ -125,11 +125,12 @@ static char *match_version(const char *pattern, const char *text, const char *pa
 {
     regex_t compiled;
     regmatch_t groups[VERSION_GROUPS];
+    char reason[EXPRESSION_REASON_SIZE];
     struct buffer joined = {0};
     char *version = NULL;
     /* REG_NEWLINE: ^ and $ mean lines, and . stays on one. */
-    if (regcomp(&compiled, pattern, REG_EXTENDED | REG_NEWLINE) != 0) {
-        (void)error_set(error, CSN_TARGET_PROFILE, "version-pattern is not a regular expression");
+    if (expression_compile(&compiled, pattern, REG_NEWLINE, reason) != 0) {
+        (void)error_set(error, CSN_TARGET_PROFILE, "version-pattern %s cannot be used: %s", pattern, reason);
         return NULL;
     }
     if (regexec(&compiled, text, VERSION_GROUPS, groups, 0) != 0 || join_groups(text, groups, &joined) != 0) {

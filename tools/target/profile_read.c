@@ -1,12 +1,12 @@
 /*
  * profile_read.c - from the checked INI to a struct profile; what the table of keys cannot say is checked here.
  */
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/buffer.h"
+#include "lib/expression.h"
 #include "target/profile.h"
 
 /* Copies values out of an INI; the first failure makes all further copies do nothing. */
@@ -121,10 +121,8 @@ static void check_pattern(struct copier *copier, const char *section, const char
         return;
     }
     regex_t compiled;
-    char reason[160];
-    int failed = regcomp(&compiled, pattern, REG_EXTENDED);
-    if (failed != 0) {
-        regerror(failed, &compiled, reason, sizeof reason);
+    char reason[EXPRESSION_REASON_SIZE];
+    if (expression_compile(&compiled, pattern, 0, reason) != 0) {
         refuse(copier, section, key, pattern, "a POSIX extended regular expression");
         (void)error_wrap(copier->error, "%s", reason);
         return;
