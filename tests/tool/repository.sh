@@ -225,8 +225,8 @@ expect "a newer repository is refused" 1 CSN-R006 "$CAISSON" snapshots --reposit
 expect "a newer repository is not written to" 1 CSN-R006 "$CAISSON" backup --repository hurt "$work/tree"
 
 # --- a running server, a kill, a full disk ---
-head -c 20000000 /dev/urandom >tree/busy
-(while :; do printf x | dd of=tree/busy bs=1 conv=notrunc status=none; done) &
+head -c 60000000 /dev/urandom >tree/busy
+dd if=/dev/zero of=tree/busy bs=1 conv=notrunc status=none &
 writer=$!
 expect "a file that changes is named" 1 CSN-R007 "$CAISSON" backup --repository repo "$work/tree"
 kill "$writer"
