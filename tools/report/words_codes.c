@@ -19,7 +19,7 @@ const struct words_code words_codes[] = {
     {"CSN-S009", "超过了时限", "查看日志中其输出的最后几行。若它当时仍在工作：时限在配置档或升级包中（timeout）。"},
     {"CSN-S010", "另一个 Caisson 正在那里运行", "请等它结束。如它已挂起，先终止它，再运行 `caisson resume`。本次未做任何更改。"},
     {"CSN-S011", "内核版本过旧", "请在 Linux 5.6 或更新的系统上运行，或启动 Caisson 镜像。未做任何操作。"},
-    {"CSN-J001", "没有任务", "在 U 盘根目录放一个“名称.job”文件；tools/sequence/job.md 说明其内容。"},
+    {"CSN-J001", "没有任务", "在 U 盘根目录放一个“名称.job”文件（或在启动服务器上放 jobs/MAC.job）；tools/sequence/job.md 说明其内容。"},
     {"CSN-J002", "INI 文件中有无法理解的行", "改正所指的行；一行应为 [节]、键 = 值，或以 ; 或 # 开头。"},
     {"CSN-J003", "不存在的节或键", "改正拼写；tools/sequence/job.md、tools/target/profile.md 和 tools/package/README.md 列有全部键。未做任何操作。"},
     {"CSN-J004", "键重复出现", "两行保留一行。未做任何操作。"},

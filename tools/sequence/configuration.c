@@ -73,14 +73,13 @@ int configuration_name_changed(struct run *run, struct error *error)
     struct strings tops = {0};
     struct strings changed = {0};
     struct error unread = {0};
-    int result = -1;
-    const char *unknown = listed_read(run, LIST_NAME, &before, &unread) != 0 ? unread.message : NULL;
-    if (unknown != NULL ||
-        (find_tops(run, &tops, error) == 0 && listed_scan(run, &tops, true, &now, error) == 0 &&
-         tree_compare_manifests(&before, &now, &options, on_difference, &changed, &counts, error) == 0)) {
-        result = record(run, &changed, unknown, error);
-        tell(run->console, &changed, unknown);
-    }
+    bool known = listed_read(run, LIST_NAME, &before, &unread) == 0 && find_tops(run, &tops, &unread) == 0 &&
+                 listed_scan(run, &tops, true, &now, &unread) == 0 &&
+                 tree_compare_manifests(&before, &now, &options, on_difference, &changed, &counts, &unread) == 0;
+    const char *unknown =
+        known ? NULL : unread.message; /* the old version is back: what cannot be read does not undo that */
+    int result = record(run, &changed, unknown, error);
+    tell(run->console, &changed, unknown);
     tree_manifest_free(&before);
     tree_manifest_free(&now);
     strings_free(&changed);
