@@ -166,8 +166,8 @@ int evidence_create(struct evidence *evidence, const char *base, struct error *e
     if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
         random = (uint16_t)now.tv_nsec;
     }
-    size_t length = strftime(evidence->run, sizeof evidence->run, "%Y%m%dT%H%M%SZ", &utc);
-    snprintf(evidence->run + length, sizeof evidence->run - length, "-%04x", random);
+    size_t length = strftime(evidence->run, sizeof evidence->run, "%Y%m%dT%H%M%S", &utc);
+    snprintf(evidence->run + length, sizeof evidence->run - length, ".%03ldZ-%04x", now.tv_nsec / 1000000, random);
     return open_folder(evidence, base, error);
 }
 

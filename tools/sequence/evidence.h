@@ -19,7 +19,7 @@
 #define EVIDENCE_RUN_SIZE 40
 
 struct evidence {
-    char run[EVIDENCE_RUN_SIZE]; /* "20261123T033655Z-1a2b" */
+    char run[EVIDENCE_RUN_SIZE]; /* "20261123T033655.042Z-1a2b": names sort as runs began */
     char *path;                  /* of the run's folder on the stick */
     int dir_fd;
 };
