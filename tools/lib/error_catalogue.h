@@ -24,8 +24,6 @@ ERROR_ENUM(CSN_NOT_FOUND, "CSN-S005", EXIT_USAGE, "a file or folder is not there
     "Check the path in the message.")
 ERROR_ENUM(CSN_PRIVILEGE, "CSN-S006", EXIT_SYSTEM, "this needs rights the program does not have",
     "Run it as root, or boot the Caisson image. What is read-only has to be mounted writable first; dmesg may say why it is not.")
-ERROR_ENUM(CSN_CANCELLED, "CSN-S007", EXIT_SYSTEM, "stopped by a person or a signal",
-    "Boot the stick again, or run `caisson resume`: it goes on or undoes.")
 ERROR_ENUM(CSN_PROCESS, "CSN-S008", EXIT_SYSTEM, "a program could not be started or was killed",
     "Read the program's last lines in the journal.")
 ERROR_ENUM(CSN_TIMEOUT, "CSN-S009", EXIT_SYSTEM, "something took longer than its limit",

@@ -46,7 +46,7 @@ static int write_down(void *context, const struct tree_visit *visit, struct erro
             record->act(record);
         }
         if (record->answer < 0) {
-            return error_set(error, CSN_CANCELLED, "enough");
+            return error_set(error, CSN_BUSY, "enough");
         }
         return record->answer;
     }
@@ -128,7 +128,7 @@ static void excludes_and_skips(void **state)
     assert_string_equal(record.text.data, "+\n+a\n+a.b\n+link\n+\xff\n-\n");
     record.answer = -1;
     assert_int_equal(walk(&record, "t", &options, &error), -1);
-    assert_int_equal(error.code, CSN_CANCELLED);
+    assert_int_equal(error.code, CSN_BUSY);
     assert_string_equal(record.text.data, "+\n+a\n");
     strings_free(&excludes);
     buffer_free(&record.text);
