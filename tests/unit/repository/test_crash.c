@@ -242,6 +242,17 @@ static void a_reader_sees_what_was_added_since(void **state)
 
 /* --- a server that is running --- */
 
+static void make_long(const struct fixture *fixture, const char *path)
+{
+    static uint8_t bytes[1024 * 1024];
+    int fd = openat(fixture->fd, path, O_WRONLY | O_CLOEXEC);
+    for (int i = 0; i < 64; i++) {
+        memset(bytes, i + 1, sizeof bytes);
+        assert_int_equal(pwrite(fd, bytes, sizeof bytes, (off_t)i * (off_t)sizeof bytes), sizeof bytes);
+    }
+    close(fd);
+}
+
 static void a_file_that_changes_is_named(void **state)
 {
     const struct fixture *fixture = *state;
@@ -249,6 +260,7 @@ static void a_file_that_changes_is_named(void **state)
     struct repository_backup_summary summary;
     vault_init(fixture);
     make_noise(fixture, 5);
+    make_long(fixture, "tree/002"); /* so that the writer has its turns on a busy machine, too */
     fflush(NULL);
     pid_t writer = fork();
     if (writer == 0) {
