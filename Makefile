@@ -7,8 +7,8 @@ SHELL = /bin/sh
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-LIBRARIES = inih libarchive libpq mbedtls util-linux yyjson zlib zstd
-LDLIBS = -larchive -lpq -lmbedtls -lmbedx509 -lmbedcrypto -lzstd -lz -linih -lyyjson -lblkid -luuid -lpthread -lm
+LIBRARIES = inih libarchive libgcrypt libgpg-error libpq mbedtls util-linux yyjson zlib zstd
+LDLIBS = -larchive -lgcrypt -lgpg-error -lpq -lmbedtls -lmbedx509 -lmbedcrypto -lzstd -lz -linih -lyyjson -lblkid -luuid -lpthread -lm
 
 SOURCES := $(sort $(shell find tools -name '*.c'))
 TESTS := $(sort $(shell find tests/unit -name 'test_*.c' 2>/dev/null))
