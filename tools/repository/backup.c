@@ -13,6 +13,7 @@
 #include "lib/version.h"
 #include "repository/backup_file.h"
 #include "repository/backup_parent.h"
+#include "repository/backup_queue.h"
 #include "repository/internal.h"
 #include "tree/links.h"
 #include "tree/path.h"
@@ -28,15 +29,31 @@ struct backup {
     struct repository_backup_summary *summary;
     struct snapshot_writer *snapshot;
     struct store *store;
+    struct backup_queue queue;
     struct backup_file file;
     struct backup_parent *parent; /* NULL: none */
     struct tree_links links;
     struct snapshot_entry entry; /* at hand; its tree part is borrowed */
     struct buffer path;          /* full path of what is visited */
     size_t source_length;        /* of path: what belongs to the source */
-    uint64_t done_bytes;
+    uint64_t done_items;
+    uint64_t done_bytes;  /* of entries that are on their way */
+    uint64_t read_before; /* when the file at hand was begun */
     uint64_t total_bytes;
 };
+
+static void tell(void *context)
+{
+    struct backup *backup = context;
+    struct progress_state state = {
+        .doing = "backing up",
+        .item = backup->path.data,
+        .done_bytes = backup->done_bytes + backup->file.read_bytes - backup->read_before,
+        .total_bytes = backup->total_bytes,
+        .done_items = backup->done_items,
+    };
+    progress_tell(backup->progress, &state);
+}
 
 /* --- one file --- */
 
@@ -60,15 +77,23 @@ static int open_quietly(int dir_fd, const char *name)
     return fd < 0 && errno == EPERM ? openat(dir_fd, name, flags) : fd;
 }
 
-/* Reads the file once: 1 if it stayed all the time as it was listed, 0 if not (the pieces are what came), -1. */
+static uint64_t bytes_of(const struct snapshot_entry *entry)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < entry->piece_count; i++) {
+        size += entry->pieces[i].size_bytes;
+    }
+    return size;
+}
+
+/* Reads the file once, into the entry that was begun: 1 if it stayed all the time as it was listed, 0 if not (the pieces are
+ * what came), -1. */
 static int read_once(struct backup *backup, int fd, struct error *error)
 {
-    struct snapshot_entry *entry = &backup->entry;
+    struct snapshot_entry *entry = backup_queue_entry(&backup->queue);
     struct tree_entry *tree = &entry->tree;
     struct stat before;
     struct stat after;
-    uint64_t size = 0;
-    entry->piece_count = 0;
     if (fstat(fd, &before) != 0) {
         return error_system(error, CSN_TREE_READ, "looking at /%s", tree->path);
     }
@@ -76,16 +101,14 @@ static int read_once(struct backup *backup, int fd, struct error *error)
         return 0;
     }
     entry->sparse = (uint64_t)before.st_blocks * 512 < (uint64_t)before.st_size;
-    if (backup_file_read(&backup->file, backup->store, fd, tree->path, (uint64_t)before.st_size, entry->sparse, entry,
+    if (backup_file_read(&backup->file, &backup->queue, fd, tree->path, (uint64_t)before.st_size, entry->sparse,
                          error) != 0) {
         return -1;
     }
     if (fstat(fd, &after) != 0) {
         return error_system(error, CSN_TREE_READ, "looking at /%s", tree->path);
     }
-    for (size_t i = 0; i < entry->piece_count; i++) {
-        size += entry->pieces[i].size_bytes;
-    }
+    uint64_t size = bytes_of(entry);
     bool same = is_as_seen(&before, tree) && is_as_seen(&after, tree) && size == tree->size_bytes;
     tree->size_bytes = size;
     if (!same) { /* the content is this file's, which may be another than the one that was listed */
@@ -96,111 +119,107 @@ static int read_once(struct backup *backup, int fd, struct error *error)
     return same ? 1 : 0;
 }
 
-/* Reads the file until it holds still, or ATTEMPTS times. *fresh: what owns the entry's parts if it had to be looked at
- * again. 1 if there is something to record, 0 if the file is gone, -1. */
-static int read_file(struct backup *backup, const struct tree_visit *visit, struct tree_entry *fresh,
-                     struct error *error)
-{
-    struct snapshot_entry *entry = &backup->entry;
-    for (int attempt = 1;; attempt++) {
-        int fd = open_quietly(visit->dir_fd, visit->name);
-        if (fd < 0 && (errno == ENOENT || errno == ELOOP)) {
-            return 0;
-        }
-        if (fd < 0) {
-            return error_system(error, errno == EACCES || errno == EPERM ? CSN_PRIVILEGE : CSN_TREE_READ, "opening /%s",
-                                entry->tree.path);
-        }
-        int same = read_once(backup, fd, error);
-        file_drop(&fd);
-        entry->changed = same == 0;
-        if (same != 0 || attempt == ATTEMPTS) {
-            return same < 0 ? -1 : 1;
-        }
-        char *path = entry->tree.path;
-        struct error gone;
-        tree_entry_free(fresh);
-        if (tree_entry_read(fresh, visit->dir_fd, visit->name, "", true, &gone) != 0 || fresh->type != TREE_FILE) {
-            return 0;
-        }
-        entry->tree = *fresh;
-        entry->tree.path = path;
-    }
-}
-
-static int note_changed(struct backup *backup, struct error *error)
+static int note_changed(struct backup *backup, const struct tree_entry *tree, struct error *error)
 {
     struct buffer name = {0};
-    buffer_format(&name, "/%s", backup->entry.tree.path);
+    buffer_format(&name, "/%s", tree->path);
     int result = buffer_check(&name, error) != 0 ? -1 : strings_add(&backup->summary->changed, name.data, error);
     buffer_free(&name);
     return result;
 }
 
-static int take_over(struct snapshot_entry *entry, const struct snapshot_entry *from, struct error *error)
+/* An entry is on its way: only now may a further name of the same file refer to it. */
+static int remember_link(struct backup *backup, const struct tree_entry *tree, struct error *error)
 {
+    const char *first = NULL;
+    return tree->type == TREE_FOLDER || tree->nlink < 2
+               ? 0
+               : tree_links_seen(&backup->links, tree->dev, tree->ino, tree->path, &first, error);
+}
+
+static int record(struct backup *backup, struct error *error)
+{
+    return backup_queue_add(&backup->queue, &backup->entry, error) != 0
+               ? -1
+               : remember_link(backup, &backup->entry.tree, error);
+}
+
+/* The file that was read goes on its way. */
+static int end_file(struct backup *backup, bool changed, struct error *error)
+{
+    struct snapshot_entry *entry = backup_queue_entry(&backup->queue);
+    entry->changed = changed;
+    backup->done_bytes += entry->tree.size_bytes;
+    backup->read_before = backup->file.read_bytes;
+    if (remember_link(backup, &entry->tree, error) != 0 ||
+        (changed && note_changed(backup, &entry->tree, error) != 0)) {
+        return -1;
+    }
+    return backup_queue_end(&backup->queue, true, error);
+}
+
+/* Reads the file until it holds still, or ATTEMPTS times. One that is gone leaves no trace but a count. */
+static int read_file(struct backup *backup, const struct tree_visit *visit, struct error *error)
+{
+    struct tree_entry *tree = &backup->entry.tree;
+    struct tree_entry fresh = {0};
+    int result = 0;
+    for (int attempt = 1; result == 0; attempt++) {
+        int fd = open_quietly(visit->dir_fd, visit->name);
+        if (fd < 0 && (errno == ENOENT || errno == ELOOP)) {
+            backup->summary->vanished++;
+            break;
+        }
+        if (fd < 0) {
+            result = error_system(error, errno == EACCES || errno == EPERM ? CSN_PRIVILEGE : CSN_TREE_READ,
+                                  "opening /%s", tree->path);
+            break;
+        }
+        backup->read_before = backup->file.read_bytes;
+        int same = backup_queue_begin(&backup->queue, &backup->entry, error) != 0 ? -1 : read_once(backup, fd, error);
+        file_drop(&fd);
+        if (same != 0 || attempt == ATTEMPTS) {
+            result = same < 0 ? -1 : end_file(backup, same == 0, error);
+            break;
+        }
+        result = backup_queue_end(&backup->queue, false, error);
+        char *path = tree->path;
+        struct error gone;
+        tree_entry_free(&fresh);
+        if (result == 0 &&
+            (tree_entry_read(&fresh, visit->dir_fd, visit->name, "", true, &gone) != 0 || fresh.type != TREE_FILE)) {
+            backup->summary->vanished++;
+            break;
+        }
+        *tree = fresh;
+        tree->path = path;
+    }
+    tree_entry_free(&fresh);
+    return result;
+}
+
+static int take_over(struct backup *backup, const struct snapshot_entry *from, struct error *error)
+{
+    struct snapshot_entry *entry = &backup->entry;
     for (size_t i = 0; i < from->piece_count; i++) {
         if (snapshot_entry_add(entry, from->pieces[i].id, from->pieces[i].size_bytes, error) != 0) {
             return -1;
         }
     }
     entry->sparse = from->sparse;
-    return 0;
-}
-
-/* Records the entry. Only now that its content is in the snapshot may a further name of the file refer to it. */
-static int record(struct backup *backup, struct error *error)
-{
-    const struct tree_entry *tree = &backup->entry.tree;
-    const char *first = NULL;
-    if (snapshot_writer_add(backup->snapshot, &backup->entry, error) != 0) {
-        return -1;
-    }
-    return tree->type == TREE_FOLDER || tree->nlink < 2
-               ? 0
-               : tree_links_seen(&backup->links, tree->dev, tree->ino, tree->path, &first, error);
+    backup->summary->files_unchanged++;
+    backup->done_bytes += entry->tree.size_bytes;
+    return record(backup, error);
 }
 
 static int add_file(struct backup *backup, const struct tree_visit *visit, struct error *error)
 {
-    struct snapshot_entry *entry = &backup->entry;
-    struct tree_entry fresh = {0};
     const struct snapshot_entry *then =
-        backup->parent == NULL ? NULL : backup_parent_match(backup->parent, &entry->tree);
-    int got = then != NULL ? (take_over(entry, then, error) == 0 ? 1 : -1) : read_file(backup, visit, &fresh, error);
-    int result = got < 0 ? -1 : 0;
-    if (got == 0) {
-        backup->summary->vanished++;
-    } else if (got == 1) {
-        backup->summary->files_unchanged += then != NULL ? 1 : 0;
-        for (size_t i = 0; i < entry->piece_count; i++) {
-            backup->summary->chunks += snapshot_piece_is_hole(&entry->pieces[i]) ? 0 : 1;
-        }
-        backup->done_bytes += entry->tree.size_bytes;
-        result = record(backup, error);
-        if (result == 0 && entry->changed) {
-            result = note_changed(backup, error);
-        }
-    }
-    tree_entry_free(&fresh);
-    return result;
+        backup->parent == NULL ? NULL : backup_parent_match(backup->parent, backup->store, &backup->entry.tree);
+    return then != NULL ? take_over(backup, then, error) : read_file(backup, visit, error);
 }
 
 /* --- one tree --- */
-
-static void tell(struct backup *backup)
-{
-    struct snapshot_totals totals;
-    snapshot_writer_totals(backup->snapshot, &totals);
-    struct progress_state state = {
-        .doing = "backing up",
-        .item = backup->path.data,
-        .done_bytes = backup->done_bytes,
-        .total_bytes = backup->total_bytes,
-        .done_items = totals.entries,
-    };
-    progress_tell(backup->progress, &state);
-}
 
 static int visit_entry(void *context, const struct tree_visit *visit, struct error *error)
 {
@@ -225,6 +244,7 @@ static int visit_entry(void *context, const struct tree_visit *visit, struct err
         return tree->type == TREE_FOLDER ? TREE_SKIP : 0;
     }
     tell(backup);
+    backup->done_items++;
     entry->tree = *tree;
     entry->tree.path = backup->path.data;
     entry->hardlink = NULL;
@@ -356,14 +376,16 @@ static int begin(struct backup *backup, const struct strings *names, struct erro
         return -1;
     }
     backup->total_bytes = backup_parent_bytes(backup->parent);
-    if (!backup_file_init(&backup->file, &backup->repository->config)) {
-        return error_set(error, CSN_MEMORY, "no memory for reading files");
+    const struct repository_config *config = &backup->repository->config;
+    if (!chunker_init(&backup->file.chunker, &config->sizes, config->seed)) {
+        return error_set(error, CSN_INTERNAL, "the sizes of chunks make no sense");
     }
-    backup->store = store_new(backup->repository, error);
+    backup->store = store_new(backup->repository, options->workers, error);
     if (backup->store == NULL) {
         return -1;
     }
     backup->snapshot = snapshot_writer_new(backup->repository->snapshots_fd, &header, error);
+    backup->queue = (struct backup_queue){.store = backup->store, .snapshot = backup->snapshot};
     return backup->snapshot == NULL ? -1 : 0;
 }
 
@@ -372,8 +394,12 @@ static int commit(struct backup *backup, struct error *error)
 {
     struct repository_backup_summary *summary = backup->summary;
     struct snapshot_totals totals;
+    struct store_counts counts;
     uint8_t id[SHA256_SIZE];
     uint64_t snapshot_bytes = 0;
+    if (backup_queue_finish(&backup->queue, error) != 0) {
+        return -1;
+    }
     snapshot_writer_totals(backup->snapshot, &totals);
     if (totals.entries == 0) {
         return error_set(error, CSN_USAGE, "the excludes leave nothing to back up");
@@ -387,8 +413,10 @@ static int commit(struct backup *backup, struct error *error)
     summary->files = totals.files;
     summary->bytes = totals.bytes;
     summary->bytes_read = backup->file.read_bytes;
-    summary->bytes_stored = store_counts(backup->store)->stored_bytes + snapshot_bytes;
-    summary->chunks_new = store_counts(backup->store)->chunks_new;
+    store_counts(backup->store, &counts);
+    summary->bytes_stored = counts.stored_bytes + snapshot_bytes;
+    summary->chunks = backup->queue.chunks;
+    summary->chunks_new = counts.chunks_new;
     return 0;
 }
 
@@ -397,6 +425,8 @@ int repository_backup(struct repository *repository, const struct repository_sou
                       struct repository_backup_summary *summary, struct error *error)
 {
     struct backup backup = {.repository = repository, .options = options, .progress = progress, .summary = summary};
+    backup.file.watch = tell;
+    backup.file.context = &backup;
     const struct repository_source **sorted = calloc(source_count == 0 ? 1 : source_count, sizeof *sorted);
     struct strings names = {0};
     int result = -1;
@@ -422,10 +452,10 @@ int repository_backup(struct repository *repository, const struct repository_sou
     result = commit(&backup, error);
     repository->spent = result != 0;
 out:
-    snapshot_writer_free(backup.snapshot);
     store_free(backup.store);
+    backup_queue_free(&backup.queue);
+    snapshot_writer_free(backup.snapshot);
     backup_parent_close(backup.parent);
-    backup_file_free(&backup.file);
     tree_links_free(&backup.links);
     free(backup.entry.pieces);
     buffer_free(&backup.path);

@@ -8,19 +8,6 @@
 /* A smaller hole is stored as zeros: it is worth less than the cuts it makes. Restoring leaves it a hole again. */
 #define HOLE_BYTES (64u * 1024)
 
-bool backup_file_init(struct backup_file *file, const struct repository_config *config)
-{
-    file->read_bytes = 0;
-    file->buffer = malloc(2 * (size_t)config->sizes.maximum_bytes);
-    return file->buffer != NULL && chunker_init(&file->chunker, &config->sizes, config->seed);
-}
-
-void backup_file_free(struct backup_file *file)
-{
-    free(file->buffer);
-    file->buffer = NULL;
-}
-
 /* Reads up to size_bytes; fewer only at the end of the file. -1 on error. */
 static ssize_t read_full(int fd, uint8_t *into, size_t size_bytes, uint64_t offset)
 {
@@ -41,43 +28,62 @@ static ssize_t read_full(int fd, uint8_t *into, size_t size_bytes, uint64_t offs
     return (ssize_t)have;
 }
 
-/* The bytes from..to. *ended: the file ended before. */
-static int read_run(struct backup_file *file, struct store *store, int fd, const char *path, uint64_t from, uint64_t to,
-                    struct snapshot_entry *entry, bool *ended, struct error *error)
+/* A run of bytes on its way into chunks. */
+struct run {
+    int fd;
+    const char *path;
+    uint64_t at; /* what is read next */
+    uint64_t end;
+    bool ended; /* the file did, before the run */
+};
+
+/* Fills the batch up. */
+static int read_on(struct backup_file *file, struct backup_queue *queue, struct run *run, struct error *error)
 {
-    size_t maximum = file->chunker.sizes.maximum_bytes;
-    size_t start = 0; /* of what is not yet put into the store */
-    size_t end = 0;
-    uint64_t offset = from;
-    while (offset < to || start < end) {
-        if (offset < to && end - start < maximum) {
-            memmove(file->buffer, file->buffer + start, end - start);
-            end -= start;
-            start = 0;
-            size_t wanted = 2 * maximum - end;
-            wanted = to - offset < wanted ? (size_t)(to - offset) : wanted;
-            ssize_t got = read_full(fd, file->buffer + end, wanted, offset);
-            if (got < 0) {
-                return error_system(error, CSN_TREE_READ, "reading /%s", path);
-            }
-            if ((size_t)got < wanted) {
-                *ended = true;
-                to = offset + (uint64_t)got;
-            }
-            end += (size_t)got;
-            offset += (uint64_t)got;
-            file->read_bytes += (uint64_t)got;
-            continue;
-        }
-        uint8_t id[SHA256_SIZE];
-        size_t length = chunker_cut(&file->chunker, file->buffer + start, end - start);
-        if (store_put(store, file->buffer + start, length, id, error) != 0 ||
-            snapshot_entry_add(entry, id, length, error) != 0) {
-            return -1;
-        }
-        start += length;
+    struct store_batch *batch = queue->batch;
+    size_t wanted = STORE_BATCH_BYTES - batch->used;
+    wanted = run->end - run->at < wanted ? (size_t)(run->end - run->at) : wanted;
+    ssize_t got = read_full(run->fd, batch->bytes + batch->used, wanted, run->at);
+    if (got < 0) {
+        return error_system(error, CSN_TREE_READ, "reading /%s", run->path);
+    }
+    if ((size_t)got < wanted) {
+        run->ended = true;
+        run->end = run->at + (uint64_t)got;
+    }
+    batch->used += (size_t)got;
+    run->at += (uint64_t)got;
+    file->read_bytes += (uint64_t)got;
+    if (file->watch != NULL) {
+        file->watch(file->context);
     }
     return 0;
+}
+
+static int read_run(struct backup_file *file, struct backup_queue *queue, struct run *run, struct error *error)
+{
+    size_t maximum = file->chunker.sizes.maximum_bytes;
+    if (queue->batch == NULL && backup_queue_renew(queue, error) != 0) {
+        return -1;
+    }
+    for (;;) {
+        size_t uncut = queue->batch->used - queue->uncut;
+        bool more = run->at < run->end;
+        if (uncut == 0 && !more) {
+            return 0;
+        }
+        int result;
+        if (more && uncut < maximum && queue->batch->used < STORE_BATCH_BYTES) {
+            result = read_on(file, queue, run, error);
+        } else {
+            size_t length = uncut == 0 ? 0 : chunker_cut(&file->chunker, queue->batch->bytes + queue->uncut, uncut);
+            bool open = more && length == uncut && length < maximum; /* with more bytes the cut may lie elsewhere */
+            result = open ? backup_queue_renew(queue, error) : backup_queue_cut(queue, length, error);
+        }
+        if (result != 0) {
+            return -1;
+        }
+    }
 }
 
 /* Where the data after `from` begins and ends, small holes taken in. A file system that knows no holes says all is data. */
@@ -107,21 +113,23 @@ static void find_data(int fd, uint64_t from, uint64_t size_bytes, uint64_t *begi
     }
 }
 
-int backup_file_read(struct backup_file *file, struct store *store, int fd, const char *path, uint64_t size_bytes,
-                     bool sparse, struct snapshot_entry *entry, struct error *error)
+int backup_file_read(struct backup_file *file, struct backup_queue *queue, int fd, const char *path,
+                     uint64_t size_bytes, bool sparse, struct error *error)
 {
-    bool ended = false;
+    struct run run = {.fd = fd, .path = path};
     uint64_t at = 0;
-    while (at < size_bytes && !ended) {
+    while (at < size_bytes && !run.ended) {
         uint64_t begin = at;
         uint64_t end = size_bytes;
         if (sparse) {
             find_data(fd, at, size_bytes, &begin, &end);
         }
-        if (begin > at && snapshot_entry_add(entry, NULL, begin - at, error) != 0) {
+        if (begin > at && snapshot_entry_add(backup_queue_entry(queue), NULL, begin - at, error) != 0) {
             return -1;
         }
-        if (begin < end && read_run(file, store, fd, path, begin, end, entry, &ended, error) != 0) {
+        run.at = begin;
+        run.end = end;
+        if (begin < end && read_run(file, queue, &run, error) != 0) {
             return -1;
         }
         at = end;

@@ -10,7 +10,6 @@
 #define YOUNG_SEC 2
 
 struct backup_parent {
-    struct repository *repository;
     struct snapshot_reader *reader;
     const struct snapshot_entry *at; /* NULL: at the end, or it could not be read on */
     int64_t began_sec;
@@ -80,7 +79,6 @@ int backup_parent_open(struct backup_parent **parent, struct repository *reposit
     if (made == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for the parent snapshot");
     }
-    made->repository = repository;
     made->reader = snapshot_reader_open(repository->snapshots_fd, digest, error);
     if (made->reader == NULL) {
         free(made);
@@ -114,7 +112,8 @@ static bool is_unchanged(const struct backup_parent *parent, const struct tree_e
            then->ctime_nsec == now->ctime_nsec && now->ctime_sec < parent->began_sec - YOUNG_SEC;
 }
 
-const struct snapshot_entry *backup_parent_match(struct backup_parent *parent, const struct tree_entry *tree)
+const struct snapshot_entry *backup_parent_match(struct backup_parent *parent, struct store *store,
+                                                 const struct tree_entry *tree)
 {
     while (parent->at != NULL && tree_path_compare(parent->at->tree.path, tree->path) < 0) {
         advance(parent);
@@ -124,11 +123,8 @@ const struct snapshot_entry *backup_parent_match(struct backup_parent *parent, c
     }
     for (size_t i = 0; i < parent->at->piece_count; i++) {
         const struct snapshot_piece *piece = &parent->at->pieces[i];
-        if (!snapshot_piece_is_hole(piece)) {
-            const struct chunk_place *place = chunks_find(&parent->repository->chunks, piece->id);
-            if (place == NULL || place->size_bytes != piece->size_bytes) {
-                return NULL;
-            }
+        if (!snapshot_piece_is_hole(piece) && !store_has(store, piece->id, piece->size_bytes)) {
+            return NULL;
         }
     }
     return parent->at;

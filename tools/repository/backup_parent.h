@@ -7,6 +7,7 @@
 
 #include "repository/internal.h"
 #include "repository/snapshot.h"
+#include "repository/store.h"
 
 struct backup_parent;
 
@@ -22,6 +23,7 @@ uint64_t backup_parent_bytes(const struct backup_parent *parent);
 
 /* The entry of the same file if it is unchanged (device, inode, size, mtime, ctime, and not so young that it could have
  * changed again unseen) and all its chunks are there; else NULL. Must be asked in the order of the walk. */
-const struct snapshot_entry *backup_parent_match(struct backup_parent *parent, const struct tree_entry *tree);
+const struct snapshot_entry *backup_parent_match(struct backup_parent *parent, struct store *store,
+                                                 const struct tree_entry *tree);
 
 #endif

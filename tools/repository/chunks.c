@@ -80,6 +80,14 @@ int chunks_add(struct chunks *chunks, const struct chunk_place *chunk, struct er
     return 0;
 }
 
+void chunks_settle(struct chunks *chunks, uint32_t number, uint32_t pack, uint32_t offset, uint32_t stored_bytes)
+{
+    struct chunk_place *place = chunk_at(chunks, number);
+    place->pack = pack;
+    place->offset = offset;
+    place->stored_bytes = stored_bytes;
+}
+
 const struct chunk_place *chunks_find(const struct chunks *chunks, const uint8_t id[SHA256_SIZE])
 {
     if (chunks->table_size == 0) {

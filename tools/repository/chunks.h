@@ -35,6 +35,9 @@ struct chunks {
 /* Starts as {0}. CSN_MEMORY. */
 int chunks_add(struct chunks *chunks, const struct chunk_place *chunk, struct error *error) MUST_CHECK;
 
+/* Where chunk `number` has come to lie: one that was added before it was stored. */
+void chunks_settle(struct chunks *chunks, uint32_t number, uint32_t pack, uint32_t offset, uint32_t stored_bytes);
+
 /* The first place of the chunk, or NULL. Valid until chunks_free. */
 const struct chunk_place *chunks_find(const struct chunks *chunks, const uint8_t id[SHA256_SIZE]);
 

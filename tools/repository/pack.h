@@ -40,15 +40,26 @@ struct pack_record {
 
 /* --- writing --- */
 
-struct pack_writer; /* one a worker; holds its compressor and its buffers, and is used for pack after pack */
+/* Makes frames; one a worker. */
+struct pack_compressor;
 
-struct pack_writer *pack_writer_new(enum pack_kind kind, int folder_fd, int level, struct error *error) MUST_CHECK;
+struct pack_compressor *pack_compressor_new(int level, struct error *error) MUST_CHECK;
+void pack_compressor_free(struct pack_compressor *compressor);
+
+/* The frame of this content, whose hash is id: record->stored_bytes of it, valid until the next call; *record is complete but
+ * for the offset. NULL: CSN_MEMORY. */
+const uint8_t *pack_compress(struct pack_compressor *compressor, const uint8_t id[SHA256_SIZE], const void *data,
+                             size_t size_bytes, struct pack_record *record, struct error *error) MUST_CHECK;
+
+struct pack_writer; /* used for pack after pack */
+
+struct pack_writer *pack_writer_new(enum pack_kind kind, int folder_fd, struct error *error) MUST_CHECK;
 void pack_writer_free(struct pack_writer *writer); /* abandons what was not committed */
 
-/* Adds one frame; the first one begins a pack. *record says where it is. CSN_REPOSITORY_FULL, CSN_IO; then the pack
- * cannot be gone on with. */
-int pack_writer_add(struct pack_writer *writer, const uint8_t id[SHA256_SIZE], const void *data, size_t size_bytes,
-                    struct pack_record *record, struct error *error) MUST_CHECK;
+/* Adds one frame; the first one begins a pack. record->offset becomes where it is. CSN_REPOSITORY_FULL, CSN_IO; then the
+ * pack cannot be gone on with. */
+int pack_writer_add(struct pack_writer *writer, struct pack_record *record, const uint8_t *frame, struct error *error)
+    MUST_CHECK;
 
 /* True once the pack should be ended. */
 bool pack_writer_is_full(const struct pack_writer *writer);

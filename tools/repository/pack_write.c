@@ -14,10 +14,14 @@
 #define WRITE_BYTES (2u * 1024 * 1024) /* frames are collected up to this and written at once */
 #define BUFFER_BYTES (WRITE_BYTES + CHUNK_STORED_LIMIT_BYTES)
 
+struct pack_compressor {
+    ZSTD_CCtx *context;
+    uint8_t frame[CHUNK_STORED_LIMIT_BYTES];
+};
+
 struct pack_writer {
     enum pack_kind kind;
     int folder_fd;
-    ZSTD_CCtx *compressor;
     struct stored_writer file;
     uint8_t *buffer;
     size_t used;
@@ -29,24 +33,63 @@ struct pack_writer {
 
 static_assert(ZSTD_COMPRESSBOUND(CHUNK_LIMIT_BYTES) <= CHUNK_STORED_LIMIT_BYTES, "a frame fits its limit");
 
-struct pack_writer *pack_writer_new(enum pack_kind kind, int folder_fd, int level, struct error *error)
+struct pack_compressor *pack_compressor_new(int level, struct error *error)
+{
+    struct pack_compressor *compressor = malloc(sizeof *compressor);
+    if (compressor != NULL) {
+        compressor->context = ZSTD_createCCtx();
+    }
+    if (compressor == NULL || compressor->context == NULL ||
+        ZSTD_isError(ZSTD_CCtx_setParameter(compressor->context, ZSTD_c_compressionLevel, level))) {
+        error_set(error, CSN_MEMORY, "no memory for compressing");
+        pack_compressor_free(compressor);
+        return NULL;
+    }
+    return compressor;
+}
+
+void pack_compressor_free(struct pack_compressor *compressor)
+{
+    if (compressor != NULL) {
+        ZSTD_freeCCtx(compressor->context);
+        free(compressor);
+    }
+}
+
+const uint8_t *pack_compress(struct pack_compressor *compressor, const uint8_t id[SHA256_SIZE], const void *data,
+                             size_t size_bytes, struct pack_record *record, struct error *error)
+{
+    if (size_bytes == 0 || size_bytes > CHUNK_LIMIT_BYTES) {
+        error_set(error, CSN_INTERNAL, "a chunk of %zu bytes cannot be put into a pack", size_bytes);
+        return NULL;
+    }
+    size_t stored = ZSTD_compress2(compressor->context, compressor->frame, sizeof compressor->frame, data, size_bytes);
+    if (ZSTD_isError(stored)) {
+        error_set(error, CSN_MEMORY, "compressing a chunk: %s", ZSTD_getErrorName(stored));
+        return NULL;
+    }
+    memcpy(record->id, id, SHA256_SIZE);
+    record->offset = 0;
+    record->stored_bytes = (uint32_t)stored;
+    record->size_bytes = (uint32_t)size_bytes;
+    record->crc32c = crc32c_of(compressor->frame, stored);
+    return compressor->frame;
+}
+
+struct pack_writer *pack_writer_new(enum pack_kind kind, int folder_fd, struct error *error)
 {
     struct pack_writer *writer = calloc(1, sizeof *writer);
-    if (writer == NULL) {
+    uint8_t *buffer = malloc(BUFFER_BYTES);
+    if (writer == NULL || buffer == NULL) {
         error_set(error, CSN_MEMORY, "no memory for writing packs");
+        free(writer);
+        free(buffer);
         return NULL;
     }
     writer->kind = kind;
     writer->folder_fd = folder_fd;
     writer->file.fd = -1;
-    writer->buffer = malloc(BUFFER_BYTES);
-    writer->compressor = ZSTD_createCCtx();
-    if (writer->buffer == NULL || writer->compressor == NULL ||
-        ZSTD_isError(ZSTD_CCtx_setParameter(writer->compressor, ZSTD_c_compressionLevel, level))) {
-        error_set(error, CSN_MEMORY, "no memory for writing packs");
-        pack_writer_free(writer);
-        return NULL;
-    }
+    writer->buffer = buffer;
     return writer;
 }
 
@@ -56,7 +99,6 @@ void pack_writer_free(struct pack_writer *writer)
         return;
     }
     stored_abandon(&writer->file);
-    ZSTD_freeCCtx(writer->compressor);
     free(writer->buffer);
     free(writer->records);
     free(writer);
@@ -89,30 +131,21 @@ static int add_record(struct pack_writer *writer, const struct pack_record *reco
     return 0;
 }
 
-int pack_writer_add(struct pack_writer *writer, const uint8_t id[SHA256_SIZE], const void *data, size_t size_bytes,
-                    struct pack_record *record, struct error *error)
+int pack_writer_add(struct pack_writer *writer, struct pack_record *record, const uint8_t *frame, struct error *error)
 {
-    if (size_bytes == 0 || size_bytes > CHUNK_LIMIT_BYTES || writer->count == PACK_CHUNKS_LIMIT) {
-        return error_set(error, CSN_INTERNAL, "a chunk of %zu bytes cannot be put into a pack", size_bytes);
+    if (writer->count == PACK_CHUNKS_LIMIT) {
+        return error_set(error, CSN_INTERNAL, "a pack has no place for more than %u chunks", PACK_CHUNKS_LIMIT);
     }
     if (writer->file.fd < 0 && stored_create(&writer->file, writer->folder_fd, error) != 0) {
         return -1;
     }
-    uint8_t *frame = writer->buffer + writer->used;
-    size_t stored = ZSTD_compress2(writer->compressor, frame, CHUNK_STORED_LIMIT_BYTES, data, size_bytes);
-    if (ZSTD_isError(stored)) {
-        return error_set(error, CSN_MEMORY, "compressing a chunk: %s", ZSTD_getErrorName(stored));
-    }
-    memcpy(record->id, id, SHA256_SIZE);
     record->offset = writer->frames_bytes;
-    record->stored_bytes = (uint32_t)stored;
-    record->size_bytes = (uint32_t)size_bytes;
-    record->crc32c = crc32c_of(frame, stored);
     if (add_record(writer, record, error) != 0) {
         return -1;
     }
-    writer->used += stored;
-    writer->frames_bytes += (uint32_t)stored;
+    memcpy(writer->buffer + writer->used, frame, record->stored_bytes);
+    writer->used += record->stored_bytes;
+    writer->frames_bytes += record->stored_bytes;
     return writer->used >= WRITE_BYTES ? flush(writer, error) : 0;
 }
 

@@ -67,6 +67,7 @@ struct repository_backup_options {
                            NULL: the newest of the same host and sources */
     bool reread;          /* no parent: read every file */
     bool one_file_system; /* mount points are recorded, not entered */
+    unsigned workers;     /* threads that hash, compress and write; 0: one a processor, at most 8 */
 };
 
 struct repository_backup_summary {

@@ -9,6 +9,7 @@
 #define LEVEL 3
 
 struct snapshot_writer {
+    struct pack_compressor *compressor;
     struct pack_writer *pack;
     yyjson_alc *memory;  /* keeps what it has got: nothing is allocated a line */
     struct buffer block; /* whole lines */
@@ -31,7 +32,9 @@ static int end_block(struct snapshot_writer *writer, struct error *error)
         return 0;
     }
     sha256_of(writer->block.data, writer->block.size, id);
-    if (pack_writer_add(writer->pack, id, writer->block.data, writer->block.size, &record, error) != 0) {
+    const uint8_t *frame =
+        pack_compress(writer->compressor, id, writer->block.data, writer->block.size, &record, error);
+    if (frame == NULL || pack_writer_add(writer->pack, &record, frame, error) != 0) {
         return -1;
     }
     buffer_clear(&writer->block);
@@ -126,8 +129,10 @@ struct snapshot_writer *snapshot_writer_new(int snapshots_fd, const struct snaps
     }
     sha256_begin(&writer->hash);
     writer->memory = yyjson_alc_dyn_new();
-    writer->pack = pack_writer_new(PACK_SNAPSHOT, snapshots_fd, LEVEL, error);
-    if (writer->memory == NULL || writer->pack == NULL || write_header(writer, header, error) != 0) {
+    writer->compressor = pack_compressor_new(LEVEL, error);
+    writer->pack = pack_writer_new(PACK_SNAPSHOT, snapshots_fd, error);
+    if (writer->memory == NULL || writer->compressor == NULL || writer->pack == NULL ||
+        write_header(writer, header, error) != 0) {
         if (writer->memory == NULL) {
             memory_error(error);
         }
@@ -145,6 +150,7 @@ void snapshot_writer_free(struct snapshot_writer *writer)
     uint8_t unused[SHA256_SIZE];
     sha256_end(&writer->hash, unused);
     pack_writer_free(writer->pack);
+    pack_compressor_free(writer->compressor);
     if (writer->memory != NULL) {
         yyjson_alc_dyn_free(writer->memory);
     }

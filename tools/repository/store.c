@@ -1,19 +1,215 @@
 #include "repository/store.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* zstd 1 costs up to a fifth less than 3 for one or two bytes more in a hundred. */
 #define LEVEL 1
+#define WORKERS_LIMIT 8u
+
+enum { EMPTY, FILLING, WAITING, WORKING, DONE };
+
+struct worker {
+    struct store *store;
+    pthread_t thread;
+    bool started;
+    struct pack_compressor *compressor;
+};
+
+/* A pack that is being written. */
+struct open_pack {
+    struct pack_writer *writer; /* NULL: none */
+    uint32_t number;            /* if the writer is not empty */
+};
 
 struct store {
     struct repository *repository;
-    struct pack_writer *writer;
-    uint32_t pack; /* number of the pack that is being written, if the writer is not empty */
+    struct worker workers[WORKERS_LIMIT];
+    unsigned worker_count;
+    pthread_mutex_t lock; /* guards all below, and the repository's index */
+    pthread_cond_t work;
+    pthread_cond_t done;
+    bool stop;
+    struct error failure;
+    struct store_batch *batches; /* a ring, in the order in which they are filled */
+    size_t batch_count;
+    size_t oldest;             /* of those that are not EMPTY */
+    size_t busy;               /* how many are not EMPTY */
+    struct open_pack pack;     /* that chunks go into */
+    struct pack_writer *spare; /* NULL: none */
     struct store_counts counts;
 };
 
-struct store *store_new(struct repository *repository, struct error *error)
+/* --- what a thread does --- */
+
+/* Makes a pack that was taken out of the store durable: without the lock, so that the others go on with the next one. */
+static int finish_pack(struct store *store, struct open_pack *pack, struct error *error)
+{
+    uint8_t id[SHA256_SIZE];
+    uint64_t stored_bytes = 0;
+    if (pack_writer_commit(pack->writer, id, &stored_bytes, error) != 0) {
+        pack_writer_free(pack->writer);
+        return -1;
+    }
+    pthread_mutex_lock(&store->lock);
+    memcpy(store->repository->packs[pack->number], id, SHA256_SIZE);
+    store->counts.stored_bytes += stored_bytes;
+    struct pack_writer *further = store->spare == NULL ? NULL : pack->writer;
+    store->spare = store->spare == NULL ? pack->writer : store->spare;
+    pthread_mutex_unlock(&store->lock);
+    pack_writer_free(further);
+    return 0;
+}
+
+/* A pack to go on with. With the lock. */
+static int begin_pack(struct store *store, struct error *error)
+{
+    static const uint8_t not_yet[SHA256_SIZE];
+    if (store->pack.writer == NULL) {
+        store->pack.writer = store->spare;
+        store->spare = NULL;
+    }
+    if (store->pack.writer == NULL) {
+        store->pack.writer = pack_writer_new(PACK_CHUNKS, store->repository->packs_fd, error);
+    }
+    return store->pack.writer == NULL ? -1
+           : pack_writer_is_empty(store->pack.writer)
+               ? repository_add_pack(store->repository, not_yet, &store->pack.number, error)
+               : 0;
+}
+
+/* 1: the chunk is now the caller's to store, as number *chunk of the index; 0: it is there, or another thread has it; -1. */
+static int claim(struct store *store, const uint8_t id[SHA256_SIZE], uint32_t size_bytes, uint32_t *chunk,
+                 struct error *error)
+{
+    struct chunks *chunks = &store->repository->chunks;
+    int result = 0;
+    pthread_mutex_lock(&store->lock);
+    const struct chunk_place *there = chunks_find(chunks, id);
+    if (there == NULL || there->size_bytes != size_bytes) {
+        struct chunk_place place = {.size_bytes = size_bytes};
+        memcpy(place.id, id, SHA256_SIZE);
+        *chunk = chunks->count;
+        result = chunks_add(chunks, &place, error) != 0 ? -1 : 1;
+        store->counts.chunks_new++;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return result;
+}
+
+/* Puts a frame into the pack. *full: the pack, if this has filled it. */
+static int append(struct store *store, uint32_t chunk, struct pack_record *record, const uint8_t *frame,
+                  struct open_pack *full, struct error *error)
+{
+    pthread_mutex_lock(&store->lock);
+    int result = begin_pack(store, error) != 0 ? -1 : pack_writer_add(store->pack.writer, record, frame, error);
+    if (result == 0) {
+        chunks_settle(&store->repository->chunks, chunk, store->pack.number, record->offset, record->stored_bytes);
+        if (pack_writer_is_full(store->pack.writer)) {
+            *full = store->pack;
+            store->pack.writer = NULL;
+        }
+    }
+    pthread_mutex_unlock(&store->lock);
+    return result;
+}
+
+static int put(struct worker *worker, const uint8_t *data, struct store_chunk *chunk, struct error *error)
+{
+    struct store *store = worker->store;
+    struct pack_record record;
+    struct open_pack full = {0};
+    uint32_t number = 0;
+    sha256_of(data, chunk->size_bytes, chunk->id);
+    int claimed = claim(store, chunk->id, chunk->size_bytes, &number, error);
+    if (claimed <= 0) {
+        return claimed;
+    }
+    const uint8_t *frame = pack_compress(worker->compressor, chunk->id, data, chunk->size_bytes, &record, error);
+    if (frame == NULL || append(store, number, &record, frame, &full, error) != 0) {
+        return -1;
+    }
+    return full.writer != NULL ? finish_pack(store, &full, error) : 0;
+}
+
+static struct store_batch *next_waiting(struct store *store)
+{
+    for (size_t i = 0; i < store->busy; i++) {
+        struct store_batch *batch = &store->batches[(store->oldest + i) % store->batch_count];
+        if (batch->state == WAITING) {
+            return batch;
+        }
+    }
+    return NULL;
+}
+
+static void *work(void *context)
+{
+    struct worker *worker = context;
+    struct store *store = worker->store;
+    pthread_mutex_lock(&store->lock);
+    while (!store->stop) {
+        struct store_batch *batch = next_waiting(store);
+        if (batch == NULL) {
+            pthread_cond_wait(&store->work, &store->lock);
+            continue;
+        }
+        batch->state = WORKING;
+        pthread_mutex_unlock(&store->lock);
+        struct error error = {.code = CSN_NONE};
+        int result = 0;
+        for (size_t i = 0; result == 0 && i < batch->count; i++) {
+            result = put(worker, batch->bytes + batch->chunks[i].offset, &batch->chunks[i], &error);
+        }
+        pthread_mutex_lock(&store->lock);
+        if (result != 0 && store->failure.code == CSN_NONE) {
+            store->failure = error;
+        }
+        store->stop = store->stop || result != 0;
+        batch->state = DONE;
+        pthread_cond_broadcast(&store->done);
+    }
+    pthread_cond_broadcast(&store->done);
+    pthread_cond_broadcast(&store->work);
+    pthread_mutex_unlock(&store->lock);
+    return NULL;
+}
+
+/* --- the pool --- */
+
+static int make_batches(struct store *store, struct error *error)
+{
+    store->batch_count = 2 * (size_t)store->worker_count + 2;
+    store->batches = calloc(store->batch_count, sizeof *store->batches);
+    bool good = store->batches != NULL;
+    for (size_t i = 0; good && i < store->batch_count; i++) {
+        struct store_batch *batch = &store->batches[i];
+        batch->bytes = malloc(STORE_BATCH_BYTES);
+        batch->chunks = malloc(STORE_BATCH_CHUNKS * sizeof *batch->chunks);
+        good = batch->bytes != NULL && batch->chunks != NULL;
+    }
+    return good ? 0 : error_set(error, CSN_MEMORY, "no memory for writing packs");
+}
+
+static int start(struct worker *worker, struct error *error)
+{
+    worker->compressor = pack_compressor_new(LEVEL, error);
+    if (worker->compressor == NULL) {
+        return -1;
+    }
+    worker->started = pthread_create(&worker->thread, NULL, work, worker) == 0;
+    return worker->started ? 0 : error_set(error, CSN_MEMORY, "no thread for writing packs can be started");
+}
+
+static unsigned one_a_processor(void)
+{
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online < 1 ? 1 : online > (long)WORKERS_LIMIT ? WORKERS_LIMIT : (unsigned)online;
+}
+
+struct store *store_new(struct repository *repository, unsigned workers, struct error *error)
 {
     struct store *store = calloc(1, sizeof *store);
     if (store == NULL) {
@@ -21,9 +217,17 @@ struct store *store_new(struct repository *repository, struct error *error)
         return NULL;
     }
     store->repository = repository;
-    store->writer = pack_writer_new(PACK_CHUNKS, repository->packs_fd, LEVEL, error);
-    if (store->writer == NULL) {
-        free(store);
+    store->worker_count = workers == 0 ? one_a_processor() : workers > WORKERS_LIMIT ? WORKERS_LIMIT : workers;
+    pthread_mutex_init(&store->lock, NULL);
+    pthread_cond_init(&store->work, NULL);
+    pthread_cond_init(&store->done, NULL);
+    int result = make_batches(store, error);
+    for (unsigned i = 0; result == 0 && i < store->worker_count; i++) {
+        store->workers[i].store = store;
+        result = start(&store->workers[i], error);
+    }
+    if (result != 0) {
+        store_free(store);
         return NULL;
     }
     return store;
@@ -31,51 +235,105 @@ struct store *store_new(struct repository *repository, struct error *error)
 
 void store_free(struct store *store)
 {
-    if (store != NULL) {
-        pack_writer_free(store->writer);
-        free(store);
+    if (store == NULL) {
+        return;
     }
+    pthread_mutex_lock(&store->lock);
+    store->stop = true;
+    pthread_cond_broadcast(&store->work);
+    pthread_mutex_unlock(&store->lock);
+    for (unsigned i = 0; i < store->worker_count; i++) {
+        if (store->workers[i].started) {
+            pthread_join(store->workers[i].thread, NULL);
+        }
+        pack_compressor_free(store->workers[i].compressor);
+    }
+    pack_writer_free(store->pack.writer);
+    pack_writer_free(store->spare);
+    for (size_t i = 0; store->batches != NULL && i < store->batch_count; i++) {
+        free(store->batches[i].bytes);
+        free(store->batches[i].chunks);
+    }
+    free(store->batches);
+    pthread_cond_destroy(&store->done);
+    pthread_cond_destroy(&store->work);
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+struct store_batch *store_empty(struct store *store)
+{
+    struct store_batch *batch = NULL;
+    pthread_mutex_lock(&store->lock);
+    if (store->busy < store->batch_count) {
+        batch = &store->batches[(store->oldest + store->busy) % store->batch_count];
+        batch->state = FILLING;
+        batch->used = 0;
+        batch->count = 0;
+        store->busy++;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return batch;
+}
+
+void store_submit(struct store *store, struct store_batch *batch)
+{
+    pthread_mutex_lock(&store->lock);
+    batch->state = WAITING;
+    pthread_cond_signal(&store->work);
+    pthread_mutex_unlock(&store->lock);
+}
+
+int store_take_back(struct store *store, bool wait, struct store_batch **batch, struct error *error)
+{
+    int result = 0;
+    pthread_mutex_lock(&store->lock);
+    struct store_batch *oldest = store->busy == 0 ? NULL : &store->batches[store->oldest];
+    while (wait && oldest != NULL && (oldest->state == WAITING || oldest->state == WORKING) && !store->stop) {
+        pthread_cond_wait(&store->done, &store->lock);
+    }
+    if (store->failure.code != CSN_NONE) {
+        result = error_set(error, store->failure.code, "%s", store->failure.message);
+    } else if (oldest != NULL && oldest->state == DONE) {
+        *batch = oldest;
+        result = 1;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return result;
+}
+
+void store_release(struct store *store, struct store_batch *batch)
+{
+    pthread_mutex_lock(&store->lock);
+    batch->state = EMPTY;
+    store->oldest = (store->oldest + 1) % store->batch_count;
+    store->busy--;
+    pthread_mutex_unlock(&store->lock);
 }
 
 int store_finish(struct store *store, struct error *error)
 {
-    if (pack_writer_is_empty(store->writer)) {
+    struct open_pack last = store->pack;
+    store->pack.writer = NULL;
+    if (last.writer == NULL || pack_writer_is_empty(last.writer)) {
+        pack_writer_free(last.writer);
         return 0;
     }
-    return pack_writer_commit(store->writer, store->repository->packs[store->pack], &store->counts.stored_bytes, error);
+    return finish_pack(store, &last, error);
 }
 
-int store_put(struct store *store, const void *data, size_t size_bytes, uint8_t id[SHA256_SIZE], struct error *error)
+bool store_has(struct store *store, const uint8_t id[SHA256_SIZE], uint64_t size_bytes)
 {
-    static const uint8_t not_yet[SHA256_SIZE];
-    struct repository *repository = store->repository;
-    struct pack_record record;
-    sha256_of(data, size_bytes, id);
-    const struct chunk_place *there = chunks_find(&repository->chunks, id);
-    if (there != NULL && there->size_bytes == size_bytes) {
-        return 0;
-    }
-    if (pack_writer_is_empty(store->writer) && repository_add_pack(repository, not_yet, &store->pack, error) != 0) {
-        return -1;
-    }
-    if (pack_writer_add(store->writer, id, data, size_bytes, &record, error) != 0) {
-        return -1;
-    }
-    struct chunk_place place = {
-        .pack = store->pack,
-        .offset = record.offset,
-        .stored_bytes = record.stored_bytes,
-        .size_bytes = record.size_bytes,
-    };
-    memcpy(place.id, id, SHA256_SIZE);
-    if (chunks_add(&repository->chunks, &place, error) != 0) {
-        return -1;
-    }
-    store->counts.chunks_new++;
-    return pack_writer_is_full(store->writer) ? store_finish(store, error) : 0;
+    pthread_mutex_lock(&store->lock);
+    const struct chunk_place *place = chunks_find(&store->repository->chunks, id);
+    bool has = place != NULL && place->size_bytes == size_bytes;
+    pthread_mutex_unlock(&store->lock);
+    return has;
 }
 
-const struct store_counts *store_counts(const struct store *store)
+void store_counts(struct store *store, struct store_counts *counts)
 {
-    return &store->counts;
+    pthread_mutex_lock(&store->lock);
+    *counts = store->counts;
+    pthread_mutex_unlock(&store->lock);
 }

@@ -28,15 +28,12 @@ static const char *const contents[CHUNKS] = {
 static void write_pack(const struct fixture *fixture, char name[PACK_NAME_SIZE], uint8_t id[SHA256_SIZE])
 {
     struct error error;
-    struct pack_writer *writer = pack_writer_new(PACK_CHUNKS, fixture->fd, 1, &error);
+    struct pack_writer *writer = pack_writer_new(PACK_CHUNKS, fixture->fd, &error);
     uint64_t stored = 0;
     assert_non_null(writer);
     assert_true(pack_writer_is_empty(writer));
     for (size_t i = 0; i < CHUNKS; i++) {
-        struct pack_record record;
-        uint8_t digest[SHA256_SIZE];
-        sha256_of(contents[i], strlen(contents[i]), digest);
-        assert_int_equal(pack_writer_add(writer, digest, contents[i], strlen(contents[i]), &record, &error), 0);
+        assert_int_equal(vault_add_frame(writer, contents[i], strlen(contents[i]), &error), 0);
     }
     assert_false(pack_writer_is_empty(writer));
     assert_int_equal(pack_writer_commit(writer, id, &stored, &error), 0);
@@ -254,14 +251,12 @@ static void leaves_nothing_when_it_is_given_up(void **state)
 {
     const struct fixture *fixture = *state;
     struct error error;
-    struct pack_record record;
     uint8_t id[SHA256_SIZE];
-    struct pack_writer *writer = pack_writer_new(PACK_CHUNKS, fixture->fd, 1, &error);
+    struct pack_writer *writer = pack_writer_new(PACK_CHUNKS, fixture->fd, &error);
     assert_int_equal(pack_writer_commit(writer, id, NULL, &error), -1);
-    sha256_of("x", 1, id);
-    assert_int_equal(pack_writer_add(writer, id, "x", 1, &record, &error), 0);
+    assert_int_equal(vault_add_frame(writer, "x", 1, &error), 0);
     assert_int_equal(vault_files(fixture, ".", STORED_TEMPORARY_SUFFIX, NULL), 1);
-    assert_int_equal(pack_writer_add(writer, id, "x", 0, &record, &error), -1);
+    assert_int_equal(vault_add_frame(writer, "x", 0, &error), -1);
     pack_writer_free(writer);
     assert_int_equal(vault_files(fixture, ".", "", NULL), 0);
 }

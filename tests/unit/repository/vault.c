@@ -186,13 +186,17 @@ void vault_noise(uint8_t *bytes, size_t size_bytes, uint64_t seed)
     }
 }
 
-static void add_block(struct pack_writer *writer, const char *text, size_t length)
+int vault_add_frame(struct pack_writer *writer, const void *data, size_t size_bytes, struct error *error)
 {
-    struct error error;
     struct pack_record record;
-    uint8_t digest[SHA256_SIZE];
-    sha256_of(text, length, digest);
-    good(pack_writer_add(writer, digest, text, length, &record, &error));
+    uint8_t id[SHA256_SIZE];
+    sha256_of(data, size_bytes, id);
+    struct pack_compressor *compressor = pack_compressor_new(1, error);
+    must(compressor != NULL);
+    const uint8_t *frame = pack_compress(compressor, id, data, size_bytes, &record, error);
+    int result = frame == NULL ? -1 : pack_writer_add(writer, &record, frame, error);
+    pack_compressor_free(compressor);
+    return result;
 }
 
 void vault_forge(const struct fixture *fixture, const char *const *lines, size_t count, char id[REPOSITORY_ID_SIZE])
@@ -204,7 +208,7 @@ void vault_forge(const struct fixture *fixture, const char *const *lines, size_t
     char hex[SHA256_HEX_SIZE];
     int fd = openat(fixture->fd, "vault/snapshots", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     must(fd >= 0);
-    struct pack_writer *writer = pack_writer_new(PACK_SNAPSHOT, fd, 1, &error);
+    struct pack_writer *writer = pack_writer_new(PACK_SNAPSHOT, fd, &error);
     must(writer != NULL);
     sha256_begin(&hash);
     for (size_t i = 0; i < count; i++) {
@@ -219,7 +223,7 @@ void vault_forge(const struct fixture *fixture, const char *const *lines, size_t
             buffer_format(&line, "%s\n", lines[i]);
         }
         sha256_add(&hash, line.data, line.size);
-        add_block(writer, line.data, line.size);
+        good(vault_add_frame(writer, line.data, line.size, &error));
     }
     sha256_end(&hash, digest);
     good(pack_writer_commit(writer, digest, NULL, &error));

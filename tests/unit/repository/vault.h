@@ -6,6 +6,7 @@
 #define CAISSON_TESTS_REPOSITORY_VAULT_H
 
 #include "lib/sha256.h"
+#include "repository/pack.h"
 #include "repository/repository.h"
 #include "tree/fixture.h"
 
@@ -38,6 +39,9 @@ size_t vault_files(const struct fixture *fixture, const char *folder, const char
 
 /* Bytes that do not shrink, always the same for the same seed. */
 void vault_noise(uint8_t *bytes, size_t size_bytes, uint64_t seed);
+
+/* Compresses and adds one frame, whose id is its hash. */
+int vault_add_frame(struct pack_writer *writer, const void *data, size_t size_bytes, struct error *error);
 
 /* Makes a snapshot file of these lines (the first is the header, the last the end; each without its newline), as a writer
  * without any scruple would; id is its name. hash_line: replaces "HASH" in the last line by the right hash. */
