@@ -8,7 +8,8 @@ SHELL = /bin/sh
 .SECONDARY:
 
 LIBRARIES = inih libarchive libgcrypt libgpg-error libpq mbedtls util-linux yyjson zlib zstd
-LDLIBS = -larchive -lgcrypt -lgpg-error -lpq -lmbedtls -lmbedx509 -lmbedcrypto -lzstd -lz -linih -lyyjson -lblkid -luuid -lpthread -lm
+# What nobody calls goes: in libgcrypt that calls digests which it is built without.
+LDLIBS = -Wl,--gc-sections -larchive -lgcrypt -lgpg-error -lpq -lmbedtls -lmbedx509 -lmbedcrypto -lzstd -lz -linih -lyyjson -lblkid -luuid -lpthread -lm
 
 SOURCES := $(sort $(shell find tools -name '*.c'))
 TESTS := $(sort $(shell find tests/unit -name 'test_*.c' 2>/dev/null))
@@ -21,7 +22,7 @@ WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-pro
 CFLAGS_BOTH = -std=c11 -D_GNU_SOURCE -Itools $(WARNINGS) -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. -MMD -MP
 MUSL_CC = out/sysroot/musl/bin/musl-gcc
 MUSL_CFLAGS = $(CFLAGS_BOTH) -O2 -g -gz -fPIE -D_FORTIFY_SOURCE=2 -ffunction-sections -fdata-sections
-MUSL_LDFLAGS = -static-pie -Wl,--gc-sections
+MUSL_LDFLAGS = -static-pie
 HOST_CC = gcc
 HOST_CFLAGS = $(CFLAGS_BOTH) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-isystem out/sysroot/host/include
