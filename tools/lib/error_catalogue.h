@@ -3,7 +3,7 @@
  *
  * ERROR_ENUM(enum name, stable code, exit code, title, remedy). A code, once released, keeps its meaning for ever;
  * one that is no longer used stays here as a gap. Letters: U usage, S system, J job, L journal, K package, T target
- * server, D database, R repository, F file trees, A assessment, Q the sequence.
+ * server, D database, R repository, E encryption, F file trees, A assessment, Q the sequence.
  */
 /* clang-format off */
 
@@ -152,6 +152,22 @@ ERROR_ENUM(CSN_REPOSITORY_TARGET, "CSN-R008", EXIT_BAD, "the place to restore to
     "Choose an empty folder.")
 ERROR_ENUM(CSN_REPOSITORY_DIFFERS, "CSN-R009", EXIT_BAD, "what was restored is not what was backed up",
     "The backup does not count. Run memory and disk checks, then make a new one on another disk.")
+
+/* E: encryption */
+ERROR_ENUM(CSN_AGE_NOT, "CSN-E001", EXIT_BAD, "the file is not encrypted as age v1",
+    "Check that it is the file meant. One in ASCII armor, or of a newer version, has to be decrypted with age itself.")
+ERROR_ENUM(CSN_AGE_KEY, "CSN-E002", EXIT_USAGE, "a recipient or an identity is not one",
+    "Copy it again, whole: a recipient is age1..., an identity AGE-SECRET-KEY-1..., as age-keygen prints them.")
+ERROR_ENUM(CSN_AGE_NO_IDENTITY, "CSN-E003", EXIT_BAD, "none of the identities given opens the file",
+    "Give the identity that belongs to one of its recipients. If it opened other files of the same backup, this one is damaged.")
+ERROR_ENUM(CSN_AGE_PASSPHRASE, "CSN-E004", EXIT_USAGE, "a passphrase is needed",
+    "Give the passphrase that the file was encrypted with.")
+ERROR_ENUM(CSN_AGE_PASSPHRASE_WRONG, "CSN-E005", EXIT_BAD, "the passphrase does not open the file",
+    "Type it again; check the keyboard's layout and Caps Lock. If it opened the file before, the file is damaged.")
+ERROR_ENUM(CSN_AGE_WORK, "CSN-E006", EXIT_BAD, "the passphrase's work factor is greater than allowed",
+    "Only somebody who wants to stop this machine writes such a file. Check where it comes from.")
+ERROR_ENUM(CSN_AGE_DAMAGED, "CSN-E007", EXIT_BAD, "an encrypted file is damaged or was changed",
+    "Copy it again from its source, or use another copy. Nothing of the damaged part was used.")
 
 /* F: file trees */
 ERROR_ENUM(CSN_TREE_READ, "CSN-F001", EXIT_SYSTEM, "a file of a tree cannot be read",
