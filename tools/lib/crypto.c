@@ -54,6 +54,26 @@ void crypto_sha256(const void *data, size_t size_bytes, uint8_t digest[32])
     gcry_md_hash_buffer(GCRY_MD_SHA256, digest, data, size_bytes);
 }
 
+/* A libgcrypt handle goes by the names of two structures outside. */
+struct crypto_hash *crypto_hash_begin(void)
+{
+    gcry_md_hd_t handle = NULL;
+    crypto_begin();
+    return gcry_md_open(&handle, GCRY_MD_SHA256, 0) == 0 ? (struct crypto_hash *)handle : NULL;
+}
+
+void crypto_hash_add(struct crypto_hash *hash, const void *data, size_t size_bytes)
+{
+    gcry_md_write((gcry_md_hd_t)hash, data, size_bytes);
+}
+
+void crypto_hash_end(struct crypto_hash *hash, uint8_t digest[32])
+{
+    gcry_md_hd_t handle = (gcry_md_hd_t)hash;
+    memcpy(digest, gcry_md_read(handle, GCRY_MD_SHA256), 32);
+    gcry_md_close(handle);
+}
+
 int crypto_hmac(const void *key, size_t key_bytes, const void *data, size_t size_bytes, uint8_t mac[32],
                 struct error *error)
 {
@@ -138,7 +158,6 @@ bool crypto_is_zero(const void *bytes, size_t size_bytes)
     return sum == 0;
 }
 
-/* A libgcrypt handle goes by this name outside. */
 static gcry_cipher_hd_t handle_of(struct crypto_cipher *cipher)
 {
     return (gcry_cipher_hd_t)cipher;

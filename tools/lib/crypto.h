@@ -17,14 +17,19 @@
 #define CRYPTO_NONCE_BYTES 12
 #define CRYPTO_TAG_BYTES 16
 
-/* Makes libgcrypt ready, once a process. Everything here does so by itself; sha256_of does too. */
+/* Makes libgcrypt ready, once a process. Everything here does so by itself. */
 void crypto_begin(void);
 
 /* From the kernel's generator. CSN_IO. */
 int crypto_random(void *bytes, size_t size_bytes, struct error *error) MUST_CHECK;
 
-/* SHA-256 (FIPS 180-4) of a run of bytes. */
+/* SHA-256 (FIPS 180-4) of a run of bytes: never fails. Of bytes that come one after another: NULL if there is no memory to begin;
+ * ..._end also frees. sha256.h is what to use. */
 void crypto_sha256(const void *data, size_t size_bytes, uint8_t digest[32]);
+struct crypto_hash;
+struct crypto_hash *crypto_hash_begin(void) MUST_CHECK;
+void crypto_hash_add(struct crypto_hash *hash, const void *data, size_t size_bytes);
+void crypto_hash_end(struct crypto_hash *hash, uint8_t digest[32]);
 
 /* HMAC-SHA-256 (RFC 2104). */
 int crypto_hmac(const void *key, size_t key_bytes, const void *data, size_t size_bytes, uint8_t mac[32],

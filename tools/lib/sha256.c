@@ -2,26 +2,39 @@
 
 #include <string.h>
 
+#include "lib/crypto.h"
+
 void sha256_begin(struct sha256 *hash)
 {
-    mbedtls_sha256_init(&hash->context);
-    (void)mbedtls_sha256_starts(&hash->context, 0);
+    hash->hash = crypto_hash_begin();
+    if (hash->hash == NULL) {
+        mbedtls_sha256_init(&hash->context);
+        (void)mbedtls_sha256_starts(&hash->context, 0);
+    }
 }
 
 void sha256_add(struct sha256 *hash, const void *data, size_t size_bytes)
 {
-    (void)mbedtls_sha256_update(&hash->context, data, size_bytes);
+    if (hash->hash != NULL) {
+        crypto_hash_add(hash->hash, data, size_bytes);
+    } else {
+        (void)mbedtls_sha256_update(&hash->context, data, size_bytes);
+    }
 }
 
 void sha256_end(struct sha256 *hash, uint8_t digest[SHA256_SIZE])
 {
-    (void)mbedtls_sha256_finish(&hash->context, digest);
-    mbedtls_sha256_free(&hash->context);
+    if (hash->hash != NULL) {
+        crypto_hash_end(hash->hash, digest);
+    } else {
+        (void)mbedtls_sha256_finish(&hash->context, digest);
+        mbedtls_sha256_free(&hash->context);
+    }
 }
 
 void sha256_of(const void *data, size_t size_bytes, uint8_t digest[SHA256_SIZE])
 {
-    (void)mbedtls_sha256(data, size_bytes, digest, 0);
+    crypto_sha256(data, size_bytes, digest);
 }
 
 void hex_encode(const uint8_t *bytes, size_t size_bytes, char *text)

@@ -1,7 +1,8 @@
 /*
- * sha256.h - SHA-256 (FIPS 180-4) and hex, the only doors to mbedTLS's hashing.
+ * sha256.h - SHA-256 (FIPS 180-4) and hex.
  *
- * Never fails: mbedTLS's software SHA-256 has no failing path once its context is initialised.
+ * libgcrypt's (crypto.h), which uses the processor's instructions for it. Never fails: what libgcrypt has no memory for is
+ * left to mbedTLS, which needs none.
  */
 #ifndef CAISSON_LIB_SHA256_H
 #define CAISSON_LIB_SHA256_H
@@ -15,13 +16,14 @@
 #define SHA256_SIZE 32
 #define SHA256_HEX_SIZE 65 /* with the NUL */
 
-struct sha256 {
-    mbedtls_sha256_context context; /* private */
+struct sha256 { /* private */
+    struct crypto_hash *hash;
+    mbedtls_sha256_context context; /* in use where hash is NULL */
 };
 
 void sha256_begin(struct sha256 *hash);
 void sha256_add(struct sha256 *hash, const void *data, size_t size_bytes);
-void sha256_end(struct sha256 *hash, uint8_t digest[SHA256_SIZE]); /* also frees it */
+void sha256_end(struct sha256 *hash, uint8_t digest[SHA256_SIZE]); /* also frees it: has to be called */
 
 void sha256_of(const void *data, size_t size_bytes, uint8_t digest[SHA256_SIZE]);
 
