@@ -1,6 +1,7 @@
 /*
- * fuzz_age.c - what an encrypted file and the texts of keys make of us: the first byte says whether the rest is a file, the stanzas
- * of one (whose MAC is then made right, so that what is behind it is reached), a list of identities, or a recipient.
+ * fuzz_age.c - what an encrypted file and the texts of keys make of us: the first byte says whether the rest is a
+ * file, the stanzas of one (whose MAC is then made right, so that what is behind it is reached), a list of
+ * identities, or a recipient.
  */
 #include <stdint.h>
 #include <stdlib.h>

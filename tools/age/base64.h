@@ -1,6 +1,6 @@
 /*
- * base64.h - base64 as age v1 writes it: RFC 4648 section 4 without padding, and canonical, which is to say that every run
- * of bytes has one text only.
+ * base64.h - base64 as age v1 writes it: RFC 4648 section 4 without padding, and canonical, which is to say that
+ * every run of bytes has one text only.
  */
 #ifndef CAISSON_AGE_BASE64_H
 #define CAISSON_AGE_BASE64_H

@@ -72,8 +72,8 @@ static int damaged(struct error *error, const char *what)
     return error_set(error, CSN_AGE_DAMAGED, "its header is not as age v1 asks: %s", what);
 }
 
-/* "-> " and arguments, one blank before each. The first ones go to found, which has place for ARGUMENTS; the result is how
- * many there are, 0 if the line is anything else. */
+/* "-> " and arguments, one blank before each. The first ones go to found, which has place for ARGUMENTS; the result
+ * is how many there are, 0 if the line is anything else. */
 static size_t split_arguments(struct span line, struct span found[ARGUMENTS])
 {
     size_t count = 0;
@@ -96,7 +96,8 @@ static size_t split_arguments(struct span line, struct span found[ARGUMENTS])
     return count;
 }
 
-/* The body's lines: full ones, then a shorter one. *body is the whole of it where it is one line. False: against the rules. */
+/* The body's lines: full ones, then a shorter one. *body is the whole of it where it is one line. False: against the
+ * rules. */
 static bool take_body(struct span *rest, struct span *body)
 {
     struct span line;

@@ -1,6 +1,6 @@
 /*
- * header.h - the text at the head of an age file: its stanzas, each of which wraps the file's key for one who may read it,
- * and the MAC over them. Source: C2SP age.md, "Header"; read strictly, as that page asks.
+ * header.h - the text at the head of an age file: its stanzas, each of which wraps the file's key for one who may
+ * read it, and the MAC over them. Source: C2SP age.md, "Header"; read strictly, as that page asks.
  *
  * Nothing secret is here. What a stanza wraps is stanza.h's.
  */

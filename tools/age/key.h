@@ -1,8 +1,8 @@
 /*
  * key.h - age's X25519 keys: a recipient is what a file is encrypted to, an identity what reads it.
  *
- * Texts are as age(1) writes them (C2SP age.md, "The X25519 recipient type"): age1... and AGE-SECRET-KEY-1... An identity is
- * secret: wipe it with age_identity_wipe. Lists of identities from files are identities.h's.
+ * Texts are as age(1) writes them (C2SP age.md, "The X25519 recipient type"): age1... and AGE-SECRET-KEY-1... An
+ * identity is secret: wipe it with age_identity_wipe. Lists of identities from files are identities.h's.
  */
 #ifndef CAISSON_AGE_KEY_H
 #define CAISSON_AGE_KEY_H

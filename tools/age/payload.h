@@ -1,8 +1,8 @@
 /*
  * payload.h - the numbers of an age file's second part, for writer.h and reader.h. Source: C2SP age.md, "Payload".
  *
- * 16 random bytes, then segments of 65,536 bytes, each encrypted by itself with a tag behind. Only the last one is shorter;
- * it is empty only if the whole file is.
+ * 16 random bytes, then segments of 65,536 bytes, each encrypted by itself with a tag behind. Only the last one is
+ * shorter; it is empty only if the whole file is.
  */
 #ifndef CAISSON_AGE_PAYLOAD_H
 #define CAISSON_AGE_PAYLOAD_H

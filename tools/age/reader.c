@@ -172,7 +172,8 @@ uint64_t age_reader_size(const struct age_reader *reader)
     return reader->size_bytes;
 }
 
-/* A part of what is asked for: from this place on, as far as one request to the source goes. *taken is how far that is. */
+/* A part of what is asked for: from this place on, as far as one request to the source goes. *taken is how far that
+ * is. */
 static int read_batch(struct age_reader *reader, uint64_t offset, uint8_t *data, size_t size_bytes, size_t *taken,
                       struct error *error)
 {

@@ -10,7 +10,8 @@
 /* Each key that wraps is used once. */
 static const uint8_t zero_nonce[CRYPTO_NONCE_BYTES];
 
-/* The key that wraps. reading: the scalar is the identity's, and the share came with the file; else the scalar is the share's. */
+/* The key that wraps. reading: the scalar is the identity's, and the share came with the file; else the scalar is the
+ * share's. */
 static int derive_x25519(bool reading, const uint8_t scalar[32], const uint8_t share[32],
                          const struct age_recipient *recipient, uint8_t key[CRYPTO_KEY_BYTES], struct error *error)
 {
@@ -114,7 +115,8 @@ int age_stanza_sign(struct buffer *header, const uint8_t key[AGE_FILE_KEY_BYTES]
     return buffer_check(header, error);
 }
 
-/* True if the key that wraps opens the stanza; wipes it. *failed becomes -1 with the error filled in if that cannot be told. */
+/* True if the key that wraps opens the stanza; wipes it. *failed becomes -1 with the error filled in if that cannot
+ * be told. */
 static bool opens(const struct age_stanza *stanza, struct crypto_cipher *cipher, uint8_t wrapping[CRYPTO_KEY_BYTES],
                   uint8_t key[AGE_FILE_KEY_BYTES], int *failed, struct error *error)
 {

@@ -1,6 +1,6 @@
 /*
- * stanza.h - a file's key, wrapped for a recipient or a passphrase and taken out again; and the MAC that it puts on a header.
- * Source: C2SP age.md, "Native recipient types" and "Header MAC". How a header is written down is header.h's.
+ * stanza.h - a file's key, wrapped for a recipient or a passphrase and taken out again; and the MAC that it puts on a
+ * header. Source: C2SP age.md, "Native recipient types" and "Header MAC". How a header is written down is header.h's.
  *
  * A file key is secret and the caller's to wipe. The cipher is used with other keys here: key it again afterwards.
  */

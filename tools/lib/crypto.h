@@ -23,8 +23,8 @@ void crypto_begin(void);
 /* From the kernel's generator. CSN_IO. */
 int crypto_random(void *bytes, size_t size_bytes, struct error *error) MUST_CHECK;
 
-/* SHA-256 (FIPS 180-4) of a run of bytes: never fails. Of bytes that come one after another: NULL if there is no memory to begin;
- * ..._end also frees. sha256.h is what to use. */
+/* SHA-256 (FIPS 180-4) of a run of bytes: never fails. Of bytes that come one after another: NULL if there is no
+ * memory to begin; ..._end also frees. sha256.h is what to use. */
 void crypto_sha256(const void *data, size_t size_bytes, uint8_t digest[32]);
 struct crypto_hash;
 struct crypto_hash *crypto_hash_begin(void) MUST_CHECK;
@@ -35,7 +35,8 @@ void crypto_hash_end(struct crypto_hash *hash, uint8_t digest[32]);
 int crypto_hmac(const void *key, size_t key_bytes, const void *data, size_t size_bytes, uint8_t mac[32],
                 struct error *error) MUST_CHECK;
 
-/* HKDF-SHA-256 (RFC 5869): the first 32 bytes of what it gives. An empty salt is allowed; info is a text, at most 63 bytes. */
+/* HKDF-SHA-256 (RFC 5869): the first 32 bytes of what it gives. An empty salt is allowed; info is a text, at most 63
+ * bytes. */
 int crypto_hkdf(const void *secret, size_t secret_bytes, const void *salt, size_t salt_bytes, const char *info,
                 uint8_t key[CRYPTO_KEY_BYTES], struct error *error) MUST_CHECK;
 

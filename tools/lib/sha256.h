@@ -1,8 +1,8 @@
 /*
  * sha256.h - SHA-256 (FIPS 180-4) and hex.
  *
- * libgcrypt's (crypto.h), which uses the processor's instructions for it. Never fails: what libgcrypt has no memory for is
- * left to mbedTLS, which needs none.
+ * libgcrypt's (crypto.h), which uses the processor's instructions for it. Never fails: what libgcrypt has no memory
+ * for is left to mbedTLS, which needs none.
  */
 #ifndef CAISSON_LIB_SHA256_H
 #define CAISSON_LIB_SHA256_H

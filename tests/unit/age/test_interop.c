@@ -1,5 +1,5 @@
-/* Debian's age and ours read what the other has written. age asks a terminal for passphrases: script(1) is one, and takes what is
- * typed from a pipe. */
+/* Debian's age and ours read what the other has written. age asks a terminal for passphrases: script(1) is one, and
+ * takes what is typed from a pipe. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -155,8 +155,8 @@ static void seals_as_the_standard_says(void **state)
     crypto_cipher_free(cipher);
 }
 
-/* Made with another implementation (OpenSSL): SHA-256 of so many bytes of vault_noise with that seed, and of these encrypted
- * with the key and nonce of RFC 8439, 2.8.2. The lengths are where vector code changes its ways. */
+/* Made with another implementation (OpenSSL): SHA-256 of so many bytes of vault_noise with that seed, and of these
+ * encrypted with the key and nonce of RFC 8439, 2.8.2. The lengths are where vector code changes its ways. */
 static const struct {
     size_t size_bytes;
     const char *plain;

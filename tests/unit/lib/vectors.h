@@ -1,6 +1,6 @@
 /*
- * vectors.h - what the standards say must come out of lib/crypto, for programs that run it with the processor's instructions and
- * without them.
+ * vectors.h - what the standards say must come out of lib/crypto, for programs that run it with the processor's
+ * instructions and without them.
  */
 #ifndef CAISSON_TESTS_LIB_VECTORS_H
 #define CAISSON_TESTS_LIB_VECTORS_H
