@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include "caisson/commands.h"
+#include "caisson/keys.h"
 #include "console/console.h"
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/options.h"
 #include "lib/root.h"
 #include "lib/screen.h"
+#include "repository/own_key.h"
 #include "repository/repository.h"
 #include "target/installation.h"
 
@@ -28,6 +30,10 @@ static const struct option_rule rules[] = {
      "leaves out what matches: a whole path (/var/cache/app) or, with **/ in front, a name at any depth; * and ? stay "
      "within a name"},
     {"one-file-system", OPTION_FLAG, false, NULL, "does not enter other file systems mounted inside"},
+    KEYS_RULES,
+    {"key", OPTION_TEXT, false, "FILE",
+     "this machine's own key for an encrypted repository, made if it is not there (default: " OWN_KEY_FILE
+     ", of a user in ~/.local/state/caisson)"},
     {"reread", OPTION_FLAG, false, NULL, "reads every file, also those that look unchanged"},
     {"json", OPTION_FLAG, false, NULL, "the summary as JSON on stdout"},
     {.name = NULL},
@@ -201,7 +207,7 @@ static int report_changed(const struct repository_backup_summary *summary)
     return command_fail(&error);
 }
 
-static int back_up(const struct options *options, const struct repository_source *sources, size_t count,
+static int back_up(const struct options *options, int root_fd, const struct repository_source *sources, size_t count,
                    const struct repository_tag *tags)
 {
     struct error error;
@@ -217,7 +223,12 @@ static int back_up(const struct options *options, const struct repository_source
         .one_file_system = options_flag(options, "one-file-system"),
     };
     int exit_code;
-    struct repository *repository = repository_open(options_text(options, "repository"), REPOSITORY_WRITE, &error);
+    struct keys keys = {0};
+    struct repository *repository =
+        keys_take(&keys, options, &error) != 0 || keys_take_own(&keys, options, root_fd, &error) != 0
+            ? NULL
+            : repository_open(options_text(options, "repository"), REPOSITORY_WRITE, &keys.given, &error);
+    keys_free(&keys);
     if (repository == NULL) {
         return command_fail(&error);
     }
@@ -271,7 +282,7 @@ static int run(const struct options *options)
         sources[i] = (struct repository_source){.root_fd = root_fd, .path = paths.items[i], .name = paths.items[i]};
     }
     if (parse_tags(tag_list, tags, &error) == 0) {
-        exit_code = back_up(options, sources, paths.count, tags);
+        exit_code = back_up(options, root_fd, sources, paths.count, tags);
     }
 out:
     if (error.code != CSN_NONE) {

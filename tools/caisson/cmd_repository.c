@@ -2,21 +2,49 @@
  * cmd_repository.c - `caisson repository init DIR`: makes a repository.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "caisson/commands.h"
+#include "caisson/keys.h"
 #include "lib/options.h"
 #include "repository/repository.h"
 
+static int init(const struct options *options, struct error *error)
+{
+    const char *path = options->operands.items[1];
+    const char *passphrase_file = options_text(options, "passphrase-file");
+    char *passphrase = NULL;
+    struct repository_protection protection = {.recipients = options_list(options, "recipient")};
+    int result = passphrase_file == NULL ? 0 : keys_read_passphrase(passphrase_file, &passphrase, error);
+    protection.passphrase = passphrase;
+    if (result == 0) {
+        result = repository_init(path, &protection, error);
+    }
+    if (result == 0) {
+        bool encrypted = protection.recipients->count > 0 || passphrase != NULL;
+        printf("%s is %s repository now\n", path, encrypted ? "an encrypted" : "a");
+    }
+    if (passphrase != NULL) {
+        explicit_bzero(passphrase, strlen(passphrase));
+    }
+    free(passphrase);
+    return result;
+}
+
 int cmd_repository(int argc, char **argv)
 {
-    static const struct option_rule rules[] = {{.name = NULL}};
+    static const struct option_rule rules[] = {
+        {"recipient", OPTION_LIST, false, "age1...",
+         "who may read it: age's recipient. None, and no passphrase: everybody"},
+        {"passphrase-file", OPTION_TEXT, false, "FILE", "the first line is a passphrase that reads it, too"},
+        {.name = NULL},
+    };
     static const struct option_usage usage = {
         .command = "repository",
         .operands = "init DIR",
         .summary = "Makes a repository in the folder DIR, which must be empty or is made. Any file system will do; "
-                   "back up into it "
-                   "with `caisson backup`.",
+                   "back up into it with `caisson backup`.",
         .operands_min = 2,
         .operands_max = 2,
     };
@@ -29,10 +57,8 @@ int cmd_repository(int argc, char **argv)
     } else if (strcmp(options.operands.items[0], "init") != 0) {
         error_set(&error, CSN_USAGE, "`caisson repository` knows init, not \"%s\"", options.operands.items[0]);
         exit_code = command_fail(&error);
-    } else if (repository_init(options.operands.items[1], &error) != 0) {
+    } else if (init(&options, &error) != 0) {
         exit_code = command_fail(&error);
-    } else {
-        printf("%s is a repository now\n", options.operands.items[1]);
     }
     options_free(&options);
     return exit_code;

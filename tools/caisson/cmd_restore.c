@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "caisson/commands.h"
+#include "caisson/keys.h"
 #include "console/console.h"
 #include "lib/file.h"
 #include "lib/json.h"
@@ -24,6 +25,7 @@ static const struct option_rule rules[] = {
     {"strip", OPTION_TEXT, false, "PATH", "leaves this much out of the names: with /opt/app, /opt/app/x becomes DIR/x"},
     {"without-root", OPTION_FLAG, false, NULL,
      "goes on where an owner, an attribute or a device may not be kept, and counts them"},
+    KEYS_RULES,
     {"json", OPTION_FLAG, false, NULL, "the summary as JSON on stdout"},
     {.name = NULL},
 };
@@ -135,7 +137,12 @@ static int run(const struct options *options)
     struct error error;
     int exit_code = EXIT_DONE;
     int target_fd = -1;
-    struct repository *repository = repository_open(options_text(options, "repository"), REPOSITORY_READ, &error);
+    struct keys keys = {0};
+    struct repository *repository =
+        keys_take(&keys, options, &error) != 0
+            ? NULL
+            : repository_open(options_text(options, "repository"), REPOSITORY_READ, &keys.given, &error);
+    keys_free(&keys);
     if (repository == NULL || (target_fd = open_target(options_text(options, "target"), &error)) < 0 ||
         restore(options, repository, target_fd, &error) != 0) {
         exit_code = command_fail(&error);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "caisson/commands.h"
+#include "caisson/keys.h"
 #include "console/console.h"
 #include "lib/json.h"
 #include "lib/options.h"
@@ -14,6 +15,7 @@
 
 static const struct option_rule rules[] = {
     {"repository", OPTION_TEXT, true, "DIR", "the repository"},
+    KEYS_RULES,
     {"json", OPTION_FLAG, false, NULL, "as JSON on stdout"},
     {.name = NULL},
 };
@@ -92,7 +94,12 @@ static int run(const struct options *options)
 {
     struct error error;
     struct repository_snapshots snapshots;
-    struct repository *repository = repository_open(options_text(options, "repository"), REPOSITORY_READ, &error);
+    struct keys keys = {0};
+    struct repository *repository =
+        keys_take(&keys, options, &error) != 0
+            ? NULL
+            : repository_open(options_text(options, "repository"), REPOSITORY_READ, &keys.given, &error);
+    keys_free(&keys);
     if (repository == NULL) {
         return command_fail(&error);
     }

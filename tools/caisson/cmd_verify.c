@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "caisson/commands.h"
+#include "caisson/keys.h"
 #include "console/console.h"
 #include "lib/json.h"
 #include "lib/options.h"
@@ -16,6 +17,7 @@ static const struct option_rule rules[] = {
     {"repository", OPTION_TEXT, true, "DIR", "the repository"},
     {"structure", OPTION_FLAG, false, NULL, "indexes and snapshots only, and that each chunk they need is there"},
     {"all", OPTION_FLAG, false, NULL, "every byte of every chunk as well (this is the default)"},
+    KEYS_RULES,
     {"json", OPTION_FLAG, false, NULL, "as lines of JSON on stdout: one for each damage, the sums last"},
     {.name = NULL},
 };
@@ -107,7 +109,10 @@ static int run(const struct options *options)
         error_set(&error, CSN_USAGE, "--structure and --all exclude one another");
         return command_fail(&error);
     }
-    struct repository *repository = repository_open(path, REPOSITORY_READ, &error);
+    struct keys keys = {0};
+    struct repository *repository =
+        keys_take(&keys, options, &error) != 0 ? NULL : repository_open(path, REPOSITORY_READ, &keys.given, &error);
+    keys_free(&keys);
     if (repository == NULL) {
         return command_fail(&error);
     }

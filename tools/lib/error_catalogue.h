@@ -152,6 +152,8 @@ ERROR_ENUM(CSN_REPOSITORY_TARGET, "CSN-R008", EXIT_BAD, "the place to restore to
     "Choose an empty folder.")
 ERROR_ENUM(CSN_REPOSITORY_DIFFERS, "CSN-R009", EXIT_BAD, "what was restored is not what was backed up",
     "The backup does not count. Run memory and disk checks, then make a new one on another disk.")
+ERROR_ENUM(CSN_REPOSITORY_LOCKED, "CSN-R010", EXIT_USAGE, "the repository is encrypted, and no key was given",
+    "Give the identity that belongs to one of its recipients: --identity FILE. To back up, none is needed.")
 
 /* E: encryption */
 ERROR_ENUM(CSN_AGE_NOT, "CSN-E001", EXIT_BAD, "the file is not encrypted as age v1",

@@ -384,7 +384,7 @@ static int begin(struct backup *backup, const struct strings *names, struct erro
     if (backup->store == NULL) {
         return -1;
     }
-    backup->snapshot = snapshot_writer_new(backup->repository->snapshots_fd, &header, error);
+    backup->snapshot = snapshot_writer_new(&backup->repository->snapshots_folder, &header, error);
     backup->queue = (struct backup_queue){.store = backup->store, .snapshot = backup->snapshot};
     return backup->snapshot == NULL ? -1 : 0;
 }

@@ -79,7 +79,7 @@ int backup_parent_open(struct backup_parent **parent, struct repository *reposit
     if (made == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for the parent snapshot");
     }
-    made->reader = snapshot_reader_open(repository->snapshots_fd, digest, error);
+    made->reader = snapshot_reader_open(&repository->snapshots_folder, digest, error);
     if (made->reader == NULL) {
         free(made);
         return -1;

@@ -7,6 +7,7 @@
 
 #include <yyjson.h>
 
+#include "age/writer.h"
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/json.h"
@@ -47,8 +48,23 @@ static bool add_sizes(yyjson_mut_doc *document, yyjson_mut_val *object)
            yyjson_mut_obj_add_uint(document, sizes, "seed", 0);
 }
 
+static bool add_recipients(yyjson_mut_doc *document, yyjson_mut_val *object, const struct repository_config *config)
+{
+    if (config->recipient_count == 0) {
+        return true;
+    }
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(document, object, "recipients");
+    bool good = list != NULL && yyjson_mut_obj_add_bool(document, object, "passphrase", config->has_passphrase);
+    for (size_t i = 0; good && i < config->recipient_count; i++) {
+        char text[AGE_RECIPIENT_TEXT_SIZE];
+        age_recipient_print(&config->recipients[i], text);
+        good = yyjson_mut_arr_add_strcpy(document, list, text);
+    }
+    return good;
+}
+
 /* The line, and a second one with its hash: a flipped bit in it must not go unseen. */
-static int make_text(struct buffer *text, struct error *error)
+static int make_text(const struct repository_config *config, struct buffer *text, struct error *error)
 {
     uint8_t random[16];
     uint8_t digest[SHA256_SIZE];
@@ -67,7 +83,7 @@ static int make_text(struct buffer *text, struct error *error)
                 yyjson_mut_obj_add_int(document, object, "version", CONFIG_VERSION) &&
                 yyjson_mut_obj_add_str(document, object, "id", id) &&
                 yyjson_mut_obj_add_str(document, object, "created", now) && add_sizes(document, object) &&
-                add_pages(document, object);
+                add_recipients(document, object, config) && add_pages(document, object);
     int result =
         good ? json_append_line(text, document, error) : error_set(error, CSN_MEMORY, "no memory for " CONFIG_FILE);
     yyjson_mut_doc_free(document);
@@ -80,11 +96,11 @@ static int make_text(struct buffer *text, struct error *error)
     return buffer_check(text, error);
 }
 
-int config_write(int folder_fd, struct error *error)
+int config_write(const struct repository_config *config, int folder_fd, struct error *error)
 {
     struct buffer text = {0};
     int result = -1;
-    if (write_pages(folder_fd, error) == 0 && make_text(&text, error) == 0) {
+    if (write_pages(folder_fd, error) == 0 && make_text(config, &text, error) == 0) {
         result = file_replace(folder_fd, CONFIG_FILE, text.data, text.size, 0600, error);
     }
     buffer_free(&text);
@@ -121,6 +137,25 @@ static bool get32(yyjson_val *object, const char *key, uint32_t *number)
     return yyjson_is_uint(value) && yyjson_get_uint(value) <= UINT32_MAX;
 }
 
+static bool get_recipients(struct repository_config *config, yyjson_val *line)
+{
+    yyjson_val *list = yyjson_obj_get(line, "recipients");
+    size_t count = yyjson_arr_size(list);
+    if (list == NULL) {
+        return true;
+    }
+    config->recipients = count == 0 || count > AGE_RECIPIENTS_LIMIT ? NULL : calloc(count, sizeof *config->recipients);
+    config->has_passphrase = yyjson_is_true(yyjson_obj_get(line, "passphrase"));
+    bool good = config->recipients != NULL;
+    for (size_t i = 0; good && i < count; i++) {
+        struct error unused;
+        const char *text = yyjson_get_str(yyjson_arr_get(list, i));
+        good = text != NULL && age_recipient_parse(&config->recipients[i], text, &unused) == 0;
+        config->recipient_count = i + 1;
+    }
+    return good;
+}
+
 static bool get_config(struct repository_config *config, yyjson_val *line)
 {
     const char *id = yyjson_get_str(yyjson_obj_get(line, "id"));
@@ -141,7 +176,7 @@ static bool get_config(struct repository_config *config, yyjson_val *line)
             return false;
         }
     }
-    return chunker_init(&chunker, &config->sizes, config->seed);
+    return chunker_init(&chunker, &config->sizes, config->seed) && get_recipients(config, line);
 }
 
 int config_read(struct repository_config *config, int folder_fd, const char *path, struct error *error)
@@ -150,6 +185,7 @@ int config_read(struct repository_config *config, int folder_fd, const char *pat
     yyjson_doc *document = NULL;
     size_t line_size = 0;
     int result = -1;
+    *config = (struct repository_config){0};
     if (file_read(folder_fd, CONFIG_FILE, CONFIG_LIMIT_BYTES, &text, error) != 0) {
         if (error != NULL && error->code == CSN_NOT_FOUND) {
             error_set(error, CSN_REPOSITORY_NOT, "%s has no " CONFIG_FILE, path);
@@ -174,5 +210,15 @@ int config_read(struct repository_config *config, int folder_fd, const char *pat
 out:
     yyjson_doc_free(document);
     buffer_free(&text);
+    if (result != 0) {
+        config_free(config);
+    }
     return result;
+}
+
+void config_free(struct repository_config *config)
+{
+    free(config->recipients);
+    config->recipients = NULL;
+    config->recipient_count = 0;
 }

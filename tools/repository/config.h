@@ -4,6 +4,7 @@
 #ifndef CAISSON_REPOSITORY_CONFIG_H
 #define CAISSON_REPOSITORY_CONFIG_H
 
+#include "age/key.h"
 #include "lib/error.h"
 #include "lib/sha256.h"
 #include "repository/chunker.h"
@@ -17,6 +18,9 @@ struct repository_config {
     struct chunker_sizes sizes;
     uint64_t seed;
     uint8_t page_hashes[CONFIG_PAGES][SHA256_SIZE];
+    struct age_recipient *recipients; /* 0: not encrypted */
+    size_t recipient_count;
+    bool has_passphrase; /* the last recipient's identity lies in the repository, encrypted to a passphrase */
 };
 
 /* Text that lies in each repository: README.txt and restore.sh. */
@@ -27,10 +31,12 @@ struct config_page {
 };
 extern const struct config_page config_pages[CONFIG_PAGES];
 
-/* Writes the pages and, last, repository.json: from then on the folder is a repository. */
-int config_write(int folder_fd, struct error *error) MUST_CHECK;
+/* Writes the pages and, last, repository.json: from then on the folder is a repository. Of config only the recipients and
+ * has_passphrase are taken. */
+int config_write(const struct repository_config *config, int folder_fd, struct error *error) MUST_CHECK;
 
 /* CSN_REPOSITORY_NOT where there is none, _VERSION, _DAMAGED. */
 int config_read(struct repository_config *config, int folder_fd, const char *path, struct error *error) MUST_CHECK;
+void config_free(struct repository_config *config);
 
 #endif

@@ -26,7 +26,7 @@ static int open_side(struct side *side, struct repository *repository, const cha
     if (!hex_decode(id, digest, SHA256_SIZE)) {
         return error_set(error, CSN_REPOSITORY_NO_SNAPSHOT, "\"%s\" is not the id of a snapshot", id);
     }
-    side->reader = snapshot_reader_open(repository->snapshots_fd, digest, error);
+    side->reader = snapshot_reader_open(&repository->snapshots_folder, digest, error);
     return side->reader == NULL ? -1 : 0;
 }
 

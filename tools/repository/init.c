@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,8 +14,8 @@
 static bool is_no_hindrance(const char *name)
 {
     static const char *const names[] = {
-        ".",          "..",         "lost+found", "System Volume Information", "$RECYCLE.BIN", REPOSITORY_LOCK,
-        "README.txt", "restore.sh",
+        ".",          "..",         "lost+found",   "System Volume Information", "$RECYCLE.BIN", REPOSITORY_LOCK,
+        "README.txt", "restore.sh", REPOSITORY_KEY,
     };
     size_t length = strlen(name);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -59,7 +60,85 @@ static int make_folder(int folder_fd, const char *name, struct error *error)
     return 0;
 }
 
-int repository_init(const char *path, struct error *error)
+/* --- who may read it --- */
+
+static int add_recipient(struct repository_config *config, const struct age_recipient *recipient, struct error *error)
+{
+    struct age_recipient *grown =
+        realloc(config->recipients, (config->recipient_count + 1) * sizeof *config->recipients);
+    if (grown == NULL) {
+        return error_set(error, CSN_MEMORY, "no memory for the recipients");
+    }
+    config->recipients = grown;
+    config->recipients[config->recipient_count++] = *recipient;
+    return 0;
+}
+
+static int append_to(void *context, const void *data, size_t size_bytes, struct error *error)
+{
+    buffer_append(context, data, size_bytes);
+    return buffer_check(context, error);
+}
+
+/* The file that the passphrase opens, as age itself would write it. */
+static int encrypt_identity(const struct age_identity *identity, const char *passphrase, struct buffer *file,
+                            struct error *error)
+{
+    char text[AGE_IDENTITY_TEXT_SIZE + 1];
+    struct age_writer *writer = age_writer_new_passphrase(passphrase, AGE_LOG_N, error);
+    age_identity_print(identity, text);
+    size_t length = strlen(text);
+    text[length++] = '\n';
+    int result = writer == NULL || age_writer_begin(writer, append_to, file, error) != 0 ||
+                         age_writer_write(writer, text, length, error) != 0 || age_writer_finish(writer, error) != 0
+                     ? -1
+                     : 0;
+    explicit_bzero(text, sizeof text);
+    age_writer_free(writer);
+    return result;
+}
+
+static int protect(struct repository_config *config, const struct repository_protection *protection,
+                   struct buffer *key_file, struct error *error)
+{
+    const struct strings *recipients = protection->recipients;
+    for (size_t i = 0; recipients != NULL && i < recipients->count; i++) {
+        struct age_recipient recipient;
+        if (age_recipient_parse(&recipient, recipients->items[i], error) != 0 ||
+            add_recipient(config, &recipient, error) != 0) {
+            return -1;
+        }
+    }
+    if (protection->passphrase == NULL) {
+        return 0;
+    }
+    struct age_identity identity;
+    int result = age_identity_make(&identity, error);
+    if (result == 0 && (add_recipient(config, &identity.recipient, error) != 0 ||
+                        encrypt_identity(&identity, protection->passphrase, key_file, error) != 0)) {
+        result = -1;
+    }
+    age_identity_wipe(&identity);
+    config->has_passphrase = true;
+    return result;
+}
+
+/* The key first: with repository.json the folder is a repository. */
+static int write_files(const struct repository_config *config, const struct buffer *key_file, int folder_fd,
+                       struct error *error)
+{
+    if (key_file->size > 0 &&
+        file_replace(folder_fd, REPOSITORY_KEY, key_file->data, key_file->size, 0600, error) != 0) {
+        if (error != NULL && error->code == CSN_NO_SPACE) {
+            error->code = CSN_REPOSITORY_FULL;
+        }
+        return -1;
+    }
+    return config_write(config, folder_fd, error);
+}
+
+static int make_repository(const char *path, const struct repository_config *config, const struct buffer *key_file,
+                           struct error *error)
 {
     int result = -1;
     int folder_fd = -1;
@@ -93,9 +172,36 @@ int repository_init(const char *path, struct error *error)
         error_system(error, errno == ENOSPC ? CSN_REPOSITORY_FULL : CSN_IO, "making the lock of %s", path);
         goto out;
     }
-    result = config_write(folder_fd, error);
+    result = write_files(config, key_file, folder_fd, error);
 out:
     file_drop(&lock_fd);
     file_drop(&folder_fd);
+    return result;
+}
+
+int repository_is_encrypted(const char *path, bool *encrypted, struct error *error)
+{
+    struct repository_config config;
+    int folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder_fd < 0) {
+        return error_system(error, CSN_REPOSITORY_NOT, "opening the repository %s", path);
+    }
+    int result = config_read(&config, folder_fd, path, error);
+    *encrypted = result == 0 && config.recipient_count > 0;
+    config_free(&config);
+    file_drop(&folder_fd);
+    return result;
+}
+
+int repository_init(const char *path, const struct repository_protection *protection, struct error *error)
+{
+    struct repository_config config = {0};
+    struct buffer key_file = {0};
+    int result = protection == NULL ? 0 : protect(&config, protection, &key_file, error);
+    if (result == 0) {
+        result = make_repository(path, &config, &key_file, error);
+    }
+    config_free(&config);
+    buffer_free(&key_file);
     return result;
 }

@@ -16,6 +16,7 @@
 #define REPOSITORY_PACKS "packs"
 #define REPOSITORY_SNAPSHOTS "snapshots"
 #define REPOSITORY_LOCK "lock"
+#define REPOSITORY_KEY "key.age"
 
 struct pack_cache;
 
@@ -23,10 +24,15 @@ struct repository {
     char *path; /* for messages */
     enum repository_mode mode;
     int folder_fd;
-    int packs_fd;
-    int snapshots_fd;
-    int lock_fd;      /* -1: none could be taken (a read-only or a simple network file system) */
-    dev_t folder_dev; /* so that a backup does not enter its own repository */
+    struct stored_folder packs_folder;
+    struct stored_folder snapshots_folder;
+    struct stored_seal seal; /* of both folders, where the repository is encrypted */
+    struct age_identities identities;
+    struct age_recipient *recipients; /* what seal.recipients points to */
+    bool reads_all;                   /* an identity of the repository itself: what it does not open is damaged */
+    uint64_t locked_packs;            /* that none of the identities opens */
+    int lock_fd;                      /* -1: none could be taken (a read-only or a simple network file system) */
+    dev_t folder_dev;                 /* so that a backup does not enter its own repository */
     ino_t folder_ino;
     struct repository_config config;
     bool config_damaged; /* only readers go on */
@@ -39,6 +45,15 @@ struct repository {
     struct pack_cache *cache;
     bool spent; /* a backup failed: chunks may name packs that were never finished */
 };
+
+static inline bool repository_is_sealed(const struct repository *repository)
+{
+    return repository->packs_folder.seal != NULL;
+}
+
+/* Where the repository is encrypted: takes the keys and sets the seal of its folders. unlock.c. */
+int repository_unlock(struct repository *repository, const struct repository_keys *keys, struct error *error)
+    MUST_CHECK;
 
 /* Gives a pack the next number. CSN_MEMORY. */
 int repository_add_pack(struct repository *repository, const uint8_t id[SHA256_SIZE], uint32_t *number,

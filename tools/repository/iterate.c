@@ -10,7 +10,7 @@ int repository_iterate(struct repository *repository, const char *id,
     if (!hex_decode(id, digest, SHA256_SIZE)) {
         return error_set(error, CSN_REPOSITORY_NO_SNAPSHOT, "\"%s\" is not the id of a snapshot", id);
     }
-    struct snapshot_reader *reader = snapshot_reader_open(repository->snapshots_fd, digest, error);
+    struct snapshot_reader *reader = snapshot_reader_open(&repository->snapshots_folder, digest, error);
     if (reader == NULL) {
         return -1;
     }

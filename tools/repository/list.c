@@ -19,10 +19,10 @@ static int list_one(void *context, const char *name, struct error *error)
     struct repository_snapshots *snapshots = listing->snapshots;
     struct error trouble = {.code = CSN_NONE};
     uint8_t id[SHA256_SIZE];
-    if (!pack_name_id(PACK_SNAPSHOT, name, id)) {
+    if (!pack_name_id(PACK_SNAPSHOT, name, repository_is_sealed(listing->repository), id)) {
         return 0;
     }
-    struct snapshot_reader *reader = snapshot_reader_open(listing->repository->snapshots_fd, id, &trouble);
+    struct snapshot_reader *reader = snapshot_reader_open(&listing->repository->snapshots_folder, id, &trouble);
     if (reader == NULL) {
         char hex[SHA256_HEX_SIZE];
         hex_encode(id, SHA256_SIZE, hex);
@@ -57,7 +57,7 @@ int repository_list(struct repository *repository, struct repository_snapshots *
 {
     struct listing listing = {.repository = repository, .snapshots = snapshots};
     *snapshots = (struct repository_snapshots){0};
-    if (repository_each_file(repository->snapshots_fd, false, list_one, &listing, error) != 0) {
+    if (repository_each_file(repository->snapshots_folder.fd, false, list_one, &listing, error) != 0) {
         repository_snapshots_free(snapshots);
         return -1;
     }

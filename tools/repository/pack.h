@@ -53,7 +53,9 @@ const uint8_t *pack_compress(struct pack_compressor *compressor, const uint8_t i
 
 struct pack_writer; /* used for pack after pack */
 
-struct pack_writer *pack_writer_new(enum pack_kind kind, int folder_fd, struct error *error) MUST_CHECK;
+/* folder is borrowed. */
+struct pack_writer *pack_writer_new(enum pack_kind kind, const struct stored_folder *folder, struct error *error)
+    MUST_CHECK;
 void pack_writer_free(struct pack_writer *writer); /* abandons what was not committed */
 
 /* Adds one frame; the first one begins a pack. record->offset becomes where it is. CSN_REPOSITORY_FULL, CSN_IO; then the
@@ -74,11 +76,11 @@ int pack_writer_commit(struct pack_writer *writer, uint8_t id[SHA256_SIZE], uint
 
 #define PACK_NAME_SIZE 80
 
-/* "ab/ab01...zst" below packs/, or "ab01...jsonl.zst" below snapshots/. */
-void pack_name(enum pack_kind kind, const uint8_t id[SHA256_SIZE], char name[PACK_NAME_SIZE]);
+/* "ab/ab01...zst" below packs/, or "ab01...jsonl.zst" below snapshots/; ".age" behind it if sealed. */
+void pack_name(enum pack_kind kind, const uint8_t id[SHA256_SIZE], bool sealed, char name[PACK_NAME_SIZE]);
 
 /* The id in the name of a file (without the folder), or false where it is not the name of such a file. */
-bool pack_name_id(enum pack_kind kind, const char *file_name, uint8_t id[SHA256_SIZE]);
+bool pack_name_id(enum pack_kind kind, const char *file_name, bool sealed, uint8_t id[SHA256_SIZE]);
 
 /* The index of one pack; the memory is used again by the next pack_index_read. Starts as {0}. */
 struct pack_index {

@@ -75,7 +75,7 @@ static struct slot *slot_of(struct repository *repository, uint32_t pack, const 
         stored_close(&oldest->file);
         oldest->used = false;
     }
-    if (stored_open(&oldest->file, repository->packs_fd, name, error) != 0) {
+    if (stored_open(&oldest->file, &repository->packs_folder, name, error) != 0) {
         return NULL;
     }
     oldest->used = true;
@@ -126,7 +126,7 @@ static const uint8_t *fetch(struct slot *slot, const struct chunk_place *place, 
 static const uint8_t *read_place(struct repository *repository, const struct chunk_place *place, struct error *error)
 {
     char name[PACK_NAME_SIZE];
-    pack_name(PACK_CHUNKS, repository->packs[place->pack], name);
+    pack_name(PACK_CHUNKS, repository->packs[place->pack], repository_is_sealed(repository), name);
     struct slot *slot = slot_of(repository, place->pack, name, error);
     if (slot == NULL) {
         return NULL;

@@ -10,28 +10,28 @@
 #include "repository/crc32c.h"
 #include "repository/pack_format.h"
 
-static const char *suffix_of(enum pack_kind kind)
+static const char *suffix_of(enum pack_kind kind, bool sealed)
 {
-    return kind == PACK_CHUNKS ? ".zst" : ".jsonl.zst";
+    return kind == PACK_CHUNKS ? (sealed ? ".zst.age" : ".zst") : (sealed ? ".jsonl.zst.age" : ".jsonl.zst");
 }
 
-void pack_name(enum pack_kind kind, const uint8_t id[SHA256_SIZE], char name[PACK_NAME_SIZE])
+void pack_name(enum pack_kind kind, const uint8_t id[SHA256_SIZE], bool sealed, char name[PACK_NAME_SIZE])
 {
     char hex[SHA256_HEX_SIZE];
     hex_encode(id, SHA256_SIZE, hex);
     if (kind == PACK_CHUNKS) {
-        snprintf(name, PACK_NAME_SIZE, "%.2s/%s%s", hex, hex, suffix_of(kind));
+        snprintf(name, PACK_NAME_SIZE, "%.2s/%s%s", hex, hex, suffix_of(kind, sealed));
     } else {
-        snprintf(name, PACK_NAME_SIZE, "%s%s", hex, suffix_of(kind));
+        snprintf(name, PACK_NAME_SIZE, "%s%s", hex, suffix_of(kind, sealed));
     }
 }
 
-bool pack_name_id(enum pack_kind kind, const char *file_name, uint8_t id[SHA256_SIZE])
+bool pack_name_id(enum pack_kind kind, const char *file_name, bool sealed, uint8_t id[SHA256_SIZE])
 {
     char hex[SHA256_HEX_SIZE];
     char again[SHA256_HEX_SIZE];
-    if (strlen(file_name) != SHA256_HEX_SIZE - 1 + strlen(suffix_of(kind)) ||
-        strcmp(file_name + SHA256_HEX_SIZE - 1, suffix_of(kind)) != 0) {
+    if (strlen(file_name) != SHA256_HEX_SIZE - 1 + strlen(suffix_of(kind, sealed)) ||
+        strcmp(file_name + SHA256_HEX_SIZE - 1, suffix_of(kind, sealed)) != 0) {
         return false;
     }
     memcpy(hex, file_name, SHA256_HEX_SIZE - 1);

@@ -21,7 +21,7 @@ struct pack_compressor {
 
 struct pack_writer {
     enum pack_kind kind;
-    int folder_fd;
+    const struct stored_folder *folder;
     struct stored_writer file;
     uint8_t *buffer;
     size_t used;
@@ -76,7 +76,7 @@ const uint8_t *pack_compress(struct pack_compressor *compressor, const uint8_t i
     return compressor->frame;
 }
 
-struct pack_writer *pack_writer_new(enum pack_kind kind, int folder_fd, struct error *error)
+struct pack_writer *pack_writer_new(enum pack_kind kind, const struct stored_folder *folder, struct error *error)
 {
     struct pack_writer *writer = calloc(1, sizeof *writer);
     uint8_t *buffer = malloc(BUFFER_BYTES);
@@ -87,7 +87,7 @@ struct pack_writer *pack_writer_new(enum pack_kind kind, int folder_fd, struct e
         return NULL;
     }
     writer->kind = kind;
-    writer->folder_fd = folder_fd;
+    writer->folder = folder;
     writer->file.fd = -1;
     writer->buffer = buffer;
     return writer;
@@ -98,7 +98,7 @@ void pack_writer_free(struct pack_writer *writer)
     if (writer == NULL) {
         return;
     }
-    stored_abandon(&writer->file);
+    stored_end(&writer->file);
     free(writer->buffer);
     free(writer->records);
     free(writer);
@@ -136,7 +136,7 @@ int pack_writer_add(struct pack_writer *writer, struct pack_record *record, cons
     if (writer->count == PACK_CHUNKS_LIMIT) {
         return error_set(error, CSN_INTERNAL, "a pack has no place for more than %u chunks", PACK_CHUNKS_LIMIT);
     }
-    if (writer->file.fd < 0 && stored_create(&writer->file, writer->folder_fd, error) != 0) {
+    if (writer->file.fd < 0 && stored_create(&writer->file, writer->folder, error) != 0) {
         return -1;
     }
     record->offset = writer->frames_bytes;
@@ -196,7 +196,7 @@ int pack_writer_commit(struct pack_writer *writer, uint8_t id[SHA256_SIZE], uint
         return -1;
     }
     char name[PACK_NAME_SIZE];
-    pack_name(writer->kind, id, name);
+    pack_name(writer->kind, id, writer->folder->seal != NULL, name);
     if (stored_commit(&writer->file, name, error) != 0) {
         return -1;
     }

@@ -82,9 +82,10 @@ static int take_lock(struct repository *repository, struct error *error)
                                  : file_error(error, "opening the lock of", repository->path);
     }
     if (writes && flock(repository->lock_fd, LOCK_EX | LOCK_NB) == 0) {
-        if (repository_each_file(repository->packs_fd, false, remove_leftover, &repository->packs_fd, error) != 0 ||
-            repository_each_file(repository->snapshots_fd, false, remove_leftover, &repository->snapshots_fd, error) !=
-                0 ||
+        if (repository_each_file(repository->packs_folder.fd, false, remove_leftover, &repository->packs_folder.fd,
+                                 error) != 0 ||
+            repository_each_file(repository->snapshots_folder.fd, false, remove_leftover,
+                                 &repository->snapshots_folder.fd, error) != 0 ||
             repository_each_file(repository->folder_fd, false, remove_leftover, &repository->folder_fd, error) != 0) {
             return -1;
         }
@@ -165,18 +166,22 @@ static int load_pack(void *context, const char *name, struct error *error)
     uint8_t id[SHA256_SIZE];
     const char *slash = strchr(name, '/');
     char expected[PACK_NAME_SIZE];
-    if (slash == NULL || !pack_name_id(PACK_CHUNKS, slash + 1, id)) {
+    if (slash == NULL || !pack_name_id(PACK_CHUNKS, slash + 1, repository_is_sealed(loading->repository), id)) {
         return 0; /* no pack: a leftover, or somebody's file */
     }
-    pack_name(PACK_CHUNKS, id, expected);
+    pack_name(PACK_CHUNKS, id, repository_is_sealed(loading->repository), expected);
     if (strcmp(expected, name) != 0 || (loading->known_count > 0 && bsearch(id, loading->known, loading->known_count,
                                                                             SHA256_SIZE, compare_ids) != NULL)) {
         return 0;
     }
-    if (stored_open(&file, loading->repository->packs_fd, name, &trouble) != 0 ||
+    if (stored_open(&file, &loading->repository->packs_folder, name, &trouble) != 0 ||
         pack_index_read(&loading->index, &file, PACK_CHUNKS, id, name, &trouble) != 0) {
         stored_close(&file);
-        if (trouble.code != CSN_REPOSITORY_DAMAGED && trouble.code != CSN_IO) {
+        if (trouble.code == CSN_AGE_NO_IDENTITY && !loading->repository->reads_all) {
+            loading->repository->locked_packs++; /* another machine's */
+            return 0;
+        }
+        if (trouble.code != CSN_AGE_NO_IDENTITY && trouble.code != CSN_REPOSITORY_DAMAGED && trouble.code != CSN_IO) {
             return error_set(error, trouble.code, "%s", trouble.message);
         }
         struct buffer path = {0};
@@ -204,12 +209,13 @@ int repository_refresh(struct repository *repository, struct error *error)
     /* Damage is found anew. */
     strings_free(&repository->damaged_files);
     strings_free(&repository->damaged_whats);
+    repository->locked_packs = 0;
     int result = 0;
     if (repository->config_damaged) {
         result = note_damage(repository, CONFIG_FILE, "its hash does not hold", error);
     }
     if (result == 0) {
-        result = repository_each_file(repository->packs_fd, true, load_pack, &loading, error);
+        result = repository_each_file(repository->packs_folder.fd, true, load_pack, &loading, error);
     }
     pack_index_free(&loading.index);
     free(loading.known);
@@ -237,21 +243,22 @@ static int open_folders(struct repository *repository, struct error *error)
         }
         repository->config_damaged = true;
     }
-    repository->packs_fd =
+    repository->packs_folder.fd =
         openat(repository->folder_fd, REPOSITORY_PACKS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    repository->snapshots_fd =
+    repository->snapshots_folder.fd =
         openat(repository->folder_fd, REPOSITORY_SNAPSHOTS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if ((repository->packs_fd < 0 || repository->snapshots_fd < 0) && errno == EACCES) {
+    if ((repository->packs_folder.fd < 0 || repository->snapshots_folder.fd < 0) && errno == EACCES) {
         return file_error(error, "opening the folders of", path);
     }
-    if (repository->packs_fd < 0 || repository->snapshots_fd < 0) {
+    if (repository->packs_folder.fd < 0 || repository->snapshots_folder.fd < 0) {
         return error_system(error, CSN_REPOSITORY_DAMAGED,
                             "opening the folders " REPOSITORY_PACKS " and " REPOSITORY_SNAPSHOTS " of %s", path);
     }
     return 0;
 }
 
-struct repository *repository_open(const char *path, enum repository_mode mode, struct error *error)
+struct repository *repository_open(const char *path, enum repository_mode mode, const struct repository_keys *keys,
+                                   struct error *error)
 {
     struct repository *repository = calloc(1, sizeof *repository);
     if (repository == NULL || (repository->path = strdup(path)) == NULL) {
@@ -260,9 +267,10 @@ struct repository *repository_open(const char *path, enum repository_mode mode, 
         return NULL;
     }
     repository->mode = mode;
-    repository->folder_fd = repository->packs_fd = repository->snapshots_fd = repository->lock_fd = -1;
+    repository->folder_fd = repository->packs_folder.fd = repository->snapshots_folder.fd = repository->lock_fd = -1;
     repository->cache = pack_cache_new(error);
-    if (repository->cache == NULL || open_folders(repository, error) != 0 || take_lock(repository, error) != 0 ||
+    if (repository->cache == NULL || open_folders(repository, error) != 0 ||
+        repository_unlock(repository, keys, error) != 0 || take_lock(repository, error) != 0 ||
         repository_refresh(repository, error) != 0) {
         goto failed;
     }
@@ -291,10 +299,13 @@ void repository_close(struct repository *repository)
     chunks_free(&repository->chunks);
     strings_free(&repository->damaged_files);
     strings_free(&repository->damaged_whats);
-    file_drop(&repository->packs_fd);
-    file_drop(&repository->snapshots_fd);
+    file_drop(&repository->packs_folder.fd);
+    file_drop(&repository->snapshots_folder.fd);
     file_drop(&repository->folder_fd);
     file_drop(&repository->lock_fd);
+    age_identities_free(&repository->identities);
+    free(repository->recipients);
+    config_free(&repository->config);
     free(repository->packs);
     free(repository->path);
     free(repository);

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "age/identities.h"
 #include "lib/error.h"
 #include "lib/progress.h"
 #include "lib/strings.h"
@@ -28,14 +29,34 @@ enum repository_mode {
     REPOSITORY_WRITE, /* several writers at once are fine */
 };
 
+/* Who may read an encrypted repository. */
+struct repository_protection {
+    const struct strings *recipients; /* age's: "age1..."; NULL or empty: none */
+    const char *passphrase;           /* NULL: none. Opens a key of the repository's own, which lies in it */
+};
+
 /* Makes a repository in the folder path (made if it is not there; must be empty but for lost+found and the like).
- * CSN_REPOSITORY_EXISTS if something is there; then nothing was written. */
-int repository_init(const char *path, struct error *error) MUST_CHECK;
+ * protection NULL, or without either: not encrypted. CSN_AGE_KEY; CSN_REPOSITORY_EXISTS if something is there; then nothing was
+ * written. */
+int repository_init(const char *path, const struct repository_protection *protection, struct error *error) MUST_CHECK;
+
+/* CSN_REPOSITORY_NOT, _VERSION, _DAMAGED. */
+int repository_is_encrypted(const char *path, bool *encrypted, struct error *error) MUST_CHECK;
+
+/* What an encrypted repository is opened with; it copies what it needs. */
+struct repository_keys {
+    const struct age_identities *identities; /* NULL: none */
+    const char *passphrase;                  /* NULL: none */
+    const struct age_identity
+        *own; /* of the machine that writes: reads what that machine has written, and nothing of other
+                                       machines'. Without one, and without an identity, a writer stores everything anew. NULL: none */
+};
 
 /* Opens it, takes the shared lock, reads every pack's index. A writer that is alone removes what a killed one left.
  * A pack whose index is damaged is left out and remembered (repository_verify names it). NULL with CSN_REPOSITORY_NOT,
- * _VERSION, _DAMAGED, or a system error. Free with repository_close. */
-struct repository *repository_open(const char *path, enum repository_mode mode, struct error *error) MUST_CHECK;
+ * _VERSION, _DAMAGED, _LOCKED (it is encrypted, and no key is given; a writer needs none), or a system error. keys may be NULL. Free with repository_close. */
+struct repository *repository_open(const char *path, enum repository_mode mode, const struct repository_keys *keys,
+                                   struct error *error) MUST_CHECK;
 void repository_close(struct repository *repository);
 
 /* The files of the repository that opening found damaged and left out. Valid until the next call on it. */

@@ -189,7 +189,7 @@ static int find_first(struct restore *restore, const char *path, const struct sn
             error_set(error, CSN_INTERNAL, "the id of a snapshot is none");
             return -1;
         }
-        restore->firsts = snapshot_reader_open(restore->repository->snapshots_fd, id, error);
+        restore->firsts = snapshot_reader_open(&restore->repository->snapshots_folder, id, error);
         if (restore->firsts == NULL) {
             return -1;
         }

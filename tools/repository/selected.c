@@ -104,7 +104,7 @@ int selected_open(struct selected *selected, struct repository *repository, cons
     if (selected->start_fd < 0) {
         goto failed;
     }
-    selected->reader = snapshot_reader_open(repository->snapshots_fd, digest, error);
+    selected->reader = snapshot_reader_open(&repository->snapshots_folder, digest, error);
     if (selected->reader == NULL || (selection->paths != NULL && take_paths(selected, selection->paths, error) != 0)) {
         goto failed;
     }

@@ -70,8 +70,8 @@ struct snapshot_totals {
 
 struct snapshot_writer;
 
-struct snapshot_writer *snapshot_writer_new(int snapshots_fd, const struct snapshot_header *header, struct error *error)
-    MUST_CHECK;
+struct snapshot_writer *snapshot_writer_new(const struct stored_folder *folder, const struct snapshot_header *header,
+                                            struct error *error) MUST_CHECK;
 void snapshot_writer_free(struct snapshot_writer *writer); /* what was not committed is gone */
 
 /* The entries must come in order. CSN_REPOSITORY_FULL, CSN_IO, CSN_TREE_READ (one that is too large for a line). */
@@ -88,8 +88,8 @@ int snapshot_writer_commit(struct snapshot_writer *writer, uint8_t id[SHA256_SIZ
 struct snapshot_reader;
 
 /* Opens the snapshot and reads its first and last line. CSN_REPOSITORY_NO_SNAPSHOT, _DAMAGED, _VERSION, CSN_IO. */
-struct snapshot_reader *snapshot_reader_open(int snapshots_fd, const uint8_t id[SHA256_SIZE], struct error *error)
-    MUST_CHECK;
+struct snapshot_reader *snapshot_reader_open(const struct stored_folder *folder, const uint8_t id[SHA256_SIZE],
+                                             struct error *error) MUST_CHECK;
 void snapshot_reader_close(struct snapshot_reader *reader);
 
 /* 1 and *entry (owned by the reader, valid until the next call); 0 at the end, when the sums hold; -1. */

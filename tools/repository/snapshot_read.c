@@ -137,7 +137,8 @@ static int read_ends(struct snapshot_reader *reader, const uint8_t id[SHA256_SIZ
     return reader->text_size == 0 ? 0 : damaged(reader, error, "lines follow the first one in its block");
 }
 
-struct snapshot_reader *snapshot_reader_open(int snapshots_fd, const uint8_t id[SHA256_SIZE], struct error *error)
+struct snapshot_reader *snapshot_reader_open(const struct stored_folder *folder, const uint8_t id[SHA256_SIZE],
+                                             struct error *error)
 {
     struct snapshot_reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL) {
@@ -147,8 +148,8 @@ struct snapshot_reader *snapshot_reader_open(int snapshots_fd, const uint8_t id[
     sha256_begin(&reader->hash);
     reader->whole = true;
     reader->last_is_folder = true;
-    pack_name(PACK_SNAPSHOT, id, reader->name);
-    if (stored_open(&reader->file, snapshots_fd, reader->name, error) != 0 ||
+    pack_name(PACK_SNAPSHOT, id, folder->seal != NULL, reader->name);
+    if (stored_open(&reader->file, folder, reader->name, error) != 0 ||
         pack_index_read(&reader->index, &reader->file, PACK_SNAPSHOT, id, reader->name, error) != 0 ||
         set_offsets(reader, error) != 0) {
         goto failed;

@@ -120,7 +120,8 @@ static int write_header(struct snapshot_writer *writer, const struct snapshot_he
     return take_document(writer, document, good, error) == 0 ? end_block(writer, error) : -1;
 }
 
-struct snapshot_writer *snapshot_writer_new(int snapshots_fd, const struct snapshot_header *header, struct error *error)
+struct snapshot_writer *snapshot_writer_new(const struct stored_folder *folder, const struct snapshot_header *header,
+                                            struct error *error)
 {
     struct snapshot_writer *writer = calloc(1, sizeof *writer);
     if (writer == NULL) {
@@ -130,7 +131,7 @@ struct snapshot_writer *snapshot_writer_new(int snapshots_fd, const struct snaps
     sha256_begin(&writer->hash);
     writer->memory = yyjson_alc_dyn_new();
     writer->compressor = pack_compressor_new(LEVEL, error);
-    writer->pack = pack_writer_new(PACK_SNAPSHOT, snapshots_fd, error);
+    writer->pack = pack_writer_new(PACK_SNAPSHOT, folder, error);
     if (writer->memory == NULL || writer->compressor == NULL || writer->pack == NULL ||
         write_header(writer, header, error) != 0) {
         if (writer->memory == NULL) {

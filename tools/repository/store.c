@@ -72,7 +72,7 @@ static int begin_pack(struct store *store, struct error *error)
         store->spare = NULL;
     }
     if (store->pack.writer == NULL) {
-        store->pack.writer = pack_writer_new(PACK_CHUNKS, store->repository->packs_fd, error);
+        store->pack.writer = pack_writer_new(PACK_CHUNKS, &store->repository->packs_folder, error);
     }
     return store->pack.writer == NULL ? -1
            : pack_writer_is_empty(store->pack.writer)

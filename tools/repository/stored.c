@@ -20,25 +20,10 @@ static int write_error(struct error *error, const char *doing, const char *name)
     return error_system(error, code, "%s %s in the repository", doing, name);
 }
 
-int stored_create(struct stored_writer *writer, int folder_fd, struct error *error)
+/* What goes to the disk. */
+static int write_out(void *context, const void *data, size_t size_bytes, struct error *error)
 {
-    uint8_t random[12];
-    char hex[2 * sizeof random + 1];
-    writer->fd = -1;
-    writer->folder_fd = folder_fd;
-    writer->size_bytes = 0;
-    writer->flushed_bytes = 0;
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
-        return error_system(error, CSN_IO, "getting random bytes for a file name");
-    }
-    hex_encode(random, sizeof random, hex);
-    snprintf(writer->temporary, sizeof writer->temporary, "%s" STORED_TEMPORARY_SUFFIX, hex);
-    writer->fd = openat(folder_fd, writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    return writer->fd < 0 ? write_error(error, "making", writer->temporary) : 0;
-}
-
-int stored_append(struct stored_writer *writer, const void *data, size_t size_bytes, struct error *error)
-{
+    struct stored_writer *writer = context;
     if (file_write_fd(writer->fd, writer->temporary, data, size_bytes, error) != 0) {
         if (error != NULL && (error->code == CSN_NO_SPACE || errno == EFBIG)) {
             error->code = CSN_REPOSITORY_FULL;
@@ -53,6 +38,38 @@ int stored_append(struct stored_writer *writer, const void *data, size_t size_by
         writer->flushed_bytes = writer->size_bytes;
     }
     return 0;
+}
+
+static int begin_cipher(struct stored_writer *writer, struct error *error)
+{
+    const struct stored_seal *seal = writer->folder->seal;
+    if (seal != NULL && writer->cipher == NULL) {
+        writer->cipher = age_writer_new(seal->recipients, seal->recipient_count, error);
+    }
+    return seal == NULL ? 0 : writer->cipher == NULL ? -1 : age_writer_begin(writer->cipher, write_out, writer, error);
+}
+
+int stored_create(struct stored_writer *writer, const struct stored_folder *folder, struct error *error)
+{
+    uint8_t random[12];
+    char hex[2 * sizeof random + 1];
+    writer->fd = -1;
+    writer->folder = folder;
+    writer->size_bytes = 0;
+    writer->flushed_bytes = 0;
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
+        return error_system(error, CSN_IO, "getting random bytes for a file name");
+    }
+    hex_encode(random, sizeof random, hex);
+    snprintf(writer->temporary, sizeof writer->temporary, "%s" STORED_TEMPORARY_SUFFIX, hex);
+    writer->fd = openat(folder->fd, writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return writer->fd < 0 ? write_error(error, "making", writer->temporary) : begin_cipher(writer, error);
+}
+
+int stored_append(struct stored_writer *writer, const void *data, size_t size_bytes, struct error *error)
+{
+    return writer->cipher != NULL ? age_writer_write(writer->cipher, data, size_bytes, error)
+                                  : write_out(writer, data, size_bytes, error);
 }
 
 static int make_part(int folder_fd, const char *name, struct error *error)
@@ -73,6 +90,10 @@ static int make_part(int folder_fd, const char *name, struct error *error)
 
 int stored_commit(struct stored_writer *writer, const char *name, struct error *error)
 {
+    int folder_fd = writer->folder->fd;
+    if (writer->cipher != NULL && age_writer_finish(writer->cipher, error) != 0) {
+        return -1;
+    }
     if (fsync(writer->fd) != 0) {
         return write_error(error, "making durable", name);
     }
@@ -81,14 +102,14 @@ int stored_commit(struct stored_writer *writer, const char *name, struct error *
     if (close(closing) != 0 && errno != EINTR) {
         return write_error(error, "closing", name);
     }
-    if (make_part(writer->folder_fd, name, error) != 0) {
+    if (make_part(folder_fd, name, error) != 0) {
         return -1;
     }
-    if (renameat(writer->folder_fd, writer->temporary, writer->folder_fd, name) != 0) {
+    if (renameat(folder_fd, writer->temporary, folder_fd, name) != 0) {
         return write_error(error, "renaming into place", name);
     }
     writer->fd = -1;
-    return file_sync_parent(writer->folder_fd, name, error);
+    return file_sync_parent(folder_fd, name, error);
 }
 
 void stored_abandon(struct stored_writer *writer)
@@ -100,14 +121,71 @@ void stored_abandon(struct stored_writer *writer)
         close(writer->fd);
     }
     writer->fd = -1;
-    unlinkat(writer->folder_fd, writer->temporary, 0);
+    unlinkat(writer->folder->fd, writer->temporary, 0);
 }
 
-int stored_open(struct stored_reader *reader, int folder_fd, const char *name, struct error *error)
+void stored_end(struct stored_writer *writer)
+{
+    stored_abandon(writer);
+    age_writer_free(writer->cipher);
+    writer->cipher = NULL;
+}
+
+/* Bytes as they lie on the disk. */
+static int read_in(int fd, uint64_t offset, void *data, size_t size_bytes, struct error *error)
+{
+    char *at = data;
+    while (size_bytes > 0) {
+        ssize_t got = pread(fd, at, size_bytes, (off_t)offset);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return error_system(error, CSN_IO, "reading");
+        }
+        if (got == 0) {
+            return error_set(error, CSN_REPOSITORY_DAMAGED, "it is cut short");
+        }
+        at += got;
+        offset += (uint64_t)got;
+        size_bytes -= (size_t)got;
+    }
+    return 0;
+}
+
+/* The descriptor itself is the context: a reader may be copied. */
+static int read_sealed(void *context, uint64_t offset, void *data, size_t size_bytes, struct error *error)
+{
+    return read_in((int)(intptr_t)context, offset, data, size_bytes, error);
+}
+
+/* Where it happened; and a file that is not what it should be is damage. */
+static int explain(struct error *error, const char *name)
+{
+    if (error != NULL && (error->code == CSN_AGE_NOT || error->code == CSN_AGE_DAMAGED)) {
+        error->code = CSN_REPOSITORY_DAMAGED;
+    }
+    return error_wrap(error, "%s in the repository", name);
+}
+
+static int open_sealed(struct stored_reader *reader, const struct stored_seal *seal, const char *name,
+                       struct error *error)
+{
+    reader->cipher = age_reader_open(read_sealed, (void *)(intptr_t)reader->fd, reader->size_bytes, &seal->keys, error);
+    if (reader->cipher == NULL) {
+        stored_close(reader);
+        return explain(error, name);
+    }
+    reader->size_bytes = age_reader_size(reader->cipher);
+    return 0;
+}
+
+int stored_open(struct stored_reader *reader, const struct stored_folder *folder, const char *name, struct error *error)
 {
     struct stat status;
     reader->size_bytes = 0;
-    reader->fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    reader->cipher = NULL;
+    reader->fd = openat(folder->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (reader->fd < 0) {
         bool gone = errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
         return error_system(error, gone ? CSN_REPOSITORY_DAMAGED : CSN_IO, "opening %s in the repository", name);
@@ -122,35 +200,23 @@ int stored_open(struct stored_reader *reader, int folder_fd, const char *name, s
         return error_set(error, CSN_REPOSITORY_DAMAGED, "%s in the repository is not a file", name);
     }
     reader->size_bytes = (uint64_t)status.st_size;
-    return 0;
+    return folder->seal == NULL ? 0 : open_sealed(reader, folder->seal, name, error);
 }
 
 int stored_read(const struct stored_reader *reader, const char *name, uint64_t offset, void *data, size_t size_bytes,
                 struct error *error)
 {
     if (offset > reader->size_bytes || size_bytes > reader->size_bytes - offset) {
-        return error_set(error, CSN_REPOSITORY_DAMAGED, "%s in the repository is cut short", name);
+        return error_set(error, CSN_REPOSITORY_DAMAGED, "%s in the repository: it is cut short", name);
     }
-    char *at = data;
-    while (size_bytes > 0) {
-        ssize_t got = pread(reader->fd, at, size_bytes, (off_t)offset);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return error_system(error, CSN_IO, "reading %s in the repository", name);
-        }
-        if (got == 0) {
-            return error_set(error, CSN_REPOSITORY_DAMAGED, "%s in the repository is cut short", name);
-        }
-        at += got;
-        offset += (uint64_t)got;
-        size_bytes -= (size_t)got;
-    }
-    return 0;
+    int result = reader->cipher != NULL ? age_reader_read(reader->cipher, offset, data, size_bytes, error)
+                                        : read_in(reader->fd, offset, data, size_bytes, error);
+    return result == 0 ? 0 : explain(error, name);
 }
 
 void stored_close(struct stored_reader *reader)
 {
+    age_reader_free(reader->cipher);
+    reader->cipher = NULL;
     file_drop(&reader->fd);
 }

@@ -2,8 +2,8 @@
  * stored.h - one file of the repository's disk as a run of plain bytes: written once from front to end under a temporary
  * name, made real at once, read at any place.
  *
- * This is the stage between what the formats say and what lies on the disk: bytes are stored as they are today; a
- * cipher goes in here, and nothing above knows of it.
+ * This is the stage between what the formats say and what lies on the disk: where the folder is sealed, each file is one
+ * age v1 file, and nothing above knows of it but by its name.
  */
 #ifndef CAISSON_REPOSITORY_STORED_H
 #define CAISSON_REPOSITORY_STORED_H
@@ -11,22 +11,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "age/reader.h"
+#include "age/writer.h"
 #include "lib/error.h"
 
 #define STORED_TEMPORARY_SUFFIX ".tmp"
 #define STORED_NAME_SIZE 48
 
-struct stored_writer {
-    int folder_fd; /* borrowed */
-    int fd;        /* -1: none open */
-    char temporary[STORED_NAME_SIZE];
-    uint64_t size_bytes; /* plain bytes appended so far */
-    uint64_t flushed_bytes;
+/* Who may read what is written, and what reads what is there. */
+struct stored_seal {
+    const struct age_recipient *recipients;
+    size_t recipient_count;
+    struct age_keys keys;
 };
 
-/* Makes a new temporary file in the folder. A full disk is CSN_REPOSITORY_FULL here and below; the temporary file is then
- * removed by stored_abandon. */
-int stored_create(struct stored_writer *writer, int folder_fd, struct error *error) MUST_CHECK;
+struct stored_folder {
+    int fd;
+    const struct stored_seal *seal; /* NULL: files lie there as they are */
+};
+
+struct stored_writer {
+    const struct stored_folder *folder; /* borrowed */
+    int fd;                             /* -1: none open */
+    char temporary[STORED_NAME_SIZE];
+    uint64_t size_bytes; /* on the disk so far */
+    uint64_t flushed_bytes;
+    struct age_writer *cipher; /* kept from file to file */
+};
+
+/* Makes a new temporary file in the folder; the writer was {.fd = -1} before its first one. A full disk is
+ * CSN_REPOSITORY_FULL here and below; the temporary file is then removed by stored_abandon. */
+int stored_create(struct stored_writer *writer, const struct stored_folder *folder, struct error *error) MUST_CHECK;
 int stored_append(struct stored_writer *writer, const void *data, size_t size_bytes, struct error *error) MUST_CHECK;
 
 /* fsync, rename to name in the folder (name may be "part/name"; that part is made), fsync of the folder that holds it. */
@@ -35,15 +50,22 @@ int stored_commit(struct stored_writer *writer, const char *name, struct error *
 /* Removes the temporary file. After a commit, or a second time: nothing. */
 void stored_abandon(struct stored_writer *writer);
 
+/* The same, and frees what is kept from file to file. */
+void stored_end(struct stored_writer *writer);
+
 struct stored_reader {
-    int fd; /* -1: none open */
-    uint64_t size_bytes;
+    int fd;              /* -1: none open */
+    uint64_t size_bytes; /* plain */
+    struct age_reader *cipher;
 };
 
-/* CSN_REPOSITORY_DAMAGED if there is no such file or it is no regular one, CSN_IO if it cannot be opened. */
-int stored_open(struct stored_reader *reader, int folder_fd, const char *name, struct error *error) MUST_CHECK;
+/* CSN_REPOSITORY_DAMAGED if there is no such file or it is no regular or no whole one, CSN_AGE_NO_IDENTITY if none of the
+ * keys opens it, CSN_IO if it cannot be opened. */
+int stored_open(struct stored_reader *reader, const struct stored_folder *folder, const char *name, struct error *error)
+    MUST_CHECK;
 
-/* Exactly these bytes: CSN_REPOSITORY_DAMAGED if the file ends before, CSN_IO. name is for messages. */
+/* Exactly these bytes: CSN_REPOSITORY_DAMAGED if the file ends before, or what lies there was changed; CSN_IO. name is for
+ * messages. */
 int stored_read(const struct stored_reader *reader, const char *name, uint64_t offset, void *data, size_t size_bytes,
                 struct error *error) MUST_CHECK;
 void stored_close(struct stored_reader *reader);

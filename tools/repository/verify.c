@@ -187,8 +187,8 @@ static int check_pack(struct verify *verify, uint32_t number, struct error *erro
     struct pack_check check = {.file = {.fd = -1}, .number = number};
     struct error trouble = {.code = CSN_NONE};
     int result = 0;
-    pack_name(PACK_CHUNKS, repository->packs[number], check.name);
-    if (stored_open(&check.file, repository->packs_fd, check.name, &trouble) != 0 ||
+    pack_name(PACK_CHUNKS, repository->packs[number], repository_is_sealed(repository), check.name);
+    if (stored_open(&check.file, &repository->packs_folder, check.name, &trouble) != 0 ||
         pack_index_read(&verify->index, &check.file, PACK_CHUNKS, repository->packs[number], check.name, &trouble) !=
             0) {
         report(verify, REPOSITORY_PACKS "/", check.name, trouble.message, NULL, NULL);
@@ -256,7 +256,7 @@ static void check_content(struct verify *verify, const char *id, const struct sn
         if (what != NULL) {
             char name[PACK_NAME_SIZE] = "";
             if (pack != UINT32_MAX) {
-                pack_name(PACK_CHUNKS, verify->repository->packs[pack], name);
+                pack_name(PACK_CHUNKS, verify->repository->packs[pack], repository_is_sealed(verify->repository), name);
             }
             report(verify, REPOSITORY_PACKS "/", name, what, id, entry->tree.path);
             return;
@@ -292,11 +292,11 @@ static int check_snapshot(struct verify *verify, const char *file_name, struct e
     char hex[SHA256_HEX_SIZE];
     int result = 0;
     int got = -1;
-    if (!pack_name_id(PACK_SNAPSHOT, file_name, id)) {
+    if (!pack_name_id(PACK_SNAPSHOT, file_name, repository_is_sealed(verify->repository), id)) {
         return 0;
     }
     hex_encode(id, SHA256_SIZE, hex);
-    struct snapshot_reader *reader = snapshot_reader_open(verify->repository->snapshots_fd, id, &trouble);
+    struct snapshot_reader *reader = snapshot_reader_open(&verify->repository->snapshots_folder, id, &trouble);
     while (reader != NULL && result == 0 && (got = snapshot_reader_next(reader, &entry, &trouble)) == 1) {
         check_content(verify, hex, entry);
         result = check_link(verify, hex, &links, entry, file_name, error);
@@ -318,7 +318,9 @@ static int note_snapshot(void *context, const char *name, struct error *error)
 {
     struct verify *verify = context;
     uint8_t id[SHA256_SIZE];
-    return pack_name_id(PACK_SNAPSHOT, name, id) ? strings_add(&verify->snapshots, name, error) : 0;
+    return pack_name_id(PACK_SNAPSHOT, name, repository_is_sealed(verify->repository), id)
+               ? strings_add(&verify->snapshots, name, error)
+               : 0;
 }
 
 /* --- the whole --- */
@@ -327,7 +329,7 @@ static int check_all(struct verify *verify, enum repository_verify_level level, 
 {
     struct repository *repository = verify->repository;
     /* The snapshots first, the packs after: a backup that ends meanwhile must not look like damage. */
-    if (repository_each_file(repository->snapshots_fd, false, note_snapshot, verify, error) != 0 ||
+    if (repository_each_file(repository->snapshots_folder.fd, false, note_snapshot, verify, error) != 0 ||
         repository_refresh(repository, error) != 0) {
         return -1;
     }

@@ -20,11 +20,11 @@
 static struct repository *open_repository(const char *path, struct error *error)
 {
     if (access(path, F_OK) != 0 && errno == ENOENT) {
-        if (file_make_dirs(AT_FDCWD, path, 0700, error) != 0 || repository_init(path, error) != 0) {
+        if (file_make_dirs(AT_FDCWD, path, 0700, error) != 0 || repository_init(path, NULL, error) != 0) {
             return NULL;
         }
     }
-    return repository_open(path, REPOSITORY_WRITE, error);
+    return repository_open(path, REPOSITORY_WRITE, NULL, error);
 }
 
 static int record_snapshot(struct run *run, const struct repository_backup_summary *summary, struct error *error)

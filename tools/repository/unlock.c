@@ -1,0 +1,79 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "repository/internal.h"
+
+static bool is_recipient(const struct repository_config *config, const struct age_identity *identity)
+{
+    for (size_t i = 0; i < config->recipient_count; i++) {
+        if (memcmp(config->recipients[i].point, identity->recipient.point, AGE_KEY_BYTES) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The repository's own identity, which a passphrase opens. */
+static int open_key_file(struct repository *repository, const char *passphrase, struct error *error)
+{
+    if (!repository->config.has_passphrase || passphrase == NULL) {
+        return 0;
+    }
+    if (age_identities_read(&repository->identities, repository->folder_fd, REPOSITORY_KEY, passphrase, error) != 0) {
+        return error_wrap(error, "%s", repository->path);
+    }
+    return 0;
+}
+
+static int take_identities(struct repository *repository, const struct repository_keys *keys, struct error *error)
+{
+    int result = keys->own == NULL ? 0 : age_identities_add(&repository->identities, keys->own, error);
+    for (size_t i = 0; result == 0 && keys->identities != NULL && i < keys->identities->count; i++) {
+        result = age_identities_add(&repository->identities, &keys->identities->items[i], error);
+    }
+    return result == 0 ? open_key_file(repository, keys->passphrase, error) : -1;
+}
+
+/* Whom what is written is for: the repository's recipients, and the machine that writes. */
+static int set_recipients(struct repository *repository, const struct age_identity *own, struct error *error)
+{
+    const struct repository_config *config = &repository->config;
+    repository->recipients = calloc(config->recipient_count + 1, sizeof *repository->recipients);
+    if (repository->recipients == NULL) {
+        return error_set(error, CSN_MEMORY, "no memory for the recipients of %s", repository->path);
+    }
+    memcpy(repository->recipients, config->recipients, config->recipient_count * sizeof *config->recipients);
+    size_t count = config->recipient_count;
+    if (own != NULL && !is_recipient(config, own)) {
+        repository->recipients[count++] = own->recipient;
+    }
+    repository->seal.recipients = repository->recipients;
+    repository->seal.recipient_count = count;
+    return 0;
+}
+
+int repository_unlock(struct repository *repository, const struct repository_keys *keys, struct error *error)
+{
+    static const struct repository_keys none;
+    keys = keys == NULL ? &none : keys;
+    bool given = keys->identities != NULL && keys->identities->count > 0;
+    if (repository->config.recipient_count == 0 && !(repository->config_damaged && given)) {
+        return 0;
+    }
+    if (take_identities(repository, keys, error) != 0 || set_recipients(repository, keys->own, error) != 0) {
+        return -1;
+    }
+    const struct age_identities *identities = &repository->identities;
+    if (identities->count == 0 && repository->mode == REPOSITORY_READ) {
+        return repository->config.has_passphrase
+                   ? error_set(error, CSN_AGE_PASSPHRASE, "%s is encrypted", repository->path)
+                   : error_set(error, CSN_REPOSITORY_LOCKED, "%s is encrypted", repository->path);
+    }
+    for (size_t i = 0; i < identities->count; i++) {
+        repository->reads_all = repository->reads_all || is_recipient(&repository->config, &identities->items[i]);
+    }
+    repository->seal.keys = (struct age_keys){.identities = identities->items, .count = identities->count};
+    repository->packs_folder.seal = &repository->seal;
+    repository->snapshots_folder.seal = &repository->seal;
+    return 0;
+}
