@@ -1,6 +1,7 @@
 #!/bin/sh
-# restore.sh [SNAPSHOT TARGET [PATH]]: brings a snapshot of the repository in which this file lies back into the empty
-# folder TARGET, with public tools only: sh, coreutils, zstd, jq; setfattr for extended attributes. README.txt says more.
+# restore.sh [--identity FILE] [SNAPSHOT TARGET [PATH]]: brings a snapshot of the repository in which this file lies back into the
+# empty folder TARGET, with public tools only: sh, coreutils, zstd, jq; age for an encrypted one; setfattr for extended attributes.
+# README.txt says more.
 set -eu
 umask 077
 LC_ALL=C
@@ -11,19 +12,34 @@ for tool in zstd jq od dd base64 sha256sum truncate mknod tac; do
 	command -v "$tool" >/dev/null || die "$tool is needed"
 done
 
+identity='' age=''
+[ "${1:-}" != --identity ] || { identity=${2:?"--identity FILE"}; shift 2; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+if head -n 1 "$home/repository.json" | jq -e '.recipients' >/dev/null; then
+	age=.age
+	command -v age >/dev/null || die "age is needed: this repository is encrypted"
+	if [ -z "$identity" ] && [ -e "$home/key.age" ]; then
+		age -d "$home/key.age" >"$work/key"
+		identity=$work/key
+	fi
+	[ -n "$identity" ] || die "this repository is encrypted: --identity FILE"
+fi
+plain() { if [ -n "$age" ]; then age -d -i "$identity" "$1"; else cat "$1"; fi; }
+
 if [ $# -eq 0 ]; then
-	for file in "$home"/snapshots/*.jsonl.zst; do
+	for file in "$home"/snapshots/*.jsonl.zst"$age"; do
 		[ -e "$file" ] || die "there are no snapshots"
 		name=${file##*/}
-		printf '%s ' "${name%.jsonl.zst}"
-		zstd -dcq "$file" | head -n 1 | jq -r '"\(.time) \(.host) \(.label) \([.sources[].name] | join(" "))"'
+		printf '%s ' "${name%.jsonl.zst"$age"}"
+		plain "$file" | zstd -dcq | head -n 1 | jq -r '"\(.time) \(.host) \(.label) \([.sources[].name] | join(" "))"'
 	done
 	exit 0
 fi
-[ $# -eq 2 ] || [ $# -eq 3 ] || die "usage: restore.sh [SNAPSHOT TARGET [PATH]]"
+[ $# -eq 2 ] || [ $# -eq 3 ] || die "usage: restore.sh [--identity FILE] [SNAPSHOT TARGET [PATH]]"
 set -- "$1" "$2" "${3:-/}"
 found=
-for file in "$home/snapshots/$1"*.jsonl.zst; do
+for file in "$home/snapshots/$1"*.jsonl.zst"$age"; do
 	[ -e "$file" ] || die "there is no snapshot $1"
 	[ -z "$found" ] || die "$1 fits several snapshots"
 	found=$file
@@ -31,20 +47,23 @@ done
 [ -d "$2" ] || die "$2 is not a folder"
 [ -z "$(find "$2" -mindepth 1 ! -path "$2/lost+found" | head -n 1)" ] || die "$2 is not empty"
 target=$(cd "$2" && pwd -P)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 
 # Where each chunk is: "ID PACK START LENGTH", from the index at the end of each pack.
 : >"$work/places"
-for pack in "$home"/packs/*/*.zst; do
+for pack in "$home"/packs/*/*.zst"$age"; do
 	[ -e "$pack" ] || continue
-	tail -c 64 "$pack" >"$work/trailer"
+	bytes=$pack
+	if [ -n "$age" ]; then
+		bytes=$work/pack
+		plain "$pack" >"$bytes" || { echo "restore.sh: $pack is not for this identity, or damaged: left out" >&2; continue; }
+	fi
+	tail -c 64 "$bytes" >"$work/trailer"
 	[ "$(head -c 8 "$work/trailer")" = caissonP ] || { echo "restore.sh: $pack has no index, left out" >&2; continue; }
 	count=$(od -An -v -tu4 -j 12 -N 4 "$work/trailer" | tr -d ' ')
-	tail -c $((count * 44 + 64)) "$pack" >"$work/index"
+	tail -c $((count * 44 + 64)) "$bytes" >"$work/index"
 	hash=$(head -c $((count * 44 + 32)) "$work/index" | sha256sum)
 	name=${pack##*/}
-	[ "${hash%% *}" = "${name%.zst}" ] || { echo "restore.sh: the index of $pack is damaged, left out" >&2; continue; }
+	[ "${hash%% *}" = "${name%.zst"$age"}" ] || { echo "restore.sh: the index of $pack is damaged, left out" >&2; continue; }
 	head -c $((count * 44)) "$work/index" >"$work/records"
 	od -An -v -tx1 -w44 "$work/records" | tr -d ' ' | cut -c 1-64 >"$work/ids"
 	od -An -v -tu4 -w44 "$work/records" | awk '{ print $9 }' >"$work/lengths"
@@ -53,7 +72,7 @@ for pack in "$home"/packs/*/*.zst; do
 done
 
 # The snapshot as plain words. Names are in base64, so that they may hold anything.
-zstd -dcq "$found" | jq -r --arg only "${3%/}" '
+plain "$found" | zstd -dcq | jq -r --arg only "${3%/}" '
 	def name($key): if has($key) then .[$key] | @base64 else .[$key + "64"] end;
 	def nine: "000000000\(.)" | .[-9:];
 	def time: if .[0] < 0 and .[1] > 0 then "-\(-.[0] - 1).\(1000000000 - .[1] | nine)" else "\(.[0]).\(.[1] | nine)" end;
@@ -77,6 +96,19 @@ zstd -dcq "$found" | jq -r --arg only "${3%/}" '
 		wanted' >"$work/plan"
 [ -s "$work/plan" ] || die "there is nothing of $3 in the snapshot"
 
+# opened PACK: where its plain bytes are; of an encrypted one those of the last 16 packs are kept.
+opened() {
+	if [ -z "$age" ]; then
+		bytes=$home/$1
+		return
+	fi
+	bytes=$work/open/${1##*/}
+	[ ! -e "$bytes" ] || return 0
+	mkdir -p "$work/open"
+	# shellcheck disable=SC2012 # names of our own
+	ls -t "$work/open" | tail -n +16 | while read -r old; do rm "$work/open/$old"; done
+	plain "$home/$1" >"$bytes"
+}
 decode() { printf %s "$1" | base64 -d; echo x; }
 attributes() { # PATH TYPE MODE OWNER TIME: owner, extended attributes from $work/xattrs, mode, time, in this order
 	if [ "$(id -u)" = 0 ]; then chown -h "$4" "$1"; fi
@@ -150,7 +182,8 @@ while read -r word one two three four five six; do
 			continue
 		fi
 		[ -n "$three" ] || die "a chunk of $path is in no pack"
-		dd if="$home/$three" iflag=skip_bytes,count_bytes skip="$four" count="$five" bs=1M status=none | zstd -dcq >"$work/chunk"
+		opened "$three"
+		dd if="$bytes" iflag=skip_bytes,count_bytes skip="$four" count="$five" bs=1M status=none | zstd -dcq >"$work/chunk"
 		hash=$(sha256sum <"$work/chunk")
 		[ "${hash%% *}" = "$one" ] || die "a chunk of $path is damaged"
 		cat "$work/chunk" >>"$path"
