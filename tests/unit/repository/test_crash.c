@@ -66,7 +66,7 @@ static pid_t start_backup(const struct fixture *fixture, uint64_t kill_after_ite
     const struct repository_source source = {.root_fd = fixture->fd, .path = "tree", .name = "/opt/tree"};
     const struct repository_backup_options options = {.host = "server"};
     snprintf(path, sizeof path, "%s/vault", fixture->path);
-    struct repository *repository = repository_open(path, REPOSITORY_WRITE, &error);
+    struct repository *repository = repository_open(path, REPOSITORY_WRITE, NULL, &error);
     if (repository == NULL || repository_backup(repository, &source, 1, &options, &progress, &summary, &error) != 0) {
         print_message("%s\n", error.message);
         _exit(1);
@@ -150,7 +150,7 @@ static void a_full_disk_ends_well(void **state)
     const struct repository_backup_options options = {.host = "server"};
     struct repository_backup_summary none;
     snprintf(path, sizeof path, "%s/vault", fixture->path);
-    struct repository *repository = repository_open(path, REPOSITORY_WRITE, &error);
+    struct repository *repository = repository_open(path, REPOSITORY_WRITE, NULL, &error);
     assert_non_null(repository);
     assert_int_equal(repository_backup(repository, &source, 1, &options, NULL, &none, &error), -1);
     assert_int_equal(error.code, CSN_REPOSITORY_FULL);

@@ -28,7 +28,7 @@ static const char *const contents[CHUNKS] = {
 static void write_pack(const struct fixture *fixture, char name[PACK_NAME_SIZE], uint8_t id[SHA256_SIZE])
 {
     struct error error;
-    struct pack_writer *writer = pack_writer_new(PACK_CHUNKS, fixture->fd, &error);
+    struct pack_writer *writer = pack_writer_new(PACK_CHUNKS, &(struct stored_folder){.fd = fixture->fd}, &error);
     uint64_t stored = 0;
     assert_non_null(writer);
     assert_true(pack_writer_is_empty(writer));
@@ -38,7 +38,7 @@ static void write_pack(const struct fixture *fixture, char name[PACK_NAME_SIZE],
     assert_false(pack_writer_is_empty(writer));
     assert_int_equal(pack_writer_commit(writer, id, &stored, &error), 0);
     pack_writer_free(writer);
-    pack_name(PACK_CHUNKS, id, name);
+    pack_name(PACK_CHUNKS, id, false, name);
     assert_int_equal(stored, vault_size(fixture, name));
 }
 
@@ -52,7 +52,7 @@ static enum error_code read_pack(const struct fixture *fixture, enum pack_kind k
     struct pack_decoder *decoder = pack_decoder_new(error);
     uint32_t position = 0;
     error->code = CSN_NONE;
-    if (stored_open(&file, fixture->fd, name, error) != 0 ||
+    if (stored_open(&file, &(struct stored_folder){.fd = fixture->fd}, name, error) != 0 ||
         pack_index_read(&index, &file, kind, id, name, error) != 0) {
         goto out;
     }
@@ -87,9 +87,9 @@ static void gives_back_what_was_put_in(void **state)
     uint8_t again[SHA256_SIZE];
     write_pack(fixture, name, id);
     assert_int_equal(read_pack(fixture, PACK_CHUNKS, name, id, &error), CSN_NONE);
-    assert_true(pack_name_id(PACK_CHUNKS, strchr(name, '/') + 1, again));
+    assert_true(pack_name_id(PACK_CHUNKS, strchr(name, '/') + 1, false, again));
     assert_memory_equal(id, again, SHA256_SIZE);
-    assert_false(pack_name_id(PACK_SNAPSHOT, strchr(name, '/') + 1, again));
+    assert_false(pack_name_id(PACK_SNAPSHOT, strchr(name, '/') + 1, false, again));
     assert_int_equal(vault_files(fixture, ".", STORED_TEMPORARY_SUFFIX, NULL), 0);
 }
 
@@ -252,7 +252,7 @@ static void leaves_nothing_when_it_is_given_up(void **state)
     const struct fixture *fixture = *state;
     struct error error;
     uint8_t id[SHA256_SIZE];
-    struct pack_writer *writer = pack_writer_new(PACK_CHUNKS, fixture->fd, &error);
+    struct pack_writer *writer = pack_writer_new(PACK_CHUNKS, &(struct stored_folder){.fd = fixture->fd}, &error);
     assert_int_equal(pack_writer_commit(writer, id, NULL, &error), -1);
     assert_int_equal(vault_add_frame(writer, "x", 1, &error), 0);
     assert_int_equal(vault_files(fixture, ".", STORED_TEMPORARY_SUFFIX, NULL), 1);

@@ -147,7 +147,7 @@ static int check_as_nobody(const struct fixture *fixture)
     snprintf(path, sizeof path, "%s/nobody", fixture->path);
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     snprintf(path, sizeof path, "%s/vault", fixture->path);
-    struct repository *repository = repository_open(path, REPOSITORY_READ, &error);
+    struct repository *repository = repository_open(path, REPOSITORY_READ, NULL, &error);
     if (fd < 0 || repository == NULL || repository_list(repository, &snapshots, &error) != 0) {
         return 1;
     }
@@ -430,19 +430,19 @@ static void makes_repositories_in_empty_folders_only(void **state)
     char path[512];
     vault_init(fixture);
     snprintf(path, sizeof path, "%s/vault", fixture->path);
-    assert_int_equal(repository_init(path, &error), -1);
+    assert_int_equal(repository_init(path, NULL, &error), -1);
     assert_int_equal(error.code, CSN_REPOSITORY_EXISTS);
     fixture_folder(fixture->fd, "other", 0755);
     fixture_file(fixture->fd, "other/file", "", 0644);
     snprintf(path, sizeof path, "%s/other", fixture->path);
-    assert_int_equal(repository_init(path, &error), -1);
+    assert_int_equal(repository_init(path, NULL, &error), -1);
     assert_int_equal(error.code, CSN_REPOSITORY_EXISTS);
     assert_int_equal(vault_files(fixture, "other", "", NULL), 1);
     snprintf(path, sizeof path, "%s/other/file", fixture->path);
-    assert_int_equal(repository_init(path, &error), -1);
+    assert_int_equal(repository_init(path, NULL, &error), -1);
     assert_int_equal(error.code, CSN_REPOSITORY_EXISTS);
     snprintf(path, sizeof path, "%s/gone/deeper", fixture->path);
-    assert_int_equal(repository_init(path, &error), -1);
+    assert_int_equal(repository_init(path, NULL, &error), -1);
     assert_int_equal(error.code, CSN_NOT_FOUND);
     /* What a fresh file system has, and what an init that was cut off has left. */
     fixture_folder(fixture->fd, "stick", 0755);
@@ -451,8 +451,8 @@ static void makes_repositories_in_empty_folders_only(void **state)
     fixture_folder(fixture->fd, "stick/packs", 0700);
     fixture_file(fixture->fd, "stick/repository.json.12.tmp", "", 0600);
     snprintf(path, sizeof path, "%s/stick", fixture->path);
-    assert_int_equal(repository_init(path, &error), 0);
-    struct repository *repository = repository_open(path, REPOSITORY_WRITE, &error);
+    assert_int_equal(repository_init(path, NULL, &error), 0);
+    struct repository *repository = repository_open(path, REPOSITORY_WRITE, NULL, &error);
     assert_non_null(repository);
     repository_close(repository);
     assert_false(fixture_exists(fixture->fd, "stick/repository.json.12.tmp"));
@@ -464,9 +464,9 @@ static void opens_only_repositories(void **state)
     struct error error;
     char path[512];
     snprintf(path, sizeof path, "%s/gone", fixture->path);
-    assert_null(repository_open(path, REPOSITORY_READ, &error));
+    assert_null(repository_open(path, REPOSITORY_READ, NULL, &error));
     assert_int_equal(error.code, CSN_REPOSITORY_NOT);
-    assert_null(repository_open(fixture->path, REPOSITORY_WRITE, &error));
+    assert_null(repository_open(fixture->path, REPOSITORY_WRITE, NULL, &error));
     assert_int_equal(error.code, CSN_REPOSITORY_NOT);
     vault_init(fixture);
     snprintf(path, sizeof path, "%s/vault", fixture->path);
@@ -484,7 +484,7 @@ static void opens_only_repositories(void **state)
         hex_encode(digest, SHA256_SIZE, hex);
         snprintf(text, sizeof text, "%s\n{\"sha256\":\"%s\"}\n", lines[i], hex);
         fixture_file(fixture->fd, "vault/repository.json", text, 0600);
-        assert_null(repository_open(path, REPOSITORY_WRITE, &error));
+        assert_null(repository_open(path, REPOSITORY_WRITE, NULL, &error));
         assert_int_equal(error.code, codes[i]);
     }
 }

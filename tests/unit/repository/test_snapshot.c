@@ -31,7 +31,7 @@ static struct snapshot_reader *open_id(const struct fixture *fixture, const char
     uint8_t id[SHA256_SIZE];
     int fd = snapshots_of(fixture);
     assert_true(hex_decode(hex, id, SHA256_SIZE));
-    struct snapshot_reader *reader = snapshot_reader_open(fd, id, error);
+    struct snapshot_reader *reader = snapshot_reader_open(&(struct stored_folder){.fd = fd}, id, error);
     close(fd);
     return reader;
 }
@@ -269,7 +269,7 @@ static void write_many(const struct fixture *fixture, uint8_t id[SHA256_SIZE])
         .tags = &tag,
         .tag_count = 1,
     };
-    struct snapshot_writer *writer = snapshot_writer_new(fd, &header, &error);
+    struct snapshot_writer *writer = snapshot_writer_new(&(struct stored_folder){.fd = fd}, &header, &error);
     assert_non_null(writer);
     for (size_t i = 0; i < FILES; i++) {
         struct snapshot_entry entry = {.tree = {.path = path, .type = TREE_FILE, .mode = 0644, .nlink = 1, .uid = 7}};
@@ -357,7 +357,7 @@ static void refuses_to_write_out_of_order(void **state)
     assert_int_equal(strings_add(&sources, "/", &error), 0);
     struct snapshot_header header = {.time = "", .host = "", .label = "", .tool = "", .sources = &sources};
     int fd = snapshots_of(fixture);
-    struct snapshot_writer *writer = snapshot_writer_new(fd, &header, &error);
+    struct snapshot_writer *writer = snapshot_writer_new(&(struct stored_folder){.fd = fd}, &header, &error);
     struct snapshot_entry entry = {.tree = {.path = first, .type = TREE_FOLDER}};
     assert_int_equal(snapshot_writer_add(writer, &entry, &error), 0);
     entry.tree.path = second;

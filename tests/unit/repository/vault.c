@@ -41,7 +41,7 @@ void vault_init(const struct fixture *fixture)
     struct error error;
     char path[512];
     path_of(fixture, path, "vault");
-    good(repository_init(path, &error));
+    good(repository_init(path, NULL, &error));
 }
 
 struct repository *vault_open(const struct fixture *fixture, enum repository_mode mode)
@@ -49,7 +49,7 @@ struct repository *vault_open(const struct fixture *fixture, enum repository_mod
     struct error error;
     char path[512];
     path_of(fixture, path, "vault");
-    struct repository *repository = repository_open(path, mode, &error);
+    struct repository *repository = repository_open(path, mode, NULL, &error);
     if (repository == NULL) {
         fail_msg("opening the repository: %s", error.message);
     }
@@ -208,7 +208,7 @@ void vault_forge(const struct fixture *fixture, const char *const *lines, size_t
     char hex[SHA256_HEX_SIZE];
     int fd = openat(fixture->fd, "vault/snapshots", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     must(fd >= 0);
-    struct pack_writer *writer = pack_writer_new(PACK_SNAPSHOT, fd, &error);
+    struct pack_writer *writer = pack_writer_new(PACK_SNAPSHOT, &(struct stored_folder){.fd = fd}, &error);
     must(writer != NULL);
     sha256_begin(&hash);
     for (size_t i = 0; i < count; i++) {
