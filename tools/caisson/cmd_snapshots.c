@@ -115,6 +115,9 @@ static int run(const struct options *options)
             print_snapshot(&snapshots.items[i]);
         }
     }
+    if (snapshots.locked > 0) {
+        screen_line(stderr, "caisson: %" PRIu64 " more snapshots are for other keys", snapshots.locked);
+    }
     if (snapshots.damaged.count > 0) {
         error_set(&error, CSN_REPOSITORY_DAMAGED, "%zu snapshots cannot be read, the first is %.16s",
                   snapshots.damaged.count, snapshots.damaged.items[0]);

@@ -83,6 +83,9 @@ static void print_sums(const struct repository_verification *sums, bool json, bo
         printf("%" PRIu64 " packs, %" PRIu64 " chunks, %" PRIu64 " snapshots checked%s%s%s; damages: %" PRIu64 "\n",
                sums->packs, sums->chunks, sums->snapshots, all ? ", " : "", all ? bytes : "", all ? " hashed" : "",
                sums->damages);
+        if (sums->locked > 0) {
+            printf("not checked, as they are for other keys: %" PRIu64 " packs and snapshots\n", sums->locked);
+        }
         return;
     }
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
@@ -94,6 +97,7 @@ static void print_sums(const struct repository_verification *sums, bool json, bo
     yyjson_mut_obj_add_uint(document, object, "snapshots", sums->snapshots);
     yyjson_mut_obj_add_uint(document, object, "bytes", sums->bytes);
     yyjson_mut_obj_add_uint(document, object, "damages", sums->damages);
+    yyjson_mut_obj_add_uint(document, object, "locked", sums->locked);
     print_line(document);
 }
 

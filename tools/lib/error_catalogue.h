@@ -154,6 +154,8 @@ ERROR_ENUM(CSN_REPOSITORY_DIFFERS, "CSN-R009", EXIT_BAD, "what was restored is n
     "The backup does not count. Run memory and disk checks, then make a new one on another disk.")
 ERROR_ENUM(CSN_REPOSITORY_LOCKED, "CSN-R010", EXIT_USAGE, "the repository is encrypted, and no key was given",
     "Give the identity that belongs to one of its recipients: --identity FILE. To back up, none is needed.")
+ERROR_ENUM(CSN_REPOSITORY_RECIPIENTS, "CSN-R011", EXIT_BAD, "the repository is for other readers than were named",
+    "Name exactly its recipients (`repository.json` lists them), if they are right; else use a new folder, which is encrypted as named.")
 
 /* E: encryption */
 ERROR_ENUM(CSN_AGE_NOT, "CSN-E001", EXIT_BAD, "the file is not encrypted as age v1",

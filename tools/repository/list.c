@@ -26,7 +26,11 @@ static int list_one(void *context, const char *name, struct error *error)
     if (reader == NULL) {
         char hex[SHA256_HEX_SIZE];
         hex_encode(id, SHA256_SIZE, hex);
-        return trouble.code == CSN_REPOSITORY_DAMAGED || trouble.code == CSN_IO
+        if (trouble.code == CSN_AGE_NO_IDENTITY && !listing->repository->reads_all) {
+            snapshots->locked++;
+            return 0;
+        }
+        return trouble.code == CSN_REPOSITORY_DAMAGED || trouble.code == CSN_AGE_NO_IDENTITY || trouble.code == CSN_IO
                    ? strings_add(&snapshots->damaged, hex, error)
                    : error_set(error, trouble.code, "%s", trouble.message);
     }
@@ -60,6 +64,10 @@ int repository_list(struct repository *repository, struct repository_snapshots *
     if (repository_each_file(repository->snapshots_folder.fd, false, list_one, &listing, error) != 0) {
         repository_snapshots_free(snapshots);
         return -1;
+    }
+    if (snapshots->count == 0 && snapshots->locked > 0 && repository->mode == REPOSITORY_READ) {
+        repository_snapshots_free(snapshots);
+        return error_set(error, CSN_AGE_NO_IDENTITY, "the snapshots of %s", repository->path);
     }
     if (snapshots->count > 1) {
         qsort(snapshots->items, snapshots->count, sizeof *snapshots->items, by_time);

@@ -59,6 +59,10 @@ struct repository *repository_open(const char *path, enum repository_mode mode, 
                                    struct error *error) MUST_CHECK;
 void repository_close(struct repository *repository);
 
+/* 0 if it is encrypted to these recipients and to no others but the machine's own key. CSN_REPOSITORY_RECIPIENTS. */
+int repository_check_recipients(const struct repository *repository, const struct strings *recipients,
+                                struct error *error) MUST_CHECK;
+
 /* The files of the repository that opening found damaged and left out. Valid until the next call on it. */
 const struct strings *repository_damaged(const struct repository *repository);
 
@@ -135,8 +139,10 @@ struct repository_snapshots {
     struct repository_snapshot *items; /* oldest first */
     size_t count;
     struct strings damaged; /* ids (file names) of those that cannot be read */
+    uint64_t locked;        /* how many none of the keys given opens */
 };
 
+/* CSN_AGE_NO_IDENTITY if there are some and the keys open none. */
 int repository_list(struct repository *repository, struct repository_snapshots *snapshots, struct error *error)
     MUST_CHECK;
 void repository_snapshots_free(struct repository_snapshots *snapshots);
@@ -208,6 +214,7 @@ struct repository_verification {
     uint64_t chunks;
     uint64_t bytes; /* decompressed and hashed */
     uint64_t damages;
+    uint64_t locked; /* packs and snapshots that none of the keys given opens: not checked */
 };
 
 struct repository_damage {

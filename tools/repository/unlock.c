@@ -77,3 +77,38 @@ int repository_unlock(struct repository *repository, const struct repository_key
     repository->snapshots_folder.seal = &repository->seal;
     return 0;
 }
+
+static bool names(const struct strings *recipients, const struct age_recipient *recipient)
+{
+    char text[AGE_RECIPIENT_TEXT_SIZE];
+    age_recipient_print(recipient, text);
+    return strings_has(recipients, text);
+}
+
+int repository_check_recipients(const struct repository *repository, const struct strings *recipients,
+                                struct error *error)
+{
+    const struct repository_config *config = &repository->config;
+    char text[AGE_RECIPIENT_TEXT_SIZE];
+    for (size_t i = 0; i < config->recipient_count; i++) {
+        if (!names(recipients, &config->recipients[i])) {
+            age_recipient_print(&config->recipients[i], text);
+            return error_set(error, CSN_REPOSITORY_RECIPIENTS, "%s is encrypted to %s, too", repository->path, text);
+        }
+    }
+    for (size_t i = 0; i < recipients->count; i++) {
+        struct age_recipient recipient;
+        if (age_recipient_parse(&recipient, recipients->items[i], error) != 0) {
+            return -1;
+        }
+        bool there = false;
+        for (size_t k = 0; k < config->recipient_count; k++) {
+            there = there || memcmp(config->recipients[k].point, recipient.point, AGE_KEY_BYTES) == 0;
+        }
+        if (!there) {
+            return error_set(error, CSN_REPOSITORY_RECIPIENTS, "%s is not encrypted to %s", repository->path,
+                             recipients->items[i]);
+        }
+    }
+    return 0;
+}

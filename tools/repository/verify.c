@@ -304,6 +304,10 @@ static int check_snapshot(struct verify *verify, const char *file_name, struct e
     }
     snapshot_reader_close(reader);
     tree_links_free(&links);
+    if (reader == NULL && trouble.code == CSN_AGE_NO_IDENTITY && !verify->repository->reads_all) {
+        verify->sums->locked++;
+        return 0;
+    }
     if (result == 0 && got < 0) {
         if (trouble.code == CSN_MEMORY) {
             return error_set(error, trouble.code, "%s", trouble.message);
@@ -356,6 +360,10 @@ static int check_all(struct verify *verify, enum repository_verify_level level, 
         if (check_snapshot(verify, verify->snapshots.items[i], error) != 0) {
             return -1;
         }
+    }
+    verify->sums->locked += repository->locked_packs;
+    if (verify->sums->locked > 0 && repository->pack_count == 0) {
+        return error_set(error, CSN_AGE_NO_IDENTITY, "the packs of %s", repository->path);
     }
     return 0;
 }

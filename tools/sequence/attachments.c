@@ -219,7 +219,7 @@ int attachments_bring_back(struct run *run, const char *before, const char *sinc
     struct bringing bringing = {.run = run, .root_fd = run->site.place.root_fd, .before = before};
     int result = find_tops(&bringing, error);
     if (result == 0) {
-        bringing.repository = repository_open(run->repository_path, REPOSITORY_READ, NULL, error);
+        bringing.repository = run_open_repository(run, REPOSITORY_READ, error);
         result = bringing.repository == NULL ? -1 : 0;
     }
     if (result == 0 &&

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "age/key.h"
 #include "assess/assess.h"
 #include "lib/file.h"
 #include "lib/sha256.h"
@@ -27,6 +28,8 @@ const struct ini_rule job_rules[] = {
     {"backup", "disk", INI_TEXT, false, "the disk or partition for the repository: label:, uuid:, serial:"},
     {"backup", "folder", INI_TEXT, false,
      "the repository's folder on it; default caisson. Without disk, a folder of this machine: /PATH"},
+    {"backup", "recipients", INI_LIST, false,
+     "age1..., who may read the repository: it is encrypted to them, and to nobody else"},
     {"package", "files", INI_LIST, false, "package files, relative to the job"},
     {"package", "version", INI_TEXT, false, "the version wanted; default: what the packages lead to"},
     {"rehearsal", "scratch", INI_TEXT, false,
@@ -171,6 +174,20 @@ static int check_folder(const struct job *job, struct error *error)
     return result;
 }
 
+static int check_recipients(const struct job *job, struct error *error)
+{
+    for (size_t i = 0; i < job->recipients.count; i++) {
+        struct age_recipient recipient;
+        if (age_recipient_parse(&recipient, job->recipients.items[i], error) != 0) {
+            if (error != NULL) {
+                error->code = CSN_JOB_VALUE;
+            }
+            return error_wrap(error, "%s: \"recipients\" in [backup]", job->ini.name);
+        }
+    }
+    return 0;
+}
+
 static int fill(struct job *job, struct error *error)
 {
     const struct ini *ini = &job->ini;
@@ -193,6 +210,7 @@ static int fill(struct job *job, struct error *error)
     job->keep_days = ini_number(ini, "release", "keep-days", 30);
     if (ini_list(ini, "server", "disks", &job->server_disks, error) != 0 ||
         ini_list(ini, "package", "files", &job->package_files, error) != 0 ||
+        ini_list(ini, "backup", "recipients", &job->recipients, error) != 0 ||
         ini_list(ini, "accept", "warnings", &job->accepted, error) != 0) {
         return -1;
     }
@@ -201,7 +219,7 @@ static int fill(struct job *job, struct error *error)
         check_word(job, "job", "after", job->after, "power-off reboot console", error) != 0 ||
         check_word(job, "rehearsal", "scratch", scratch, "memory backup", error) != 0 ||
         check_answers(job, error) != 0 || check_numbers(job, error) != 0 || check_folder(job, error) != 0 ||
-        check_disks(job, error) != 0 || check_accepted(job, error) != 0) {
+        check_disks(job, error) != 0 || check_recipients(job, error) != 0 || check_accepted(job, error) != 0) {
         return -1;
     }
     if (job->root_folder != NULL && job->server_disks.count > 0) {
@@ -293,6 +311,7 @@ void job_free(struct job *job)
     free(job->folder);
     strings_free(&job->server_disks);
     strings_free(&job->package_files);
+    strings_free(&job->recipients);
     strings_free(&job->accepted);
     *job = (struct job){0};
 }

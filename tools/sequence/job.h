@@ -29,6 +29,7 @@ struct job {
     const char *program_root;    /* which installation, where there are several; NULL: the only one */
     const char *backup_disk;     /* NULL with backup_folder absolute: a folder of this machine */
     const char *backup_folder;   /* on that disk */
+    struct strings recipients;   /* of the repository, age's; none: it may be plain */
     struct strings package_files;
     const char *goal_version; /* NULL: what the last package brings */
     bool scratch_in_memory;

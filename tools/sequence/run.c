@@ -472,6 +472,7 @@ int run_close(struct run *run, struct error *error)
     free(run->backup_path);
     free(run->repository_path);
     free(run->scratch_path);
+    age_identity_wipe(&run->key);
     run_init(run, &(struct run_options){.console = run->console,
                                         .trust_path = run->trust_path,
                                         .protect = run->protect,

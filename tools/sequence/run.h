@@ -18,6 +18,7 @@
 #include "journal/journal.h"
 #include "lib/error.h"
 #include "package/package.h"
+#include "repository/repository.h"
 #include "sequence/deed.h"
 #include "sequence/evidence.h"
 #include "sequence/job.h"
@@ -64,6 +65,9 @@ struct run {
     char *backup_path; /* where the backup disk is mounted, or the folder of this machine */
     bool backup_mounted;
     char *repository_path;
+    struct age_identity key; /* of the server: reads what it has put into an encrypted repository */
+    bool has_key;
+    bool key_is_new;    /* and not on the server yet */
     char *scratch_path; /* of this run; NULL: memory */
 
     struct site site; /* the real one */
@@ -106,6 +110,11 @@ int run_attach_stick(struct run *run, struct error *error) MUST_CHECK;
 
 /* True, and said, if the copy of the journal in that folder is damaged and the one at hand, the other's, has all that it lost. */
 bool run_passes_over(const struct run *run, int dir_fd, const char *copy, const char *other);
+
+/* The job's repository; for writing it is made where there is none. The server is open. NULL: as repository_open; and
+ * CSN_REPOSITORY_RECIPIENTS. run_keep_key: once the server is writable, its key stays on it. */
+struct repository *run_open_repository(struct run *run, enum repository_mode mode, struct error *error) MUST_CHECK;
+int run_keep_key(struct run *run, struct error *error) MUST_CHECK;
 
 /* Trust anchors and packages: opened, every byte verified. Doing it twice is fine. run_record_packages: "package" for each. */
 int run_open_packages(struct run *run, struct error *error) MUST_CHECK;

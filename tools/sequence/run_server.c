@@ -457,7 +457,7 @@ int run_make_writable(struct run *run, struct error *error)
     }
     refresh_site(run);
     run->server_writable = true;
-    if (open_journal(run, error) != 0) {
+    if (open_journal(run, error) != 0 || run_keep_key(run, error) != 0) {
         struct error ignored;
         (void)!run_make_read_only(run, &ignored);
         return -1;

@@ -3,29 +3,15 @@
  */
 #include "sequence/steps.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "lib/file.h"
 #include "lib/root.h"
 #include "lib/version.h"
 #include "repository/repository.h"
 #include "sequence/boot_areas.h"
 
 #define SOURCES_LIMIT 64
-
-static struct repository *open_repository(const char *path, struct error *error)
-{
-    if (access(path, F_OK) != 0 && errno == ENOENT) {
-        if (file_make_dirs(AT_FDCWD, path, 0700, error) != 0 || repository_init(path, NULL, error) != 0) {
-            return NULL;
-        }
-    }
-    return repository_open(path, REPOSITORY_WRITE, NULL, error);
-}
 
 static int record_snapshot(struct run *run, const struct repository_backup_summary *summary, struct error *error)
 {
@@ -107,7 +93,7 @@ int step_backup(struct run *run, struct site *site, struct buffer *detail, struc
     if (areas.folder_fd >= 0) {
         sources[count++] = (struct repository_source){areas.folder_fd, ".", BOOT_AREAS_NAME};
     }
-    repository = open_repository(run->repository_path, error);
+    repository = run_open_repository(run, REPOSITORY_WRITE, error);
     result = repository == NULL ? -1 : back_up(run, repository, sources, count, detail, error);
     if (result != 0 && error != NULL && error->code == CSN_REPOSITORY_FULL) {
         error_wrap(error, "the backup in %s", run->repository_path);

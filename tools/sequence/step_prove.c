@@ -35,7 +35,7 @@ struct proving {
 static int restore(struct proving *proving, struct error *error)
 {
     struct run *run = proving->run;
-    struct repository *repository = repository_open(run->repository_path, REPOSITORY_READ, NULL, error);
+    struct repository *repository = run_open_repository(run, REPOSITORY_READ, error);
     if (repository == NULL) {
         return -1;
     }
