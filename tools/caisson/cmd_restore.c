@@ -15,6 +15,7 @@
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/options.h"
+#include "lib/screen.h"
 #include "repository/repository.h"
 
 static const struct option_rule rules[] = {
@@ -25,6 +26,9 @@ static const struct option_rule rules[] = {
     {"strip", OPTION_TEXT, false, "PATH", "leaves this much out of the names: with /opt/app, /opt/app/x becomes DIR/x"},
     {"without-root", OPTION_FLAG, false, NULL,
      "goes on where an owner, an attribute or a device may not be kept, and counts them"},
+    {"dry-run", OPTION_FLAG, false, NULL, "writes nothing: says what would be restored, whether there is room, and what would fail"},
+    {"skip-damaged", OPTION_FLAG, false, NULL,
+     "restores what can be had: a file with lost content becomes NAME.damaged, with holes there; exit code 1 if there is one"},
     KEYS_RULES,
     {"json", OPTION_FLAG, false, NULL, "the summary as JSON on stdout"},
     {.name = NULL},
@@ -81,6 +85,7 @@ static void print_json(const char *id, const struct repository_restore_summary *
     yyjson_mut_obj_add_uint(document, object, "files", summary->files);
     yyjson_mut_obj_add_uint(document, object, "bytes", summary->bytes);
     yyjson_mut_obj_add_uint(document, object, "not_kept", refusals(&summary->tolerated));
+    yyjson_mut_obj_add_uint(document, object, "damaged", summary->damaged);
     if (json_append_line(&line, document, &error) == 0) {
         puts(buffer_text(&line));
     }
@@ -102,6 +107,68 @@ static void print_summary(const char *id, const char *target, const struct repos
     }
 }
 
+struct listener {
+    struct console *console;
+    enum error_code first; /* of the problems */
+};
+
+static void on_damaged(void *context, const char *place, const char *what)
+{
+    console_finish_line(context);
+    screen_line(stderr, "damaged: /%s.damaged: %s", place, what);
+}
+
+static void on_problem(void *context, enum error_code code, const char *path, const char *what)
+{
+    struct listener *listener = context;
+    listener->first = listener->first == CSN_NONE ? code : listener->first;
+    console_finish_line(listener->console);
+    screen_line(stderr, "would fail: /%s: %s", path, what);
+}
+
+static void print_plan_json(const char *id, const struct repository_plan *plan)
+{
+    printf("{\"snapshot\":\"%s\",\"entries\":%" PRIu64 ",\"files\":%" PRIu64 ",\"bytes\":%" PRIu64
+           ",\"needed_bytes\":%" PRIu64 ",\"free_bytes\":%" PRIu64 ",\"needed_inodes\":%" PRIu64
+           ",\"problems\":%" PRIu64 "}\n",
+           id, plan->entries, plan->files, plan->bytes, plan->needed_bytes, plan->free_bytes, plan->needed_items,
+           plan->problems);
+}
+
+static void print_plan(const char *id, const char *target, const struct repository_plan *plan)
+{
+    char bytes[CONSOLE_TEXT_SIZE];
+    char needed[CONSOLE_TEXT_SIZE];
+    char available[CONSOLE_TEXT_SIZE];
+    console_bytes(bytes, plan->bytes);
+    console_bytes(needed, plan->needed_bytes);
+    console_bytes(available, plan->free_bytes);
+    printf("snapshot %.16s: %" PRIu64 " entries, %" PRIu64 " files with %s would come to %s; needed there: %s, free: %s\n",
+           id, plan->entries, plan->files, bytes, target, needed, available);
+}
+
+static int plan(const struct options *options, struct repository *repository, const char *id,
+                const struct repository_selection *selection, struct console *console, struct error *error)
+{
+    struct repository_plan made;
+    struct listener listener = {.console = console, .first = CSN_NONE};
+    const char *target = options_text(options, "target");
+    int result = repository_restore_plan(repository, id, selection, on_problem, &listener, &console->progress, &made,
+                                         error);
+    console_finish_line(console);
+    if (result != 0) {
+        return -1;
+    }
+    if (options_flag(options, "json")) {
+        print_plan_json(id, &made);
+    } else {
+        print_plan(id, target, &made);
+    }
+    return made.problems == 0 ? 0
+                              : error_set(error, listener.first, "the restore to %s would fail: %" PRIu64
+                                          " problems, named above; nothing was written", target, made.problems);
+}
+
 static int restore(const struct options *options, struct repository *repository, int target_fd, struct error *error)
 {
     const char *target = options_text(options, "target");
@@ -119,6 +186,13 @@ static int restore(const struct options *options, struct repository *repository,
         return -1;
     }
     console_open(&console, stderr);
+    if (options_flag(options, "dry-run")) {
+        return plan(options, repository, id, &selection, &console, error);
+    }
+    if (options_flag(options, "skip-damaged")) {
+        selection.damaged = on_damaged;
+        selection.context = &console;
+    }
     int result = repository_restore(repository, id, &selection, &console.progress, &summary, error);
     console_finish_line(&console);
     if (result != 0) {
@@ -129,7 +203,9 @@ static int restore(const struct options *options, struct repository *repository,
     } else {
         print_summary(id, target, &summary);
     }
-    return 0;
+    return summary.damaged == 0 ? 0
+                                : error_set(error, CSN_REPOSITORY_DAMAGED, "files that are not whole: %" PRIu64
+                                            ", named above; all others are restored", summary.damaged);
 }
 
 static int run(const struct options *options)
@@ -137,12 +213,7 @@ static int run(const struct options *options)
     struct error error;
     int exit_code = EXIT_DONE;
     int target_fd = -1;
-    struct keys keys = {0};
-    struct repository *repository =
-        keys_take(&keys, options, &error) != 0
-            ? NULL
-            : repository_open(options_text(options, "repository"), REPOSITORY_READ, &keys.given, &error);
-    keys_free(&keys);
+    struct repository *repository = keys_open_repository(options, REPOSITORY_READ, &error);
     if (repository == NULL || (target_fd = open_target(options_text(options, "target"), &error)) < 0 ||
         restore(options, repository, target_fd, &error) != 0) {
         exit_code = command_fail(&error);

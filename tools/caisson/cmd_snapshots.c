@@ -94,12 +94,7 @@ static int run(const struct options *options)
 {
     struct error error;
     struct repository_snapshots snapshots;
-    struct keys keys = {0};
-    struct repository *repository =
-        keys_take(&keys, options, &error) != 0
-            ? NULL
-            : repository_open(options_text(options, "repository"), REPOSITORY_READ, &keys.given, &error);
-    keys_free(&keys);
+    struct repository *repository = keys_open_repository(options, REPOSITORY_READ, &error);
     if (repository == NULL) {
         return command_fail(&error);
     }

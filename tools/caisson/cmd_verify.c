@@ -3,6 +3,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "caisson/commands.h"
@@ -17,6 +18,7 @@ static const struct option_rule rules[] = {
     {"repository", OPTION_TEXT, true, "DIR", "the repository"},
     {"structure", OPTION_FLAG, false, NULL, "indexes and snapshots only, and that each chunk they need is there"},
     {"all", OPTION_FLAG, false, NULL, "every byte of every chunk as well (this is the default)"},
+    {"sample", OPTION_TEXT, false, "PERCENT", "as --structure, and this much of the chunks, chosen at random: 5, 0.5"},
     KEYS_RULES,
     {"json", OPTION_FLAG, false, NULL, "as lines of JSON on stdout: one for each damage, the sums last"},
     {.name = NULL},
@@ -75,14 +77,41 @@ static void damaged(void *context, const struct repository_damage *damage)
     print_line(document);
 }
 
-static void print_sums(const struct repository_verification *sums, bool json, bool all)
+/* Exactly one of the three; millionths. */
+static int take_level(const struct options *options, uint32_t *share_ppm, struct error *error)
+{
+    const char *sample = options_text(options, "sample");
+    bool structure = options_flag(options, "structure");
+    *share_ppm = structure ? REPOSITORY_VERIFY_STRUCTURE : REPOSITORY_VERIFY_ALL;
+    if ((structure ? 1 : 0) + (options_flag(options, "all") ? 1 : 0) + (sample != NULL ? 1 : 0) > 1) {
+        return error_set(error, CSN_USAGE, "--structure, --sample and --all exclude one another");
+    }
+    if (sample == NULL) {
+        return 0;
+    }
+    char *end = NULL;
+    double percent = strtod(sample, &end);
+    if (end == sample || (strcmp(end, "") != 0 && strcmp(end, "%") != 0) || !(percent >= 0.0001 && percent <= 100)) {
+        return error_set(error, CSN_USAGE, "--sample takes a percentage above 0 and up to 100, not \"%s\"", sample);
+    }
+    *share_ppm = (uint32_t)(percent * 10000);
+    return 0;
+}
+
+static const char *level_name(uint32_t share_ppm)
+{
+    return share_ppm == REPOSITORY_VERIFY_STRUCTURE ? "structure" : share_ppm == REPOSITORY_VERIFY_ALL ? "all" : "sample";
+}
+
+static void print_sums(const struct repository_verification *sums, bool json, uint32_t share_ppm)
 {
     if (!json) {
         char bytes[CONSOLE_TEXT_SIZE];
         console_bytes(bytes, sums->bytes);
+        bool read = share_ppm > 0;
         printf("%" PRIu64 " packs, %" PRIu64 " chunks, %" PRIu64 " snapshots checked%s%s%s; damages: %" PRIu64 "\n",
-               sums->packs, sums->chunks, sums->snapshots, all ? ", " : "", all ? bytes : "", all ? " hashed" : "",
-               sums->damages);
+               sums->packs, sums->chunks, sums->snapshots, read ? ", " : "", read ? bytes : "",
+               read ? " hashed" : "", sums->damages);
         if (sums->locked > 0) {
             printf("not checked, as they are for other keys: %" PRIu64 " packs and snapshots\n", sums->locked);
         }
@@ -91,7 +120,7 @@ static void print_sums(const struct repository_verification *sums, bool json, bo
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *object = yyjson_mut_obj(document);
     yyjson_mut_doc_set_root(document, object);
-    yyjson_mut_obj_add_str(document, object, "level", all ? "all" : "structure");
+    yyjson_mut_obj_add_str(document, object, "level", level_name(share_ppm));
     yyjson_mut_obj_add_uint(document, object, "packs", sums->packs);
     yyjson_mut_obj_add_uint(document, object, "chunks", sums->chunks);
     yyjson_mut_obj_add_uint(document, object, "snapshots", sums->snapshots);
@@ -106,29 +135,24 @@ static int run(const struct options *options)
     struct error error;
     struct console console;
     struct repository_verification sums;
-    bool all = !options_flag(options, "structure");
+    uint32_t share_ppm = 0;
     struct listener listener = {.console = &console, .json = options_flag(options, "json")};
     const char *path = options_text(options, "repository");
-    if (!all && options_flag(options, "all")) {
-        error_set(&error, CSN_USAGE, "--structure and --all exclude one another");
+    if (take_level(options, &share_ppm, &error) != 0) {
         return command_fail(&error);
     }
-    struct keys keys = {0};
-    struct repository *repository =
-        keys_take(&keys, options, &error) != 0 ? NULL : repository_open(path, REPOSITORY_READ, &keys.given, &error);
-    keys_free(&keys);
+    struct repository *repository = keys_open_repository(options, REPOSITORY_READ, &error);
     if (repository == NULL) {
         return command_fail(&error);
     }
     console_open(&console, stderr);
-    int result = repository_verify(repository, all ? REPOSITORY_VERIFY_ALL : REPOSITORY_VERIFY_STRUCTURE, damaged,
-                                   &listener, &console.progress, &sums, &error);
+    int result = repository_verify(repository, share_ppm, damaged, &listener, &console.progress, &sums, &error);
     console_finish_line(&console);
     repository_close(repository);
     if (result != 0) {
         return command_fail(&error);
     }
-    print_sums(&sums, listener.json, all);
+    print_sums(&sums, listener.json, share_ppm);
     if (sums.damages > 0) {
         error_set(&error, CSN_REPOSITORY_DAMAGED, "%s: damages found: %" PRIu64 ", named above", path, sums.damages);
         return command_fail(&error);

@@ -42,6 +42,17 @@ int keys_take(struct keys *keys, const struct options *options, struct error *er
     return result;
 }
 
+struct repository *keys_open_repository(const struct options *options, enum repository_mode mode, struct error *error)
+{
+    struct keys keys = {0};
+    struct repository *repository =
+        keys_take(&keys, options, error) != 0
+            ? NULL
+            : repository_open(options_text(options, "repository"), mode, &keys.given, error);
+    keys_free(&keys);
+    return repository;
+}
+
 /* Root's is the machine's; anybody else has one of their own. */
 static int usual_place(struct buffer *path, struct error *error)
 {

@@ -29,6 +29,11 @@ struct keys {
 /* Reads what the options name. CSN_AGE_..., CSN_NOT_FOUND, ... */
 int keys_take(struct keys *keys, const struct options *options, struct error *error) MUST_CHECK;
 
+/* The repository that the option "repository" names, opened with the keys that the options name; closed with repository_close. NULL:
+ * as keys_take and repository_open. */
+struct repository *keys_open_repository(const struct options *options, enum repository_mode mode, struct error *error)
+    MUST_CHECK;
+
 /* The key of this machine (or of the server mounted at root_fd) for writing into an encrypted repository: from the option "key", or
  * its usual place; made where there is none. A plain repository needs none. */
 int keys_take_own(struct keys *keys, const struct options *options, int root_fd, struct error *error) MUST_CHECK;

@@ -156,6 +156,8 @@ ERROR_ENUM(CSN_REPOSITORY_LOCKED, "CSN-R010", EXIT_USAGE, "the repository is enc
     "Give the identity that belongs to one of its recipients: --identity FILE. To back up, none is needed.")
 ERROR_ENUM(CSN_REPOSITORY_RECIPIENTS, "CSN-R011", EXIT_BAD, "the repository is for other readers than were named",
     "Name exactly its recipients (`repository.json` lists them), if they are right; else use a new folder, which is encrypted as named.")
+ERROR_ENUM(CSN_REPOSITORY_NAME, "CSN-R012", EXIT_BAD, "the file system cannot hold a name",
+    "Restore onto a Linux file system (ext4, XFS), or leave that path out with --path. What has been restored so far stays.")
 
 /* E: encryption */
 ERROR_ENUM(CSN_AGE_NOT, "CSN-E001", EXIT_BAD, "the file is not encrypted as age v1",

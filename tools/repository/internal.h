@@ -18,8 +18,6 @@
 #define REPOSITORY_LOCK "lock"
 #define REPOSITORY_KEY "key.age"
 
-struct pack_cache;
-
 struct repository {
     char *path; /* for messages */
     enum repository_mode mode;
@@ -42,7 +40,6 @@ struct repository {
     uint32_t packs_allocated;
     struct strings damaged_files; /* found when opening, and by the same index */
     struct strings damaged_whats; /* what is wrong with each */
-    struct pack_cache *cache;
     bool spent; /* a backup failed: chunks may name packs that were never finished */
 };
 
@@ -62,14 +59,16 @@ int repository_add_pack(struct repository *repository, const uint8_t id[SHA256_S
 /* Reads the indexes of the packs that are not known yet: after another writer may have added some. */
 int repository_refresh(struct repository *repository, struct error *error) MUST_CHECK;
 
+/* Open packs that chunks are read from; one a thread. The repository's index must not change meanwhile. */
+struct pack_cache;
+
+struct pack_cache *pack_cache_new(struct repository *repository, struct error *error) MUST_CHECK;
+void pack_cache_free(struct pack_cache *cache);
+
 /* The content of a chunk of exactly size_bytes, once its hash holds; valid until the next call. Tries each place it is
  * in. NULL: CSN_REPOSITORY_DAMAGED, CSN_IO, CSN_MEMORY. */
-const uint8_t *repository_chunk(struct repository *repository, const uint8_t id[SHA256_SIZE], uint64_t size_bytes,
+const uint8_t *pack_cache_chunk(struct pack_cache *cache, const uint8_t id[SHA256_SIZE], uint64_t size_bytes,
                                 struct error *error) MUST_CHECK;
-
-/* The open packs that repository_chunk reads from. */
-struct pack_cache *pack_cache_new(struct error *error) MUST_CHECK;
-void pack_cache_free(struct pack_cache *cache);
 
 /* Calls file for the name of each file in the folder, in no order; "part/name" for those one folder down if deep. Returning
  * -1 from it ends that. */

@@ -3,7 +3,7 @@
 
 #include "repository/internal.h"
 
-#define SLOTS 8
+#define SLOTS 4
 #define AHEAD_BYTES (1024u * 1024) /* read at once from a pack that is read in order */
 
 /* One open pack and the part of it that was read last. */
@@ -20,18 +20,20 @@ struct slot {
 };
 
 struct pack_cache {
+    struct repository *repository;
     struct slot slots[SLOTS];
     uint64_t uses;
     struct pack_decoder *decoder;
 };
 
-struct pack_cache *pack_cache_new(struct error *error)
+struct pack_cache *pack_cache_new(struct repository *repository, struct error *error)
 {
     struct pack_cache *cache = calloc(1, sizeof *cache);
     if (cache == NULL) {
         error_set(error, CSN_MEMORY, "no memory for reading packs");
         return NULL;
     }
+    cache->repository = repository;
     cache->decoder = pack_decoder_new(error);
     if (cache->decoder == NULL) {
         free(cache);
@@ -56,9 +58,8 @@ void pack_cache_free(struct pack_cache *cache)
 }
 
 /* The slot of the pack, opened in place of the one not used for longest. */
-static struct slot *slot_of(struct repository *repository, uint32_t pack, const char *name, struct error *error)
+static struct slot *slot_of(struct pack_cache *cache, uint32_t pack, const char *name, struct error *error)
 {
-    struct pack_cache *cache = repository->cache;
     struct slot *oldest = &cache->slots[0];
     cache->uses++;
     for (size_t i = 0; i < SLOTS; i++) {
@@ -75,7 +76,7 @@ static struct slot *slot_of(struct repository *repository, uint32_t pack, const 
         stored_close(&oldest->file);
         oldest->used = false;
     }
-    if (stored_open(&oldest->file, &repository->packs_folder, name, error) != 0) {
+    if (stored_open(&oldest->file, &cache->repository->packs_folder, name, error) != 0) {
         return NULL;
     }
     oldest->used = true;
@@ -123,11 +124,12 @@ static const uint8_t *fetch(struct slot *slot, const struct chunk_place *place, 
     return slot->window;
 }
 
-static const uint8_t *read_place(struct repository *repository, const struct chunk_place *place, struct error *error)
+static const uint8_t *read_place(struct pack_cache *cache, const struct chunk_place *place, struct error *error)
 {
+    const struct repository *repository = cache->repository;
     char name[PACK_NAME_SIZE];
     pack_name(PACK_CHUNKS, repository->packs[place->pack], repository_is_sealed(repository), name);
-    struct slot *slot = slot_of(repository, place->pack, name, error);
+    struct slot *slot = slot_of(cache, place->pack, name, error);
     if (slot == NULL) {
         return NULL;
     }
@@ -141,36 +143,30 @@ static const uint8_t *read_place(struct repository *repository, const struct chu
         .size_bytes = place->size_bytes,
     };
     memcpy(record.id, place->id, SHA256_SIZE);
-    const uint8_t *content = pack_decode(repository->cache->decoder, &record, frame, false, error);
+    const uint8_t *content = pack_decode(cache->decoder, &record, frame, false, error);
     if (content == NULL) {
         error_wrap(error, REPOSITORY_PACKS "/%s at %u", name, place->offset);
     }
     return content;
 }
 
-const uint8_t *repository_chunk(struct repository *repository, const uint8_t id[SHA256_SIZE], uint64_t size_bytes,
+const uint8_t *pack_cache_chunk(struct pack_cache *cache, const uint8_t id[SHA256_SIZE], uint64_t size_bytes,
                                 struct error *error)
 {
-    char hex[SHA256_HEX_SIZE];
-    const struct chunk_place *place = chunks_find(&repository->chunks, id);
+    const struct chunks *chunks = &cache->repository->chunks;
+    const struct chunk_place *place = chunks_find(chunks, id);
     if (place == NULL) {
-        /* Perhaps a writer has added it since. */
-        if (repository_refresh(repository, error) != 0) {
-            return NULL;
-        }
-        place = chunks_find(&repository->chunks, id);
-    }
-    if (place == NULL) {
+        char hex[SHA256_HEX_SIZE];
         hex_encode(id, SHA256_SIZE, hex);
         error_set(error, CSN_REPOSITORY_DAMAGED, "the chunk %.16s is in no pack that is whole", hex);
         return NULL;
     }
-    for (; place != NULL; place = chunks_next(&repository->chunks, place)) {
+    for (; place != NULL; place = chunks_next(chunks, place)) {
         const uint8_t *content = NULL;
         if (place->size_bytes != size_bytes) {
             error_set(error, CSN_REPOSITORY_DAMAGED, "a chunk has another size than the snapshot says");
         } else {
-            content = read_place(repository, place, error);
+            content = read_place(cache, place, error);
         }
         if (content != NULL) {
             return content;

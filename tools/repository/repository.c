@@ -268,8 +268,7 @@ struct repository *repository_open(const char *path, enum repository_mode mode, 
     }
     repository->mode = mode;
     repository->folder_fd = repository->packs_folder.fd = repository->snapshots_folder.fd = repository->lock_fd = -1;
-    repository->cache = pack_cache_new(error);
-    if (repository->cache == NULL || open_folders(repository, error) != 0 ||
+    if (open_folders(repository, error) != 0 ||
         repository_unlock(repository, keys, error) != 0 || take_lock(repository, error) != 0 ||
         repository_refresh(repository, error) != 0) {
         goto failed;
@@ -295,7 +294,6 @@ void repository_close(struct repository *repository)
     if (repository == NULL) {
         return;
     }
-    pack_cache_free(repository->cache);
     chunks_free(&repository->chunks);
     strings_free(&repository->damaged_files);
     strings_free(&repository->damaged_whats);

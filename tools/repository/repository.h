@@ -154,27 +154,37 @@ int repository_find(struct repository *repository, const char *what, const struc
 
 /* --- reading --- */
 
+struct repository_entry {
+    const struct tree_entry *tree; /* path: the recorded name without the leading slash; the digest is known for files of one chunk */
+    const char *hardlink;          /* path of the first name of the same file, or NULL; then there is no size, digest, target */
+    bool changed;                  /* while it was read */
+};
+
 /* Calls visit for each entry of the snapshot in order (a folder before what is below it; names sorted as bytes within a
- * folder). A path is the recorded name without the leading slash; the digest is known for files of one chunk; a further
- * name of a hard-linked file has neither size nor digest nor target. Returning non-zero from visit, which fills error in,
- * ends the iteration with -1. */
-int repository_iterate(struct repository *repository, const char *id,
-                       int (*visit)(void *context, const struct tree_entry *entry, struct error *error), void *context,
-                       struct error *error) MUST_CHECK;
+ * folder). paths: recorded names, each means all below it too, CSN_NOT_FOUND for one that is not there; NULL: everything.
+ * Returning non-zero from visit, which fills error in, ends the iteration with -1. */
+int repository_iterate(struct repository *repository, const char *id, const struct strings *paths,
+                       int (*visit)(void *context, const struct repository_entry *entry, struct error *error),
+                       void *context, struct error *error) MUST_CHECK;
 
 /* Which entries, and where they lie on a root: strip is taken off the front of the recorded name, place put before. */
 struct repository_selection {
     const struct strings *paths; /* recorded names; each means all below it too; NULL: everything */
-    int root_fd;
+    int root_fd;                 /* -1: they lie nowhere, only the snapshot is read */
     const char *strip;      /* NULL: nothing */
     const char *place;      /* NULL: nothing; a folder that exists on the root */
     bool tolerate_refusals; /* restore without root: what may not be kept is counted, not an error */
+    /* Told of each file whose content is not all there, by its place: it lies there as NAME.damaged, with holes for what is lost,
+     * and the rest is restored. NULL: the first is an error. */
+    void (*damaged)(void *context, const char *place, const char *what);
+    void *context;
 };
 
 struct repository_restore_summary {
     uint64_t entries;
     uint64_t files;
     uint64_t bytes;
+    uint64_t damaged; /* files that are not whole */
     struct tree_tolerated tolerated;
 };
 
@@ -184,6 +194,39 @@ struct repository_restore_summary {
  * written. On any other failure what has been restored so far stays. */
 int repository_restore(struct repository *repository, const char *id, const struct repository_selection *selection,
                        const struct progress *progress, struct repository_restore_summary *summary, struct error *error)
+    MUST_CHECK;
+
+/* What a restore would do. */
+struct repository_plan {
+    uint64_t entries;
+    uint64_t files;
+    uint64_t bytes;        /* sum of the files' sizes */
+    uint64_t needed_bytes; /* on the disk: without holes, in its own blocks */
+    uint64_t free_bytes;   /* there now */
+    uint64_t needed_items; /* inodes */
+    uint64_t free_items;   /* UINT64_MAX where the file system does not count */
+    uint64_t problems;
+};
+
+/* Goes through a restore and writes nothing: are all chunks there, does the root's file system hold the names, and has it the room?
+ * problem is called for each path that would fail; 0 also if there are some. Whether chunks hold is repository_verify's. */
+int repository_restore_plan(struct repository *repository, const char *id,
+                            const struct repository_selection *selection,
+                            void (*problem)(void *context, enum error_code code, const char *path, const char *what),
+                            void *context, const struct progress *progress, struct repository_plan *plan,
+                            struct error *error) MUST_CHECK;
+
+struct repository_export_summary {
+    uint64_t entries;
+    uint64_t files;
+    uint64_t bytes;
+    uint64_t sockets; /* left out: tar has none */
+};
+
+/* Writes the entries as a tar archive (pax of IEEE 1003.1; xattrs, ACLs and capabilities among them, as SCHILY.xattr; holes as
+ * GNU.sparse 1.0), compressed with zstd, to the descriptor, which stays the caller's. Names are without the leading slash. */
+int repository_export(struct repository *repository, const char *id, const struct strings *paths, int fd,
+                      const struct progress *progress, struct repository_export_summary *summary, struct error *error)
     MUST_CHECK;
 
 /* Compares the snapshot (a), content included, with what lies on the root (b); for the rest it is tree_compare. Paths are
@@ -203,10 +246,10 @@ int repository_diff(struct repository *repository, const char *id_a, const char 
 
 /* --- verify --- */
 
-enum repository_verify_level {
-    REPOSITORY_VERIFY_STRUCTURE, /* indexes, snapshots, and that each chunk they need is there */
-    REPOSITORY_VERIFY_ALL,       /* and reads, decompresses and hashes each chunk */
-};
+/* How much of the chunks is read, decompressed and hashed, in millionths; indexes, snapshots, and that each chunk they need is
+ * there, are checked in each case. */
+#define REPOSITORY_VERIFY_STRUCTURE 0u
+#define REPOSITORY_VERIFY_ALL 1000000u
 
 struct repository_verification {
     uint64_t packs;
@@ -226,7 +269,7 @@ struct repository_damage {
 
 /* Calls damaged for each damage: once with the file of the repository, then once for each path of each snapshot that
  * it costs. 0 also if there is damage: see damages. -1 only if the check itself could not be done. */
-int repository_verify(struct repository *repository, enum repository_verify_level level,
+int repository_verify(struct repository *repository, uint32_t share_ppm,
                       void (*damaged)(void *context, const struct repository_damage *damage), void *context,
                       const struct progress *progress, struct repository_verification *verification,
                       struct error *error) MUST_CHECK;

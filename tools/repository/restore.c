@@ -9,16 +9,18 @@
 
 #include "lib/file.h"
 #include "repository/internal.h"
+#include "repository/restore_files.h"
 #include "repository/restore_folders.h"
 #include "repository/selected.h"
 #include "tree/path.h"
 
-#define BLOCK_BYTES 4096 /* zeros of a sparse file are left out in blocks of this */
+#define RESTORE_DAMAGED_SUFFIX ".damaged"
 
 struct restore {
     struct repository *repository;
     struct selected selected;
     struct restore_folders folders;
+    struct restore_files *files;
     const struct progress *progress;
     struct repository_restore_summary *summary;
     uint64_t total_bytes;
@@ -29,95 +31,17 @@ struct restore {
     struct strings first_places; /* where the file was restored instead */
 };
 
-static int write_error(struct error *error, const char *doing, const char *path)
-{
-    enum error_code code = errno == ENOSPC || errno == EDQUOT ? CSN_NO_SPACE : CSN_TREE_WRITE;
-    return error_system(error, code, "%s /%s", doing, path);
-}
-
 static void tell(const struct restore *restore, const char *item)
 {
     struct progress_state state = {
         .doing = "restoring",
         .item = item,
-        .done_bytes = restore->summary->bytes,
+        .done_bytes = restore_files_bytes(restore->files),
         .total_bytes = restore->total_bytes,
         .done_items = restore->summary->entries,
         .total_items = restore->total_items,
     };
     progress_tell(restore->progress, &state);
-}
-
-/* --- content --- */
-
-static int write_at(int fd, const uint8_t *data, size_t size_bytes, uint64_t offset, const char *path,
-                    struct error *error)
-{
-    while (size_bytes > 0) {
-        ssize_t put = pwrite(fd, data, size_bytes, (off_t)offset);
-        if (put < 0 && errno == EINTR) {
-            continue;
-        }
-        if (put <= 0) {
-            return write_error(error, "writing", path);
-        }
-        data += put;
-        offset += (uint64_t)put;
-        size_bytes -= (size_t)put;
-    }
-    return 0;
-}
-
-static bool is_zero(const uint8_t *data, size_t size_bytes)
-{
-    return data[0] == 0 && memcmp(data, data + 1, size_bytes - 1) == 0;
-}
-
-/* Writes the runs between blocks of zeros only: the file is new, so what is not written is a hole. */
-static int write_sparse(int fd, const uint8_t *data, size_t size_bytes, uint64_t offset, const char *path,
-                        struct error *error)
-{
-    size_t from = 0; /* of the run to be written */
-    size_t at = 0;
-    while (at < size_bytes) {
-        size_t block = BLOCK_BYTES - (size_t)((offset + at) % BLOCK_BYTES);
-        block = size_bytes - at < block ? size_bytes - at : block;
-        if (is_zero(data + at, block)) {
-            if (write_at(fd, data + from, at - from, offset + from, path, error) != 0) {
-                return -1;
-            }
-            from = at + block;
-        }
-        at += block;
-    }
-    return write_at(fd, data + from, size_bytes - from, offset + from, path, error);
-}
-
-static int write_content(struct restore *restore, int fd, const struct snapshot_entry *entry, struct error *error)
-{
-    uint64_t offset = 0;
-    for (size_t i = 0; i < entry->piece_count; i++) {
-        const struct snapshot_piece *piece = &entry->pieces[i];
-        if (!snapshot_piece_is_hole(piece)) {
-            const uint8_t *data = repository_chunk(restore->repository, piece->id, piece->size_bytes, error);
-            if (data == NULL) {
-                return error_wrap(error, "/%s", entry->tree.path);
-            }
-            int result = entry->sparse
-                             ? write_sparse(fd, data, (size_t)piece->size_bytes, offset, entry->tree.path, error)
-                             : write_at(fd, data, (size_t)piece->size_bytes, offset, entry->tree.path, error);
-            if (result != 0) {
-                return -1;
-            }
-        }
-        offset += piece->size_bytes;
-        restore->summary->bytes += piece->size_bytes;
-        tell(restore, entry->tree.path);
-    }
-    if (ftruncate(fd, (off_t)offset) != 0) {
-        return write_error(error, "writing", entry->tree.path);
-    }
-    return 0;
 }
 
 /* --- one entry --- */
@@ -127,22 +51,19 @@ static int refuse_existing(struct error *error, const char *path)
     return error_set(error, CSN_REPOSITORY_TARGET, "/%s is there already", path);
 }
 
-static int restore_file(struct restore *restore, int dir_fd, const char *name, const struct snapshot_entry *content,
-                        const struct tree_entry *tree, struct error *error)
+/* The entry stands in the reader at hand, and is taken out of it. */
+static int restore_file(struct restore *restore, int dir_fd, const char *name, const char *place,
+                        struct snapshot_reader *reader, const struct snapshot_entry *entry, struct error *error)
 {
+    struct snapshot_entry taken;
     int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return errno == EEXIST ? refuse_existing(error, tree->path) : write_error(error, "making", tree->path);
-    }
-    if (write_content(restore, fd, content, error) != 0) {
-        file_drop(&fd);
-        return -1;
-    }
-    if (file_close(&fd, tree->path, error) != 0) {
-        return -1;
+        return errno == EEXIST ? refuse_existing(error, entry->tree.path)
+                               : restore_refused(error, "making", entry->tree.path);
     }
     restore->summary->files++;
-    return tree_entry_apply(dir_fd, name, tree, restore->folders.tolerated, error);
+    snapshot_reader_take_entry(reader, &taken);
+    return restore_files_add(restore->files, fd, place, &taken, error);
 }
 
 static int restore_other(struct restore *restore, int dir_fd, const char *name, const struct tree_entry *tree,
@@ -173,7 +94,7 @@ static int link_to(struct restore *restore, int dir_fd, const char *name, const 
     int first_fd = tree_path_open_parent(restore->selected.start_fd, first_place, &first_name);
     int result = 0;
     if (first_fd < 0 || linkat(first_fd, first_name, dir_fd, name, 0) != 0) {
-        result = errno == EEXIST ? refuse_existing(error, path) : write_error(error, "linking", path);
+        result = errno == EEXIST ? refuse_existing(error, path) : restore_refused(error, "linking", path);
     }
     file_drop(&first_fd);
     return result;
@@ -227,7 +148,7 @@ static int restore_orphan(struct restore *restore, int dir_fd, const char *name,
         return error_set(error, CSN_REPOSITORY_DAMAGED, "/%s is said to be the same file as /%s, but is another kind",
                          entry->tree.path, entry->hardlink);
     }
-    return first->tree.type == TREE_FILE ? restore_file(restore, dir_fd, name, first, &first->tree, error)
+    return first->tree.type == TREE_FILE ? restore_file(restore, dir_fd, name, place, restore->firsts, first, error)
                                          : restore_other(restore, dir_fd, name, &first->tree, error);
 }
 
@@ -273,18 +194,80 @@ static int restore_entry(struct restore *restore, const struct snapshot_entry *e
     if (entry->hardlink != NULL) {
         return restore_link(restore, dir_fd, name, place, entry, error);
     }
-    return tree->type == TREE_FILE ? restore_file(restore, dir_fd, name, entry, tree, error)
+    return tree->type == TREE_FILE
+               ? restore_file(restore, dir_fd, name, place, restore->selected.reader, entry, error)
                                    : restore_other(restore, dir_fd, name, tree, error);
+}
+
+/* --- what is not whole --- */
+
+/* A file with holes where content is lost must not be taken for the file: it gets another name, and its folder keeps its time. */
+static int set_aside(int start_fd, const char *place, struct error *error)
+{
+    struct stat before;
+    struct buffer other = {0};
+    const char *name = NULL;
+    int dir_fd = tree_path_open_parent(start_fd, place, &name);
+    buffer_format(&other, "%s" RESTORE_DAMAGED_SUFFIX, name == NULL ? "" : name);
+    int result = buffer_check(&other, error);
+    if (result == 0 && (dir_fd < 0 || fstat(dir_fd, &before) != 0 ||
+                        renameat2(dir_fd, name, dir_fd, other.data, RENAME_NOREPLACE) != 0)) {
+        result = restore_refused(error, "setting aside", place);
+    }
+    if (result == 0) {
+        const struct timespec times[] = {before.st_atim, before.st_mtim};
+        result = futimens(dir_fd, times) != 0 ? restore_refused(error, "setting aside", place) : 0;
+    }
+    file_drop(&dir_fd);
+    buffer_free(&other);
+    return result;
+}
+
+static int tell_damaged(struct restore *restore, const struct repository_selection *selection, struct error *error)
+{
+    const struct strings *places = restore_files_damaged(restore->files);
+    const struct strings *whats = restore_files_damages(restore->files);
+    for (size_t i = 0; i < places->count; i++) {
+        if (set_aside(restore->selected.start_fd, places->items[i], error) != 0) {
+            return -1;
+        }
+        selection->damaged(selection->context, places->items[i], whats->items[i]);
+    }
+    restore->summary->damaged = places->count;
+    return 0;
+}
+
+/* --- the whole --- */
+
+static int restore_all(struct restore *restore, struct error *error)
+{
+    const struct snapshot_entry *entry = NULL;
+    int got;
+    while ((got = selected_next(&restore->selected, &entry, error)) == 1) {
+        if (restore_entry(restore, entry, error) != 0) {
+            return -1;
+        }
+    }
+    return got < 0 || restore_folders_leave_all(&restore->folders, error) != 0 ||
+                   restore_files_finish(restore->files, error) != 0
+               ? -1
+               : 0;
 }
 
 int repository_restore(struct repository *repository, const char *id, const struct repository_selection *selection,
                        const struct progress *progress, struct repository_restore_summary *summary, struct error *error)
 {
     struct restore restore = {.repository = repository, .progress = progress, .summary = summary};
-    const struct snapshot_entry *entry = NULL;
-    int result = -1;
+    struct restore_files_options options = {
+        .tolerate_refusals = selection->tolerate_refusals,
+        .skip_damaged = selection->damaged != NULL,
+    };
     *summary = (struct repository_restore_summary){0};
-    if (selected_open(&restore.selected, repository, id, selection, error) != 0) {
+    /* A writer may have added the snapshot and its packs since the repository was opened. */
+    if (selected_open(&restore.selected, repository, id, selection, error) != 0 ||
+        repository_refresh(repository, error) != 0 ||
+        (restore.files = restore_files_new(repository, &options, error)) == NULL) {
+        selected_close(&restore.selected);
         return -1;
     }
     restore.folders.start_fd = restore.selected.start_fd;
@@ -293,24 +276,17 @@ int repository_restore(struct repository *repository, const char *id, const stru
         restore.total_bytes = snapshot_reader_totals(restore.selected.reader)->bytes;
         restore.total_items = snapshot_reader_totals(restore.selected.reader)->entries;
     }
-    for (;;) {
-        int got = selected_next(&restore.selected, &entry, error);
-        if (got < 0 || (got == 1 && restore_entry(&restore, entry, error) != 0)) {
-            goto out;
-        }
-        if (got == 0) {
-            break;
-        }
+    int result = restore_all(&restore, error);
+    summary->bytes = restore_files_bytes(restore.files);
+    restore_files_tolerated(restore.files, &summary->tolerated);
+    if (result == 0) {
+        result = tell_damaged(&restore, selection, error);
     }
-    if (restore_folders_leave_all(&restore.folders, error) != 0) {
-        goto out;
+    if (result == 0 && syncfs(restore.selected.start_fd) != 0) {
+        result = error_system(error, errno == ENOSPC ? CSN_NO_SPACE : CSN_TREE_WRITE,
+                              "making what was restored durable");
     }
-    if (syncfs(restore.selected.start_fd) != 0) {
-        error_system(error, errno == ENOSPC ? CSN_NO_SPACE : CSN_TREE_WRITE, "making what was restored durable");
-        goto out;
-    }
-    result = 0;
-out:
+    restore_files_free(restore.files);
     restore_folders_free(&restore.folders);
     selected_close(&restore.selected);
     snapshot_reader_close(restore.firsts);

@@ -20,10 +20,12 @@ struct restore_folder {
     struct tree_entry entry;
 };
 
-static int write_error(struct error *error, const char *doing, const char *path)
+int restore_refused(struct error *error, const char *doing, const char *path)
 {
-    enum error_code code = errno == ENOSPC || errno == EDQUOT ? CSN_NO_SPACE : CSN_TREE_WRITE;
-    return error_system(error, code, "%s %s", doing, path);
+    enum error_code code = errno == ENOSPC || errno == EDQUOT                              ? CSN_NO_SPACE
+                           : errno == ENAMETOOLONG || errno == EILSEQ || errno == EINVAL ? CSN_REPOSITORY_NAME
+                                                                                           : CSN_TREE_WRITE;
+    return error_system(error, code, "%s /%s", doing, path);
 }
 
 static int lowest_fd(struct restore_folders *folders, struct error *error)
@@ -107,14 +109,14 @@ static int go_in(struct restore_folders *folders, const char *name, size_t name_
     }
     /* Without an entry of its own nobody knows how it was: open to all for reading, as roots of file systems are. */
     if (mkdirat(above, part, entry != NULL ? 0700 : 0755) != 0 && errno != EEXIST) {
-        return write_error(error, "making the folder", part);
+        return restore_refused(error, "making the folder", part);
     }
     int fd = openat(above, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && (errno == ENOTDIR || errno == ELOOP)) {
         return error_set(error, CSN_REPOSITORY_TARGET, "%s is there and is no folder", part);
     }
     if (fd < 0) {
-        return write_error(error, "opening the folder", part);
+        return restore_refused(error, "opening the folder", part);
     }
     if (push(folders, part, name_length, fd, entry, error) != 0) {
         if (folders->count == 0 || folders->folders[folders->count - 1].fd != fd) {

@@ -23,6 +23,9 @@ struct restore_folders {
     struct tree_tolerated *tolerated; /* NULL: a refusal is an error */
 };
 
+/* What errno means of something that was to be written at path: CSN_NO_SPACE, CSN_REPOSITORY_NAME, CSN_TREE_WRITE. -1. */
+int restore_refused(struct error *error, const char *doing, const char *path);
+
 /* Goes to the folder that holds path (relative to the start), making those on the way that are not there. *name is the last
  * part. Its descriptor, or -1 with CSN_REPOSITORY_TARGET, CSN_TREE_WRITE, CSN_NO_SPACE, ... */
 int restore_folders_hold(struct restore_folders *folders, const char *path, const char **name, struct error *error)

@@ -99,10 +99,12 @@ int selected_open(struct selected *selected, struct repository *repository, cons
         error_set(error, CSN_MEMORY, "no memory for a selection");
         goto failed;
     }
-    selected->start_fd = root_open(selection->root_fd, selection->place == NULL ? "/" : selection->place,
-                                   O_RDONLY | O_DIRECTORY, 0, error);
-    if (selected->start_fd < 0) {
-        goto failed;
+    if (selection->root_fd >= 0) {
+        selected->start_fd = root_open(selection->root_fd, selection->place == NULL ? "/" : selection->place,
+                                       O_RDONLY | O_DIRECTORY, 0, error);
+        if (selected->start_fd < 0) {
+            goto failed;
+        }
     }
     selected->reader = snapshot_reader_open(&repository->snapshots_folder, digest, error);
     if (selected->reader == NULL || (selection->paths != NULL && take_paths(selected, selection->paths, error) != 0)) {

@@ -15,7 +15,7 @@ struct selected {
     size_t path;  /* the one at hand */
     bool inside;  /* the reader stands at or behind it */
     char *strip;  /* without slashes at its ends; "" for none */
-    int start_fd; /* where "" lies: the place on the root */
+    int start_fd; /* where "" lies: the place on the root; -1 where the selection has no root */
 };
 
 /* Opens the snapshot. Every path of the selection is looked up at once: CSN_NOT_FOUND for one that is not in the snapshot or

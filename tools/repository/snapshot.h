@@ -96,6 +96,9 @@ void snapshot_reader_close(struct snapshot_reader *reader);
 int snapshot_reader_next(struct snapshot_reader *reader, const struct snapshot_entry **entry, struct error *error)
     MUST_CHECK;
 
+/* Moves the entry that snapshot_reader_next has given out of the reader: to be freed with snapshot_entry_free. */
+void snapshot_reader_take_entry(struct snapshot_reader *reader, struct snapshot_entry *entry);
+
 /* The next entry will be that of path, or the first after it. Sums over all lines are not checked from then on. */
 int snapshot_reader_seek(struct snapshot_reader *reader, const char *path, struct error *error) MUST_CHECK;
 

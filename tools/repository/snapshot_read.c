@@ -308,6 +308,12 @@ int snapshot_reader_next(struct snapshot_reader *reader, const struct snapshot_e
     return 1;
 }
 
+void snapshot_reader_take_entry(struct snapshot_reader *reader, struct snapshot_entry *entry)
+{
+    *entry = reader->entry;
+    reader->entry = (struct snapshot_entry){0};
+}
+
 /* --- seeking --- */
 
 /* <0, 0, >0: the first path of the block against path. A block with no path in it (pieces of one large file) asks the one

@@ -6,9 +6,9 @@
 #include "lib/file.h"
 #include "repository/internal.h"
 #include "repository/snapshot.h"
+#include "repository/verify_packs.h"
 #include "tree/links.h"
 
-#define BATCH_BYTES (4u * 1024 * 1024 + CHUNK_STORED_LIMIT_BYTES) /* of frames, read at once */
 #define PAGE_LIMIT_BYTES (1024u * 1024)
 
 struct verify {
@@ -18,14 +18,7 @@ struct verify {
     const struct progress *progress;
     struct repository_verification *sums;
     struct strings snapshots; /* file names */
-    uint64_t total_bytes;     /* stored, of all packs */
-    uint64_t done_bytes;
-    struct pack_index index;
-    struct pack_decoder *decoder;
-    uint8_t *batch;
-    const struct chunk_place **bad; /* places that do not hold */
-    size_t bad_count;
-    size_t bad_allocated;
+    struct verified_packs packs;
 };
 
 static void report(struct verify *verify, const char *folder, const char *file, const char *what, const char *snapshot,
@@ -51,15 +44,13 @@ static void report(struct verify *verify, const char *folder, const char *file, 
     buffer_free(&recorded);
 }
 
-static void tell(const struct verify *verify, const char *doing, const char *item)
+static void tell(const struct verify *verify, const char *item)
 {
     struct progress_state state = {
-        .doing = doing,
+        .doing = "checking snapshots",
         .item = item,
-        .done_bytes = verify->done_bytes,
-        .total_bytes = verify->total_bytes,
-        .done_items = verify->sums->packs + verify->sums->snapshots,
-        .total_items = verify->repository->pack_count + verify->snapshots.count,
+        .done_items = verify->sums->snapshots,
+        .total_items = verify->snapshots.count,
     };
     progress_tell(verify->progress, &state);
 }
@@ -90,139 +81,9 @@ static int check_pages(struct verify *verify, struct error *error)
 
 /* --- packs --- */
 
-static int add_bad(struct verify *verify, const struct chunk_place *place, struct error *error)
+static void pack_damaged(void *context, const char *pack, const char *what)
 {
-    if (verify->bad_count == verify->bad_allocated) {
-        size_t more = verify->bad_allocated == 0 ? 64 : 2 * verify->bad_allocated;
-        const struct chunk_place **grown = realloc(verify->bad, more * sizeof *grown);
-        if (grown == NULL) {
-            return error_set(error, CSN_MEMORY, "no memory for %zu damaged chunks", more);
-        }
-        verify->bad = grown;
-        verify->bad_allocated = more;
-    }
-    verify->bad[verify->bad_count++] = place;
-    return 0;
-}
-
-static int add_bad_frame(struct verify *verify, uint32_t pack, const struct pack_record *record, struct error *error)
-{
-    const struct chunk_place *place = chunks_find(&verify->repository->chunks, record->id);
-    while (place != NULL && (place->pack != pack || place->offset != record->offset)) {
-        place = chunks_next(&verify->repository->chunks, place);
-    }
-    return place == NULL ? 0 : add_bad(verify, place, error);
-}
-
-/* A pack that could be opened before and cannot now. */
-static int add_bad_pack(struct verify *verify, uint32_t pack, struct error *error)
-{
-    const struct chunks *chunks = &verify->repository->chunks;
-    for (uint32_t i = 0; i < chunks->count; i++) {
-        if (chunks_at(chunks, i)->pack == pack && add_bad(verify, chunks_at(chunks, i), error) != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-struct pack_check {
-    struct stored_reader file;
-    uint32_t number;
-    char name[PACK_NAME_SIZE];
-    uint64_t batch_offset;
-    size_t batch_size;
-    bool reported;
-};
-
-/* The frame, from a batch of them where the disk reads; by itself where it does not, so that only what is lost is lost. */
-static const uint8_t *frame_of(struct verify *verify, struct pack_check *check, const struct pack_record *record,
-                               struct error *error)
-{
-    uint64_t offset = record->offset;
-    if (offset < check->batch_offset || offset + record->stored_bytes > check->batch_offset + check->batch_size) {
-        uint64_t rest = verify->index.frames_bytes - offset;
-        size_t size = rest < BATCH_BYTES ? (size_t)rest : BATCH_BYTES;
-        check->batch_offset = offset;
-        check->batch_size = size;
-        if (stored_read(&check->file, check->name, offset, verify->batch, size, error) != 0) {
-            check->batch_size = 0;
-            if (stored_read(&check->file, check->name, offset, verify->batch, record->stored_bytes, error) != 0) {
-                return NULL;
-            }
-            return verify->batch;
-        }
-    }
-    return verify->batch + (offset - check->batch_offset);
-}
-
-static int check_frames(struct verify *verify, struct pack_check *check, struct error *error)
-{
-    struct pack_record record = {0};
-    uint32_t position = 0;
-    while (pack_index_next(&verify->index, &position, &record)) {
-        struct error trouble = {.code = CSN_NONE};
-        const uint8_t *frame = frame_of(verify, check, &record, &trouble);
-        if (frame == NULL || pack_decode(verify->decoder, &record, frame, true, &trouble) == NULL) {
-            if (!check->reported) {
-                report(verify, REPOSITORY_PACKS "/", check->name, trouble.message, NULL, NULL);
-                check->reported = true;
-            }
-            if (add_bad_frame(verify, check->number, &record, error) != 0) {
-                return -1;
-            }
-        } else {
-            verify->sums->bytes += record.size_bytes;
-        }
-        verify->sums->chunks++;
-        verify->done_bytes += record.stored_bytes;
-        tell(verify, "checking packs", check->name);
-    }
-    return 0;
-}
-
-static int check_pack(struct verify *verify, uint32_t number, struct error *error)
-{
-    struct repository *repository = verify->repository;
-    struct pack_check check = {.file = {.fd = -1}, .number = number};
-    struct error trouble = {.code = CSN_NONE};
-    int result = 0;
-    pack_name(PACK_CHUNKS, repository->packs[number], repository_is_sealed(repository), check.name);
-    if (stored_open(&check.file, &repository->packs_folder, check.name, &trouble) != 0 ||
-        pack_index_read(&verify->index, &check.file, PACK_CHUNKS, repository->packs[number], check.name, &trouble) !=
-            0) {
-        report(verify, REPOSITORY_PACKS "/", check.name, trouble.message, NULL, NULL);
-        result = add_bad_pack(verify, number, error);
-    } else {
-        result = check_frames(verify, &check, error);
-        verify->sums->packs++;
-    }
-    stored_close(&check.file);
-    return result;
-}
-
-static int by_address(const void *a, const void *b)
-{
-    const struct chunk_place *first = *(const struct chunk_place *const *)a;
-    const struct chunk_place *second = *(const struct chunk_place *const *)b;
-    return first < second ? -1 : first > second ? 1 : 0;
-}
-
-static int check_packs(struct verify *verify, struct error *error)
-{
-    struct repository *repository = verify->repository;
-    for (uint32_t i = 0; i < repository->chunks.count; i++) {
-        verify->total_bytes += chunks_at(&repository->chunks, i)->stored_bytes;
-    }
-    for (uint32_t i = 0; i < repository->pack_count; i++) {
-        if (check_pack(verify, i, error) != 0) {
-            return -1;
-        }
-    }
-    if (verify->bad_count > 1) {
-        qsort(verify->bad, verify->bad_count, sizeof *verify->bad, by_address);
-    }
-    return 0;
+    report(context, REPOSITORY_PACKS "/", pack, what, NULL, NULL);
 }
 
 /* --- snapshots --- */
@@ -237,8 +98,7 @@ static const char *check_piece(const struct verify *verify, const struct snapsho
         *pack = place->pack;
         if (place->size_bytes != piece->size_bytes) {
             what = "a chunk of it has another size";
-        } else if (verify->bad_count > 0 &&
-                   bsearch(&place, verify->bad, verify->bad_count, sizeof *verify->bad, by_address) != NULL) {
+        } else if (verified_packs_is_bad(&verify->packs, place)) {
             what = "a chunk of it is damaged";
         } else {
             return NULL;
@@ -300,7 +160,7 @@ static int check_snapshot(struct verify *verify, const char *file_name, struct e
     while (reader != NULL && result == 0 && (got = snapshot_reader_next(reader, &entry, &trouble)) == 1) {
         check_content(verify, hex, entry);
         result = check_link(verify, hex, &links, entry, file_name, error);
-        tell(verify, "checking snapshots", entry->tree.path);
+        tell(verify, entry->tree.path);
     }
     snapshot_reader_close(reader);
     tree_links_free(&links);
@@ -329,7 +189,7 @@ static int note_snapshot(void *context, const char *name, struct error *error)
 
 /* --- the whole --- */
 
-static int check_all(struct verify *verify, enum repository_verify_level level, struct error *error)
+static int check_all(struct verify *verify, uint32_t share_ppm, struct error *error)
 {
     struct repository *repository = verify->repository;
     /* The snapshots first, the packs after: a backup that ends meanwhile must not look like damage. */
@@ -343,18 +203,17 @@ static int check_all(struct verify *verify, enum repository_verify_level level, 
     if (check_pages(verify, error) != 0) {
         return -1;
     }
-    if (level == REPOSITORY_VERIFY_ALL) {
-        verify->batch = malloc(BATCH_BYTES);
-        verify->decoder = pack_decoder_new(error);
-        if (verify->batch == NULL || verify->decoder == NULL) {
-            return error_set(error, CSN_MEMORY, "no memory for checking packs");
-        }
-        if (check_packs(verify, error) != 0) {
+    verify->sums->packs = repository->pack_count;
+    verify->sums->chunks = repository->chunks.count;
+    if (share_ppm > 0) {
+        struct verify_packs_options options = {
+            .share_ppm = share_ppm, .damaged = pack_damaged, .context = verify, .progress = verify->progress};
+        if (verify_packs(repository, &options, &verify->packs, error) != 0) {
             return -1;
         }
-    } else {
-        verify->sums->packs = repository->pack_count;
-        verify->sums->chunks = repository->chunks.count;
+        verify->sums->packs = verify->packs.packs;
+        verify->sums->chunks = verify->packs.chunks;
+        verify->sums->bytes = verify->packs.bytes;
     }
     for (size_t i = 0; i < verify->snapshots.count; i++) {
         if (check_snapshot(verify, verify->snapshots.items[i], error) != 0) {
@@ -368,7 +227,7 @@ static int check_all(struct verify *verify, enum repository_verify_level level, 
     return 0;
 }
 
-int repository_verify(struct repository *repository, enum repository_verify_level level,
+int repository_verify(struct repository *repository, uint32_t share_ppm,
                       void (*damaged)(void *context, const struct repository_damage *damage), void *context,
                       const struct progress *progress, struct repository_verification *verification,
                       struct error *error)
@@ -379,11 +238,8 @@ int repository_verify(struct repository *repository, enum repository_verify_leve
     if (repository->spent) {
         return error_set(error, CSN_INTERNAL, "the repository is verified by a writer that failed");
     }
-    int result = check_all(&verify, level, error);
+    int result = check_all(&verify, share_ppm, error);
     strings_free(&verify.snapshots);
-    pack_index_free(&verify.index);
-    pack_decoder_free(verify.decoder);
-    free(verify.batch);
-    free(verify.bad);
+    verified_packs_free(&verify.packs);
     return result;
 }

@@ -146,8 +146,9 @@ static int bring_back_below(struct bringing *bringing, const char *top, struct e
 }
 
 /* Each folder of the list gets the attributes that it had. */
-static int on_entry(void *context, const struct tree_entry *entry, struct error *error)
+static int on_entry(void *context, const struct repository_entry *visited, struct error *error)
 {
+    const struct tree_entry *entry = visited->tree;
     struct bringing *bringing = context;
     const struct strings *folders = &bringing->folders;
     while (bringing->at < folders->count && tree_path_compare(folders->items[bringing->at], entry->path) < 0) {
@@ -231,7 +232,7 @@ int attachments_bring_back(struct run *run, const char *before, const char *sinc
         result = bring_back_below(&bringing, bringing.tops.items[i], error);
     }
     if (result == 0 && bringing.folders.count > 0) {
-        result = repository_iterate(bringing.repository, before, on_entry, &bringing, error);
+        result = repository_iterate(bringing.repository, before, NULL, on_entry, &bringing, error);
     }
     if (result == 0) {
         result = record(&bringing, error);

@@ -293,11 +293,11 @@ struct counting {
     uint64_t count;
 };
 
-static int count_one(void *context, const struct tree_entry *entry, struct error *error)
+static int count_one(void *context, const struct repository_entry *entry, struct error *error)
 {
     struct counting *counting = context;
     (void)error;
-    counting->count += strcmp(entry->path, counting->path) == 0 ? 1 : 0;
+    counting->count += strcmp(entry->tree->path, counting->path) == 0 ? 1 : 0;
     return 0;
 }
 
@@ -306,7 +306,7 @@ static uint64_t count_entries(const struct fixture *fixture, const char *id, con
     struct error error;
     struct counting counting = {.path = path};
     struct repository *repository = vault_open(fixture, REPOSITORY_READ);
-    assert_int_equal(repository_iterate(repository, id, count_one, &counting, &error), 0);
+    assert_int_equal(repository_iterate(repository, id, NULL, count_one, &counting, &error), 0);
     repository_close(repository);
     return counting.count;
 }
