@@ -25,6 +25,7 @@ static const struct command commands[] = {
     {"verify", cmd_verify, "check every byte of a repository"},
     {"restore", cmd_restore, "bring a snapshot back, or a part of it"},
     {"export", cmd_export, "write a snapshot as a plain tar.zst"},
+    {"prune", cmd_prune, "remove old snapshots and what only they needed"},
     {"repository", cmd_repository, "make a repository"},
     {"pack", cmd_pack, "build and sign an offline package"},
     {"inspect", cmd_inspect, "show an offline package and whether it holds"},

@@ -357,6 +357,7 @@ static int begin(struct backup *backup, const struct strings *names, struct erro
     const struct repository_backup_options *options = backup->options;
     char now[CLOCK_TEXT_SIZE];
     char host[256] = "";
+    char reader[AGE_RECIPIENT_TEXT_SIZE];
     clock_text(now);
     (void)gethostname(host, sizeof host - 1);
     const char *host_name = options->host != NULL ? options->host : host;
@@ -370,6 +371,7 @@ static int begin(struct backup *backup, const struct strings *names, struct erro
         .excludes = options->excludes,
         .tags = options->tags,
         .tag_count = options->tag_count,
+        .reader = repository_own_recipient(backup->repository, reader),
     };
     if (check_text("host name", host_name, error) != 0 || check_options(options, error) != 0 ||
         backup_parent_open(&backup->parent, backup->repository, options, host_name, names, error) != 0) {

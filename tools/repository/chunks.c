@@ -1,6 +1,5 @@
 #include "repository/chunks.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,32 +87,49 @@ void chunks_settle(struct chunks *chunks, uint32_t number, uint32_t pack, uint32
     place->stored_bytes = stored_bytes;
 }
 
-const struct chunk_place *chunks_find(const struct chunks *chunks, const uint8_t id[SHA256_SIZE])
+/* The number of the first chunk with this id from the slot on, or CHUNKS_NONE; *slot is then behind it. */
+static uint32_t search(const struct chunks *chunks, const uint8_t id[SHA256_SIZE], uint32_t *slot)
 {
-    if (chunks->table_size == 0) {
-        return NULL;
-    }
-    for (uint32_t slot = slot_of(chunks, id); chunks->table[slot] != 0; slot = (slot + 1) & (chunks->table_size - 1)) {
-        const struct chunk_place *chunk = chunk_at(chunks, chunks->table[slot] - 1);
-        if (memcmp(chunk->id, id, SHA256_SIZE) == 0) {
-            return chunk;
+    while (chunks->table_size > 0 && chunks->table[*slot] != 0) {
+        uint32_t number = chunks->table[*slot] - 1;
+        *slot = (*slot + 1) & (chunks->table_size - 1);
+        if (memcmp(chunk_at(chunks, number)->id, id, SHA256_SIZE) == 0) {
+            return number;
         }
     }
-    return NULL;
+    return CHUNKS_NONE;
+}
+
+uint32_t chunks_first(const struct chunks *chunks, const uint8_t id[SHA256_SIZE])
+{
+    uint32_t slot = chunks->table_size == 0 ? 0 : slot_of(chunks, id);
+    return search(chunks, id, &slot);
+}
+
+uint32_t chunks_after(const struct chunks *chunks, uint32_t number)
+{
+    const uint8_t *id = chunk_at(chunks, number)->id;
+    uint32_t slot = slot_of(chunks, id);
+    while (search(chunks, id, &slot) != number) {
+    }
+    return search(chunks, id, &slot);
+}
+
+const struct chunk_place *chunks_find(const struct chunks *chunks, const uint8_t id[SHA256_SIZE])
+{
+    uint32_t number = chunks_first(chunks, id);
+    return number == CHUNKS_NONE ? NULL : chunk_at(chunks, number);
 }
 
 const struct chunk_place *chunks_next(const struct chunks *chunks, const struct chunk_place *after)
 {
-    bool passed = false;
-    for (uint32_t slot = slot_of(chunks, after->id); chunks->table[slot] != 0;
-         slot = (slot + 1) & (chunks->table_size - 1)) {
-        const struct chunk_place *chunk = chunk_at(chunks, chunks->table[slot] - 1);
-        if (passed && memcmp(chunk->id, after->id, SHA256_SIZE) == 0) {
-            return chunk;
-        }
-        passed = passed || chunk == after;
-    }
-    return NULL;
+    uint32_t slot = slot_of(chunks, after->id);
+    uint32_t number;
+    do {
+        number = search(chunks, after->id, &slot);
+    } while (number != CHUNKS_NONE && chunk_at(chunks, number) != after);
+    number = number == CHUNKS_NONE ? number : search(chunks, after->id, &slot);
+    return number == CHUNKS_NONE ? NULL : chunk_at(chunks, number);
 }
 
 const struct chunk_place *chunks_at(const struct chunks *chunks, uint32_t number)

@@ -44,6 +44,11 @@ const struct chunk_place *chunks_find(const struct chunks *chunks, const uint8_t
 /* The next place of the same chunk after this one (as chunks_find or chunks_next gave it), or NULL. */
 const struct chunk_place *chunks_next(const struct chunks *chunks, const struct chunk_place *chunk);
 
+/* The same by number: CHUNKS_NONE where there is none. */
+#define CHUNKS_NONE UINT32_MAX
+uint32_t chunks_first(const struct chunks *chunks, const uint8_t id[SHA256_SIZE]);
+uint32_t chunks_after(const struct chunks *chunks, uint32_t number);
+
 /* By number, 0 .. count-1, in the order they were added. */
 const struct chunk_place *chunks_at(const struct chunks *chunks, uint32_t number);
 

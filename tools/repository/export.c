@@ -163,8 +163,8 @@ static int open_archive(struct export *export, int fd, struct error *error)
     if (export->archive == NULL || export->entry == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for an archive");
     }
+    /* Names that are not ASCII are written as the bytes they are: the library does so by itself where it knows no character set. */
     if (archive_write_set_format_pax(export->archive) != ARCHIVE_OK ||
-        archive_write_set_format_option(export->archive, "pax", "hdrcharset", "BINARY") != ARCHIVE_OK ||
         archive_write_set_format_option(export->archive, "pax", "xattrheader", "SCHILY") != ARCHIVE_OK ||
         archive_write_add_filter_zstd(export->archive) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(export->archive, 1) != ARCHIVE_OK) {

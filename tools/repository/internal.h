@@ -52,6 +52,9 @@ static inline bool repository_is_sealed(const struct repository *repository)
 int repository_unlock(struct repository *repository, const struct repository_keys *keys, struct error *error)
     MUST_CHECK;
 
+/* The recipient of the key of the machine that writes, if it is none of the repository's own; NULL: none. unlock.c. */
+const char *repository_own_recipient(const struct repository *repository, char text[AGE_RECIPIENT_TEXT_SIZE]);
+
 /* Gives a pack the next number. CSN_MEMORY. */
 int repository_add_pack(struct repository *repository, const uint8_t id[SHA256_SIZE], uint32_t *number,
                         struct error *error) MUST_CHECK;
@@ -69,6 +72,10 @@ void pack_cache_free(struct pack_cache *cache);
  * in. NULL: CSN_REPOSITORY_DAMAGED, CSN_IO, CSN_MEMORY. */
 const uint8_t *pack_cache_chunk(struct pack_cache *cache, const uint8_t id[SHA256_SIZE], uint64_t size_bytes,
                                 struct error *error) MUST_CHECK;
+
+/* The same at one place of it. */
+const uint8_t *pack_cache_place(struct pack_cache *cache, const struct chunk_place *place, struct error *error)
+    MUST_CHECK;
 
 /* Calls file for the name of each file in the folder, in no order; "part/name" for those one folder down if deep. Returning
  * -1 from it ends that. */

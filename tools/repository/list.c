@@ -65,7 +65,7 @@ int repository_list(struct repository *repository, struct repository_snapshots *
         repository_snapshots_free(snapshots);
         return -1;
     }
-    if (snapshots->count == 0 && snapshots->locked > 0 && repository->mode == REPOSITORY_READ) {
+    if (snapshots->count == 0 && snapshots->locked > 0 && repository->mode != REPOSITORY_WRITE) {
         repository_snapshots_free(snapshots);
         return error_set(error, CSN_AGE_NO_IDENTITY, "the snapshots of %s", repository->path);
     }

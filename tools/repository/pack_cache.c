@@ -124,7 +124,7 @@ static const uint8_t *fetch(struct slot *slot, const struct chunk_place *place, 
     return slot->window;
 }
 
-static const uint8_t *read_place(struct pack_cache *cache, const struct chunk_place *place, struct error *error)
+const uint8_t *pack_cache_place(struct pack_cache *cache, const struct chunk_place *place, struct error *error)
 {
     const struct repository *repository = cache->repository;
     char name[PACK_NAME_SIZE];
@@ -166,7 +166,7 @@ const uint8_t *pack_cache_chunk(struct pack_cache *cache, const uint8_t id[SHA25
         if (place->size_bytes != size_bytes) {
             error_set(error, CSN_REPOSITORY_DAMAGED, "a chunk has another size than the snapshot says");
         } else {
-            content = read_place(cache, place, error);
+            content = pack_cache_place(cache, place, error);
         }
         if (content != NULL) {
             return content;

@@ -73,7 +73,8 @@ static int remove_leftover(void *context, const char *name, struct error *error)
  * lock (some network ones) costs the sweeping only: writers do not disturb one another. */
 static int take_lock(struct repository *repository, struct error *error)
 {
-    bool writes = repository->mode == REPOSITORY_WRITE;
+    bool writes = repository->mode != REPOSITORY_READ;
+    bool alone = false;
     repository->lock_fd = openat(repository->folder_fd, REPOSITORY_LOCK,
                                  (writes ? O_RDWR | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (repository->lock_fd < 0) {
@@ -81,7 +82,13 @@ static int take_lock(struct repository *repository, struct error *error)
                : errno == ENOSPC ? error_system(error, CSN_REPOSITORY_FULL, "opening the lock of %s", repository->path)
                                  : file_error(error, "opening the lock of", repository->path);
     }
-    if (writes && flock(repository->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+    alone = writes && flock(repository->lock_fd, LOCK_EX | LOCK_NB) == 0;
+    if (repository->mode == REPOSITORY_ALONE && !alone) {
+        return errno == EWOULDBLOCK
+                   ? error_set(error, CSN_BUSY, "somebody else has the repository %s open", repository->path)
+                   : error_system(error, CSN_IO, "locking the repository %s", repository->path);
+    }
+    if (alone) {
         if (repository_each_file(repository->packs_folder.fd, false, remove_leftover, &repository->packs_folder.fd,
                                  error) != 0 ||
             repository_each_file(repository->snapshots_folder.fd, false, remove_leftover,
@@ -90,7 +97,7 @@ static int take_lock(struct repository *repository, struct error *error)
             return -1;
         }
     }
-    if (flock(repository->lock_fd, LOCK_SH) != 0) {
+    if (repository->mode != REPOSITORY_ALONE && flock(repository->lock_fd, LOCK_SH) != 0) {
         file_drop(&repository->lock_fd);
     }
     return 0;
@@ -274,7 +281,7 @@ struct repository *repository_open(const char *path, enum repository_mode mode, 
         goto failed;
     }
     /* A snapshot will rely on packs that another writer has renamed into place but perhaps not yet made durable. */
-    if (mode == REPOSITORY_WRITE && syncfs(repository->folder_fd) != 0) {
+    if (mode != REPOSITORY_READ && syncfs(repository->folder_fd) != 0) {
         error_system(error, CSN_IO, "making the repository %s durable", path);
         goto failed;
     }

@@ -27,6 +27,7 @@ struct repository;
 enum repository_mode {
     REPOSITORY_READ,  /* works on a read-only disk too */
     REPOSITORY_WRITE, /* several writers at once are fine */
+    REPOSITORY_ALONE, /* nobody else has it open: for repository_prune and repository_repair */
 };
 
 /* Who may read an encrypted repository. */
@@ -54,7 +55,8 @@ struct repository_keys {
 
 /* Opens it, takes the shared lock, reads every pack's index. A writer that is alone removes what a killed one left.
  * A pack whose index is damaged is left out and remembered (repository_verify names it). NULL with CSN_REPOSITORY_NOT,
- * _VERSION, _DAMAGED, _LOCKED (it is encrypted, and no key is given; a writer needs none), or a system error. keys may be NULL. Free with repository_close. */
+ * _VERSION, _DAMAGED, _LOCKED (it is encrypted, and no key is given; a writer needs none), CSN_BUSY (ALONE, and somebody has it
+ * open), or a system error. keys may be NULL. Free with repository_close. */
 struct repository *repository_open(const char *path, enum repository_mode mode, const struct repository_keys *keys,
                                    struct error *error) MUST_CHECK;
 void repository_close(struct repository *repository);
@@ -243,6 +245,35 @@ int repository_compare(struct repository *repository, const char *id, const stru
 int repository_diff(struct repository *repository, const char *id_a, const char *id_b, const struct strings *paths,
                     int (*differ)(void *context, const struct tree_difference *difference, struct error *error),
                     void *context, struct error *error) MUST_CHECK;
+
+/* --- prune --- */
+
+struct repository_prune_options {
+    uint64_t keep_last; /* so many of the newest of each host and its set of folders */
+    uint64_t keep_days; /* and those of so many days before the newest of them; 0 and 0: CSN_USAGE */
+    bool dry_run;       /* says what would go, and writes nothing */
+    /* Told of each snapshot, the oldest first: why it is kept ("it is one of the newest 7"), or NULL: it goes. */
+    void (*decided)(void *context, const struct repository_snapshot *snapshot, const char *kept);
+    void *context;
+};
+
+struct repository_prune_summary {
+    uint64_t snapshots_kept;
+    uint64_t snapshots_removed;
+    uint64_t packs_removed;   /* nothing needs them any more */
+    uint64_t packs_rewritten; /* a fifth and more of them was needed by nothing */
+    uint64_t bytes_freed;
+    uint64_t bytes_kept; /* of packs */
+};
+
+/* Removes snapshots, and then what only they needed. Never removed are: the newest snapshot of each host and its set of folders
+ * that is whole; and of each machine and application all that its newest run has made (the tags "run", "machine-id" and
+ * "application"), as a rollback needs them. What it reads of packs it writes anew is checked; what is removed goes last.
+ * Needs REPOSITORY_ALONE, and keys that read everything (CSN_AGE_NO_IDENTITY). Refuses a repository with damage that it comes upon
+ * (CSN_REPOSITORY_DAMAGED). The repository can only be closed afterwards. */
+int repository_prune(struct repository *repository, const struct repository_prune_options *options,
+                     const struct progress *progress, struct repository_prune_summary *summary, struct error *error)
+    MUST_CHECK;
 
 /* --- verify --- */
 

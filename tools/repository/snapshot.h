@@ -56,6 +56,7 @@ struct snapshot_header {
     const struct strings *excludes;
     const struct repository_tag *tags;
     size_t tag_count;
+    const char *reader; /* age's recipient of the machine's own key, which reads this snapshot, too; NULL: none */
 };
 
 /* What the last line sums up. */
@@ -110,6 +111,9 @@ const struct repository_snapshot *snapshot_reader_about(const struct snapshot_re
 void snapshot_reader_take_about(struct snapshot_reader *reader, struct repository_snapshot *snapshot);
 const struct strings *snapshot_reader_excludes(const struct snapshot_reader *reader);
 int64_t snapshot_reader_began_sec(const struct snapshot_reader *reader);
+
+/* The recipient of the machine's own key: see struct snapshot_header. NULL: none. */
+const char *snapshot_reader_machine(const struct snapshot_reader *reader);
 
 /* --- one line; snapshot_line.c --- */
 

@@ -100,6 +100,7 @@ int snapshot_about_read_header(struct snapshot_about *about, const uint8_t id[SH
         return damaged(error, "first");
     }
     about->began_sec = yyjson_get_sint(began);
+    about->reader = copy_text(line, "reader");
     if (read_list(line, "sources", "name", &snapshot->sources, error) != 0 ||
         read_list(line, "excludes", "pattern", &about->excludes, error) != 0 || read_tags(line, snapshot, error) != 0) {
         return -1;
@@ -147,6 +148,8 @@ void snapshot_about_free(struct snapshot_about *about)
 {
     snapshot_free(&about->snapshot);
     strings_free(&about->excludes);
+    free(about->reader);
+    about->reader = NULL;
 }
 
 void snapshot_about_take(struct snapshot_about *about, struct repository_snapshot *snapshot)

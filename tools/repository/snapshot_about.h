@@ -11,6 +11,7 @@ struct snapshot_about {
     struct repository_snapshot snapshot;
     struct strings excludes;
     int64_t began_sec;
+    char *reader; /* NULL: none */
     struct snapshot_totals totals;
     uint8_t lines_hash[SHA256_SIZE]; /* over all lines but the last */
 };

@@ -398,6 +398,11 @@ const struct strings *snapshot_reader_excludes(const struct snapshot_reader *rea
     return &reader->about.excludes;
 }
 
+const char *snapshot_reader_machine(const struct snapshot_reader *reader)
+{
+    return reader->about.reader;
+}
+
 int64_t snapshot_reader_began_sec(const struct snapshot_reader *reader)
 {
     return reader->about.began_sec;

@@ -115,7 +115,8 @@ static int write_header(struct snapshot_writer *writer, const struct snapshot_he
                 yyjson_mut_obj_add_str(document, object, "tool", header->tool) &&
                 add_list(document, object, "sources", "name", header->sources) &&
                 add_list(document, object, "excludes", "pattern", header->excludes) &&
-                add_tags(document, object, header);
+                add_tags(document, object, header) &&
+                (header->reader == NULL || yyjson_mut_obj_add_str(document, object, "reader", header->reader));
     /* In a block of its own, so that a list of snapshots reads little. */
     return take_document(writer, document, good, error) == 0 ? end_block(writer, error) : -1;
 }

@@ -64,7 +64,7 @@ int repository_unlock(struct repository *repository, const struct repository_key
         return -1;
     }
     const struct age_identities *identities = &repository->identities;
-    if (identities->count == 0 && repository->mode == REPOSITORY_READ) {
+    if (identities->count == 0 && repository->mode != REPOSITORY_WRITE) {
         return repository->config.has_passphrase
                    ? error_set(error, CSN_AGE_PASSPHRASE, "%s is encrypted", repository->path)
                    : error_set(error, CSN_REPOSITORY_LOCKED, "%s is encrypted", repository->path);
@@ -76,6 +76,15 @@ int repository_unlock(struct repository *repository, const struct repository_key
     repository->packs_folder.seal = &repository->seal;
     repository->snapshots_folder.seal = &repository->seal;
     return 0;
+}
+
+const char *repository_own_recipient(const struct repository *repository, char text[AGE_RECIPIENT_TEXT_SIZE])
+{
+    if (repository->seal.recipient_count <= repository->config.recipient_count) {
+        return NULL;
+    }
+    age_recipient_print(&repository->recipients[repository->config.recipient_count], text);
+    return text;
 }
 
 static bool names(const struct strings *recipients, const struct age_recipient *recipient)

@@ -32,10 +32,10 @@ static void make_noise(const struct fixture *fixture, unsigned files)
     free(noise);
 }
 
-static void assert_sound(const struct fixture *fixture, enum repository_verify_level level)
+static void assert_sound(const struct fixture *fixture, uint32_t share_ppm)
 {
     uint64_t damages = 0;
-    char *said = vault_verify(fixture, level, &damages);
+    char *said = vault_verify(fixture, share_ppm, &damages);
     if (damages != 0) {
         fail_msg("%s", said);
     }

@@ -109,13 +109,13 @@ static void add_damage(void *context, const struct repository_damage *damage)
                   damage->snapshot == NULL ? "" : damage->snapshot, damage->path == NULL ? "" : damage->path);
 }
 
-char *vault_verify(const struct fixture *fixture, enum repository_verify_level level, uint64_t *damages)
+char *vault_verify(const struct fixture *fixture, uint32_t share_ppm, uint64_t *damages)
 {
     struct error error;
     struct buffer said = {0};
     struct repository_verification sums;
     struct repository *repository = vault_open(fixture, REPOSITORY_READ);
-    good(repository_verify(repository, level, add_damage, &said, NULL, &sums, &error));
+    good(repository_verify(repository, share_ppm, add_damage, &said, NULL, &sums, &error));
     repository_close(repository);
     *damages = sums.damages;
     char *text = buffer_take(&said);

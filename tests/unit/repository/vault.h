@@ -27,7 +27,7 @@ enum error_code vault_restore(const struct fixture *fixture, const char *id, str
 void vault_assert_back(const struct fixture *fixture);
 
 /* What verify says, one damage a line: "FILE|WHAT|SNAPSHOT|PATH". Free it. */
-char *vault_verify(const struct fixture *fixture, enum repository_verify_level level, uint64_t *damages);
+char *vault_verify(const struct fixture *fixture, uint32_t share_ppm, uint64_t *damages);
 
 /* Changes one bit of a file; cuts it to size_bytes. */
 void vault_flip(const struct fixture *fixture, const char *path, uint64_t bit);
