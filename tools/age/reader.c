@@ -17,6 +17,7 @@ struct age_reader {
     uint64_t segments;   /* at least 1 */
     uint64_t size_bytes; /* plain */
     uint64_t kept;       /* the segment that is in plain; NONE */
+    bool damaged;        /* its end need not hold */
     uint8_t *plain;      /* PAYLOAD_SEGMENT_BYTES */
     uint8_t *sealed;     /* PAYLOAD_BATCH segments as they are in the file */
 };
@@ -37,8 +38,14 @@ static int open_segment(struct age_reader *reader, uint64_t segment, const uint8
                         struct error *error)
 {
     uint8_t nonce[CRYPTO_NONCE_BYTES];
-    payload_nonce(segment, segment + 1 == reader->segments, nonce);
-    if (!crypto_cipher_open(reader->cipher, nonce, sealed, plain_bytes(reader, segment), plain)) {
+    bool last = segment + 1 == reader->segments;
+    payload_nonce(segment, last, nonce);
+    bool good = crypto_cipher_open(reader->cipher, nonce, sealed, plain_bytes(reader, segment), plain);
+    if (!good && last && reader->damaged) { /* what came behind it may be cut off */
+        payload_nonce(segment, false, nonce);
+        good = crypto_cipher_open(reader->cipher, nonce, sealed, plain_bytes(reader, segment), plain);
+    }
+    if (!good) {
         return error_set(error, CSN_AGE_DAMAGED,
                          "it was changed or cut short: its bytes from %llu on are not what was written",
                          (unsigned long long)sealed_offset(reader, segment));
@@ -65,6 +72,11 @@ static int measure(struct age_reader *reader, uint64_t size_bytes, struct error 
     uint64_t sealed_bytes = size_bytes - reader->payload;
     reader->segments = (sealed_bytes - 1) / PAYLOAD_SEALED_BYTES + 1;
     uint64_t last_bytes = sealed_bytes - (reader->segments - 1) * PAYLOAD_SEALED_BYTES;
+    if (reader->damaged && last_bytes <= CRYPTO_TAG_BYTES && reader->segments > 1) {
+        reader->segments--; /* too little for one */
+        sealed_bytes -= last_bytes;
+        last_bytes = PAYLOAD_SEALED_BYTES;
+    }
     if (last_bytes < CRYPTO_TAG_BYTES || (last_bytes == CRYPTO_TAG_BYTES && reader->segments > 1)) {
         return error_set(error, CSN_AGE_DAMAGED, "it is cut short, or something was added to it");
     }
@@ -143,11 +155,11 @@ static int open_file(struct age_reader *reader, uint64_t size_bytes, const struc
         result = take_key(reader, &header, text, keys, error);
     }
     age_header_free(&header);
-    return result == 0 ? open_last(reader, error) : -1;
+    return result != 0 ? -1 : reader->damaged ? 0 : open_last(reader, error);
 }
 
-struct age_reader *age_reader_open(age_source *source, void *context, uint64_t size_bytes, const struct age_keys *keys,
-                                   struct error *error)
+static struct age_reader *open_reader(age_source *source, void *context, uint64_t size_bytes,
+                                      const struct age_keys *keys, bool damaged, struct error *error)
 {
     struct age_reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL || (reader->plain = malloc(PAYLOAD_SEGMENT_BYTES)) == NULL ||
@@ -159,12 +171,25 @@ struct age_reader *age_reader_open(age_source *source, void *context, uint64_t s
     reader->source = source;
     reader->context = context;
     reader->kept = NONE;
+    reader->damaged = damaged;
     reader->cipher = crypto_cipher_new(error);
     if (reader->cipher == NULL || open_file(reader, size_bytes, keys, error) != 0) {
         age_reader_free(reader);
         return NULL;
     }
     return reader;
+}
+
+struct age_reader *age_reader_open(age_source *source, void *context, uint64_t size_bytes, const struct age_keys *keys,
+                                   struct error *error)
+{
+    return open_reader(source, context, size_bytes, keys, false, error);
+}
+
+struct age_reader *age_reader_open_damaged(age_source *source, void *context, uint64_t size_bytes,
+                                           const struct age_keys *keys, struct error *error)
+{
+    return open_reader(source, context, size_bytes, keys, true, error);
 }
 
 uint64_t age_reader_size(const struct age_reader *reader)

@@ -28,6 +28,11 @@ struct age_reader;
 struct age_reader *age_reader_open(age_source *source, void *context, uint64_t size_bytes, const struct age_keys *keys,
                                    struct error *error) MUST_CHECK;
 
+/* The same for a file that may be cut short, or whose end is damaged, to save what is before: its size is a guess from the file's
+ * own, and each segment that can be read is one that was written there. */
+struct age_reader *age_reader_open_damaged(age_source *source, void *context, uint64_t size_bytes,
+                                           const struct age_keys *keys, struct error *error) MUST_CHECK;
+
 /* What was written, in bytes. */
 uint64_t age_reader_size(const struct age_reader *reader);
 

@@ -26,6 +26,7 @@ static const struct command commands[] = {
     {"restore", cmd_restore, "bring a snapshot back, or a part of it"},
     {"export", cmd_export, "write a snapshot as a plain tar.zst"},
     {"prune", cmd_prune, "remove old snapshots and what only they needed"},
+    {"repair", cmd_repair, "save what can be had of a damaged repository"},
     {"repository", cmd_repository, "make a repository"},
     {"pack", cmd_pack, "build and sign an offline package"},
     {"inspect", cmd_inspect, "show an offline package and whether it holds"},

@@ -10,6 +10,7 @@
 #include "repository/chunker.h"
 
 #define CONFIG_FILE "repository.json"
+#define CONFIG_COPY "repository.json.copy" /* the same bytes: what stands in it cannot be had from anywhere else */
 #define CONFIG_VERSION 1
 #define CONFIG_PAGES 2
 
@@ -31,12 +32,22 @@ struct config_page {
 };
 extern const struct config_page config_pages[CONFIG_PAGES];
 
-/* Writes the pages and, last, repository.json: from then on the folder is a repository. Of config only the recipients and
+/* Writes the pages, the copy and, last, repository.json: from then on the folder is a repository. Of config only the recipients and
  * has_passphrase are taken. */
 int config_write(const struct repository_config *config, int folder_fd, struct error *error) MUST_CHECK;
 
-/* CSN_REPOSITORY_NOT where there is none, _VERSION, _DAMAGED. */
+/* From the copy where repository.json is damaged. CSN_REPOSITORY_NOT where there is none, _VERSION, _DAMAGED (both are). */
 int config_read(struct repository_config *config, int folder_fd, const char *path, struct error *error) MUST_CHECK;
+/* Calls damaged for each of repository.json, its copy and the pages that is not as it was written. CSN_MEMORY. */
+int config_check(const struct repository_config *config, int folder_fd,
+                 void (*damaged)(void *context, const char *file, const char *what), void *context,
+                 struct error *error) MUST_CHECK;
+
+/* Writes anew what config_check finds, so far as it can be known; done is called for each. */
+int config_repair(const struct repository_config *config, int folder_fd,
+                  void (*done)(void *context, const char *file, const char *what), void *context, struct error *error)
+    MUST_CHECK;
+
 void config_free(struct repository_config *config);
 
 #endif

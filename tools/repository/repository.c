@@ -217,13 +217,7 @@ int repository_refresh(struct repository *repository, struct error *error)
     strings_free(&repository->damaged_files);
     strings_free(&repository->damaged_whats);
     repository->locked_packs = 0;
-    int result = 0;
-    if (repository->config_damaged) {
-        result = note_damage(repository, CONFIG_FILE, "its hash does not hold", error);
-    }
-    if (result == 0) {
-        result = repository_each_file(repository->packs_folder.fd, true, load_pack, &loading, error);
-    }
+    int result = repository_each_file(repository->packs_folder.fd, true, load_pack, &loading, error);
     pack_index_free(&loading.index);
     free(loading.known);
     return result;

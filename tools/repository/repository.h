@@ -305,4 +305,23 @@ int repository_verify(struct repository *repository, uint32_t share_ppm,
                       const struct progress *progress, struct repository_verification *verification,
                       struct error *error) MUST_CHECK;
 
+/* --- repair --- */
+
+struct repository_repair_summary {
+    uint64_t packs_rebuilt;
+    uint64_t chunks_saved; /* in these */
+    uint64_t snapshots_rebuilt;
+    uint64_t entries_saved; /* in these */
+    uint64_t set_aside;     /* files that are in damaged/ now */
+};
+
+/* Writes what can be had of damaged packs and snapshots into new ones, with new indexes, and puts the damaged files into the folder
+ * damaged/: nothing is thrown away. A snapshot that was damaged comes back under a new id, with the tag "repaired" (the old id), and
+ * what it has lost is not in it. The two pages, and repository.json from its copy, are written anew. done is called for each file.
+ * What the damage costs, repository_verify says afterwards. Needs REPOSITORY_ALONE; the repository can only be closed afterwards.
+ * What is rebuilt is for the repository's recipients alone: a machine's own key does not read it. */
+int repository_repair(struct repository *repository, void (*done)(void *context, const char *file, const char *what),
+                      void *context, const struct progress *progress, struct repository_repair_summary *summary,
+                      struct error *error) MUST_CHECK;
+
 #endif

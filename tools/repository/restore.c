@@ -216,25 +216,68 @@ static int set_aside(int start_fd, const char *place, struct error *error)
     }
     if (result == 0) {
         const struct timespec times[] = {before.st_atim, before.st_mtim};
-        result = futimens(dir_fd, times) != 0 ? restore_refused(error, "setting aside", place) : 0;
+        result = utimensat(dir_fd, ".", times, 0) != 0 ? restore_refused(error, "setting aside", place) : 0;
     }
     file_drop(&dir_fd);
     buffer_free(&other);
     return result;
 }
 
-static int tell_damaged(struct restore *restore, const struct repository_selection *selection, struct error *error)
+/* Where the content of a further name of a file has come from, or NULL. */
+static const char *place_of_first(const struct restore *restore, const char *first)
+{
+    for (size_t i = 0; i < restore->first_paths.count; i++) {
+        if (strcmp(restore->first_paths.items[i], first) == 0) {
+            return restore->first_places.items[i];
+        }
+    }
+    return selected_place(&restore->selected, first);
+}
+
+static int set_damaged_aside(struct restore *restore, const struct repository_selection *selection, const char *place,
+                             const char *what, struct error *error)
+{
+    if (set_aside(restore->selected.start_fd, place, error) != 0) {
+        return -1;
+    }
+    restore->summary->damaged++;
+    selection->damaged(selection->context, place, what);
+    return 0;
+}
+
+/* The further names of damaged files. */
+static int set_links_aside(struct restore *restore, const char *id, const struct repository_selection *selection,
+                           struct error *error)
+{
+    const struct strings *places = restore_files_damaged(restore->files);
+    const struct snapshot_entry *entry = NULL;
+    struct selected again;
+    int got = selected_open(&again, restore->repository, id, selection, error) != 0 ? -1 : 1;
+    while (got == 1 && (got = selected_next(&again, &entry, error)) == 1) {
+        const char *first = entry->hardlink == NULL ? NULL : place_of_first(restore, entry->hardlink);
+        const char *place = selected_place(&again, entry->tree.path);
+        if (first != NULL && place != NULL && strcmp(first, place) != 0 && strings_has(places, first)) {
+            got = set_damaged_aside(restore, selection, place, "it is the same file as one that is not whole", error) ==
+                          0
+                      ? 1
+                      : -1;
+        }
+    }
+    selected_close(&again);
+    return got;
+}
+
+static int tell_damaged(struct restore *restore, const char *id, const struct repository_selection *selection,
+                        struct error *error)
 {
     const struct strings *places = restore_files_damaged(restore->files);
     const struct strings *whats = restore_files_damages(restore->files);
     for (size_t i = 0; i < places->count; i++) {
-        if (set_aside(restore->selected.start_fd, places->items[i], error) != 0) {
+        if (set_damaged_aside(restore, selection, places->items[i], whats->items[i], error) != 0) {
             return -1;
         }
-        selection->damaged(selection->context, places->items[i], whats->items[i]);
     }
-    restore->summary->damaged = places->count;
-    return 0;
+    return places->count == 0 ? 0 : set_links_aside(restore, id, selection, error);
 }
 
 /* --- the whole --- */
@@ -280,7 +323,7 @@ int repository_restore(struct repository *repository, const char *id, const stru
     summary->bytes = restore_files_bytes(restore.files);
     restore_files_tolerated(restore.files, &summary->tolerated);
     if (result == 0) {
-        result = tell_damaged(&restore, selection, error);
+        result = tell_damaged(&restore, id, selection, error);
     }
     if (result == 0 && syncfs(restore.selected.start_fd) != 0) {
         result = error_system(error, errno == ENOSPC ? CSN_NO_SPACE : CSN_TREE_WRITE,

@@ -168,10 +168,13 @@ static int explain(struct error *error, const char *name)
     return error_wrap(error, "%s in the repository", name);
 }
 
-static int open_sealed(struct stored_reader *reader, const struct stored_seal *seal, const char *name,
+static int open_sealed(struct stored_reader *reader, const struct stored_seal *seal, const char *name, bool damaged,
                        struct error *error)
 {
-    reader->cipher = age_reader_open(read_sealed, (void *)(intptr_t)reader->fd, reader->size_bytes, &seal->keys, error);
+    void *context = (void *)(intptr_t)reader->fd;
+    reader->cipher = damaged
+                         ? age_reader_open_damaged(read_sealed, context, reader->size_bytes, &seal->keys, error)
+                         : age_reader_open(read_sealed, context, reader->size_bytes, &seal->keys, error);
     if (reader->cipher == NULL) {
         stored_close(reader);
         return explain(error, name);
@@ -180,7 +183,8 @@ static int open_sealed(struct stored_reader *reader, const struct stored_seal *s
     return 0;
 }
 
-int stored_open(struct stored_reader *reader, const struct stored_folder *folder, const char *name, struct error *error)
+static int open_file(struct stored_reader *reader, const struct stored_folder *folder, const char *name, bool damaged,
+                     struct error *error)
 {
     struct stat status;
     reader->size_bytes = 0;
@@ -200,7 +204,18 @@ int stored_open(struct stored_reader *reader, const struct stored_folder *folder
         return error_set(error, CSN_REPOSITORY_DAMAGED, "%s in the repository is not a file", name);
     }
     reader->size_bytes = (uint64_t)status.st_size;
-    return folder->seal == NULL ? 0 : open_sealed(reader, folder->seal, name, error);
+    return folder->seal == NULL ? 0 : open_sealed(reader, folder->seal, name, damaged, error);
+}
+
+int stored_open(struct stored_reader *reader, const struct stored_folder *folder, const char *name, struct error *error)
+{
+    return open_file(reader, folder, name, false, error);
+}
+
+int stored_open_damaged(struct stored_reader *reader, const struct stored_folder *folder, const char *name,
+                        struct error *error)
+{
+    return open_file(reader, folder, name, true, error);
 }
 
 int stored_read(const struct stored_reader *reader, const char *name, uint64_t offset, void *data, size_t size_bytes,

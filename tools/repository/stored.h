@@ -64,6 +64,10 @@ struct stored_reader {
 int stored_open(struct stored_reader *reader, const struct stored_folder *folder, const char *name, struct error *error)
     MUST_CHECK;
 
+/* The same for one that is damaged, to save what can be had of it: its end need not hold, and its size is a guess. */
+int stored_open_damaged(struct stored_reader *reader, const struct stored_folder *folder, const char *name,
+                        struct error *error) MUST_CHECK;
+
 /* Exactly these bytes: CSN_REPOSITORY_DAMAGED if the file ends before, or what lies there was changed; CSN_IO. name is for
  * messages. */
 int stored_read(const struct stored_reader *reader, const char *name, uint64_t offset, void *data, size_t size_bytes,

@@ -9,7 +9,6 @@
 #include "repository/verify_packs.h"
 #include "tree/links.h"
 
-#define PAGE_LIMIT_BYTES (1024u * 1024)
 
 struct verify {
     struct repository *repository;
@@ -55,28 +54,11 @@ static void tell(const struct verify *verify, const char *item)
     progress_tell(verify->progress, &state);
 }
 
-/* --- the pages --- */
+/* --- what it says of itself --- */
 
-static int check_pages(struct verify *verify, struct error *error)
+static void config_damaged(void *context, const char *file, const char *what)
 {
-    struct repository *repository = verify->repository;
-    for (size_t i = 0; i < CONFIG_PAGES && !repository->config_damaged; i++) {
-        struct buffer text = {0};
-        struct error trouble;
-        uint8_t digest[SHA256_SIZE] = {0};
-        int got = file_read(repository->folder_fd, config_pages[i].name, PAGE_LIMIT_BYTES, &text, &trouble);
-        if (got == 0) {
-            sha256_of(buffer_text(&text), text.size, digest);
-        }
-        buffer_free(&text);
-        if (got != 0 && trouble.code == CSN_MEMORY) {
-            return error_set(error, CSN_MEMORY, "%s", trouble.message);
-        }
-        if (got != 0 || memcmp(digest, repository->config.page_hashes[i], SHA256_SIZE) != 0) {
-            report(verify, "", config_pages[i].name, "it is not as it was written", NULL, NULL);
-        }
-    }
-    return 0;
+    report(context, "", file, what, NULL, NULL);
 }
 
 /* --- packs --- */
@@ -200,7 +182,7 @@ static int check_all(struct verify *verify, uint32_t share_ppm, struct error *er
     for (size_t i = 0; i < repository->damaged_files.count; i++) {
         report(verify, "", repository->damaged_files.items[i], repository->damaged_whats.items[i], NULL, NULL);
     }
-    if (check_pages(verify, error) != 0) {
+    if (config_check(&repository->config, repository->folder_fd, config_damaged, verify, error) != 0) {
         return -1;
     }
     verify->sums->packs = repository->pack_count;

@@ -1,0 +1,178 @@
+#!/bin/sh
+# repair.sh: damaged packs, snapshots and repository.json: repair saves what can be had, names what is lost, and the rest is restored.
+# shellcheck disable=SC2317 # functions are called by check
+set -u
+CAISSON=${CAISSON:-out/caisson}
+case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
+work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-repair.XXXXXX") || exit 3
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 3
+failed=0
+check() { # NAME COMMAND...
+	name=$1
+	shift
+	if "$@" >held 2>&1; then echo "ok $name"; else echo "not ok $name: $* $(tail -n 3 held) $(tail -n 3 said)"; failed=1; fi
+}
+# run COMMAND...: of caisson; exit code in $status, words in said.
+run() { "$CAISSON" "$@" >said 2>&1; status=$?; }
+# refused NAME EXIT CODE
+refused() { check "$1: $3" [ "$status/$(sed -n 's/^caisson: \(CSN-[A-Z0-9]*\):.*/\1/p' said)" = "$2/$3" ]; }
+sums() { (cd "$1" && find . -type f -exec sha256sum {} + | sort -k 2); }
+# flip FILE OFFSET: one bit of the byte there; from the end if negative.
+flip() {
+	at=$2
+	if [ "$at" -lt 0 ]; then at=$(($(stat -c %s "$1") + at)); fi
+	byte=$(od -An -tu1 -j "$at" -N 1 "$1" | tr -d ' ')
+	# shellcheck disable=SC2059 # the format is the byte
+	printf "\\$(printf %o $((byte ^ 1)))" | dd of="$1" bs=1 seek="$at" conv=notrunc status=none
+}
+
+# Files that no compression makes small, each with a chunk of its own; two hard links; one of many chunks.
+mkdir -p tree/sub
+for i in $(seq 1 40); do head -c 100000 /dev/urandom >tree/file$i; done
+head -c 6000000 /dev/urandom >tree/sub/large
+ln tree/file7 tree/sub/link7
+mkdir tree/names # a snapshot of more than one encrypted segment
+head -c 120000 /dev/urandom | od -An -tx1 -w40 -v | tr -d ' ' | (cd tree/names && xargs touch)
+sums tree >tree.sums
+age-keygen -o site.key 2>/dev/null
+site=$(age-keygen -y site.key)
+
+# A fresh repository of the tree in ./repository; $keys reads it.
+make_repository() {
+	rm -rf repository back
+	if [ "$1" = plain ]; then
+		keys=
+		run repository init repository
+	else
+		keys="--identity site.key"
+		run repository init repository --recipient "$site"
+	fi
+	run backup --repository repository --key own.key --label "$1" "$work/tree"
+	pack=$(find repository/packs -type f)
+	snapshot=$(find repository/snapshots -type f)
+}
+
+# shellcheck disable=SC2086 # $keys are two words or none
+mend() { run repair --repository repository $keys; }
+# What verify finds: nothing; or only losses.
+# shellcheck disable=SC2086
+is_whole() { "$CAISSON" verify --repository repository $keys >verified 2>&1; }
+# shellcheck disable=SC2086
+restored() {
+	rm -rf back
+	mkdir back
+	run restore --repository repository $keys --target back "$@" latest
+}
+same_tree() { sums "back$work/tree" | cmp - tree.sums; }
+# All that is restored under its own name is as it was; $1 files are not there.
+rest_is_same() {
+	sums "back$work/tree" | grep -v '\.damaged$' >back.sums
+	[ "$(grep -cvxFf tree.sums back.sums)" -eq 0 ] && [ "$(grep -cvxFf back.sums tree.sums)" -eq "$1" ]
+}
+
+for kind in plain encrypted; do
+	make_repository $kind
+	mend
+	check "$kind: nothing to repair" [ "$status" -eq 0 ]
+	check "$kind: and nothing is set aside" [ ! -e repository/damaged ]
+
+	# --- the index of a pack: everything is found again by walking through it
+	make_repository $kind
+	flip "$pack" -100
+	is_whole && echo "not ok $kind: verify finds the index" && failed=1
+	mend
+	check "$kind: a damaged index costs nothing or little ($(grep -c '^lost' said))" grep -q 'rebuilt: 1 packs' said
+	check "$kind: the damaged pack is kept" [ -e "repository/damaged/$(basename "$pack")" ]
+	if [ $kind = plain ]; then
+		check "plain: all of it is whole again" is_whole
+		restored
+		check "plain: and restored" same_tree
+	fi
+
+	# --- a chunk: one file, or one file and what is encrypted together with it
+	make_repository $kind
+	flip "$pack" 1000000
+	mend
+	refused "$kind: a damaged chunk is lost" 1 CSN-R004
+	lost=$(grep -c '^lost: snapshot' said)
+	check "$kind: it is said what" [ "$lost" -ge 1 ]
+	check "$kind: and that is little ($lost)" [ "$lost" -le 3 ]
+	restored
+	refused "$kind: restore stops at it" 1 CSN-R004
+	restored --skip-damaged
+	refused "$kind: restore goes on past it" 1 CSN-R004
+	check "$kind: the rest is as it was" rest_is_same "$lost"
+	check "$kind: what is not whole has another name" [ "$(find back -name '*.damaged' | wc -l)" -eq "$lost" ]
+	restored --skip-damaged --dry-run
+	refused "$kind: a dry run names it, too" 1 CSN-R004
+	check "$kind: and writes nothing" [ -z "$(ls back)" ]
+	run backup --repository repository --key own.key --reread "$work/tree"
+	check "$kind: the next backup stores what is missing" [ "$status" -eq 0 ]
+	restored
+	check "$kind: and is whole" same_tree
+
+	# --- a pack that is cut short
+	make_repository $kind
+	truncate -s 3000000 "$pack"
+	mend
+	refused "$kind: a pack cut short" 1 CSN-R004
+	lost=$(grep -c '^lost: snapshot' said)
+	restored --skip-damaged
+	check "$kind: what is before the cut is as it was ($lost lost)" rest_is_same "$(find back -name '*.damaged' | wc -l)"
+	check "$kind: and something is" [ "$lost" -le 30 ]
+
+	# --- a pack that is gone
+	make_repository $kind
+	rm "$pack"
+	mend
+	refused "$kind: a pack that is gone" 1 CSN-R004
+	check "$kind: costs all files" [ "$(grep -c '^lost: snapshot' said)" -eq 41 ]
+
+	# --- a snapshot
+	make_repository $kind
+	flip "$snapshot" -100
+	mend
+	check "$kind: a snapshot's index" grep -q '1 snapshots with' said
+	check "$kind: nearly all of it is saved" [ "$(sed -n 's/.*1 snapshots with \([0-9]*\) entries.*/\1/p' said)" -ge 1500 ]
+	if [ $kind = plain ]; then
+		check "plain: costs nothing" [ "$status" -eq 0 ]
+		restored
+		check "plain: and it is restored" same_tree
+		run snapshots --repository repository --json
+		check "plain: its tag names the old one" [ "$(jq -r '.snapshots[0].tags.repaired' said)" = "$(basename "$snapshot" .jsonl.zst)" ]
+		check "plain: its label is kept" [ "$(jq -r '.snapshots[0].label' said)" = plain ]
+	fi
+
+	# --- repository.json, its copy, the pages
+	make_repository $kind
+	for file in repository.json repository.json.copy README.txt restore.sh; do
+		cp "repository/$file" held-file
+		flip "repository/$file" 30
+		is_whole && echo "not ok $kind: verify finds $file" && failed=1
+		check "$kind: verify names $file" grep -q "damaged: $file:" verified
+		mend
+		check "$kind: $file is written anew" cmp repository/$file held-file
+		check "$kind: and all is whole" is_whole
+	done
+	rm repository/repository.json
+	run backup --repository repository --key own.key "$work/tree"
+	check "$kind: the copy of repository.json will do" [ "$status" -eq 0 ]
+done
+
+# --- the key of an encrypted pack is in its head
+make_repository encrypted
+flip "$pack" 60
+mend
+refused "a pack whose head is damaged is lost" 1 CSN-R004
+check "and set aside" [ -e "repository/damaged/$(basename "$pack")" ]
+
+# --- nobody else may have it open
+make_repository plain
+flock -s repository/lock sleep 10 &
+holder=$!
+sleep 0.5
+mend
+refused "while somebody else has it open" 1 CSN-S010
+kill $holder
+exit $failed

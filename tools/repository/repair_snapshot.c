@@ -1,0 +1,259 @@
+#include "repository/repair.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "repository/salvage.h"
+#include "repository/snapshot.h"
+#include "repository/snapshot_about.h"
+#include "tree/links.h"
+#include "tree/path.h"
+
+struct rebuild {
+    struct repair *repair;
+    const uint8_t *old_id;
+    struct pack_index index; /* count 0: it is lost, too */
+    struct snapshot_about about;
+    bool has_header;
+    struct snapshot_writer *writer; /* NULL until there is something to write */
+    struct snapshot_entry entry;    /* at hand */
+    bool continued;                 /* its next pieces are to come */
+    bool passing;                   /* over lines of pieces whose file is lost */
+    struct tree_links links;        /* first names that are there */
+    struct buffer last_path;
+    yyjson_alc *memory;
+    uint64_t saved;
+};
+
+/* --- writing --- */
+
+/* Where the header is lost: what can be said without it. */
+static int begin_without_header(struct rebuild *rebuild, struct error *error)
+{
+    struct repository_snapshot *snapshot = &rebuild->about.snapshot;
+    const char *path = rebuild->entry.tree.path;
+    struct buffer source = {0};
+    char now[CLOCK_TEXT_SIZE];
+    clock_text(now);
+    buffer_format(&source, "/%.*s", (int)strcspn(path, "/"), path);
+    int result = buffer_check(&source, error) != 0 ? -1 : strings_add(&snapshot->sources, source.data, error);
+    buffer_free(&source);
+    snapshot->time = strdup(now);
+    snapshot->host = strdup("unknown");
+    snapshot->label = strdup("the first line was lost");
+    snapshot->tool = strdup("caisson repair");
+    rebuild->about.began_sec = clock_unix_sec();
+    return result == 0 && (snapshot->time == NULL || snapshot->host == NULL || snapshot->label == NULL ||
+                           snapshot->tool == NULL)
+               ? error_set(error, CSN_MEMORY, "no memory for a snapshot")
+               : result;
+}
+
+static int begin(struct rebuild *rebuild, struct error *error)
+{
+    const struct repository_snapshot *snapshot = &rebuild->about.snapshot;
+    char old[SHA256_HEX_SIZE];
+    if (!rebuild->has_header && begin_without_header(rebuild, error) != 0) {
+        return -1;
+    }
+    size_t count = snapshot->tag_keys.count;
+    struct repository_tag *tags = calloc(count + 1, sizeof *tags);
+    if (tags == NULL) {
+        return error_set(error, CSN_MEMORY, "no memory for a snapshot");
+    }
+    for (size_t i = 0; i < count; i++) {
+        tags[i] = (struct repository_tag){snapshot->tag_keys.items[i], snapshot->tag_values.items[i]};
+    }
+    hex_encode(rebuild->old_id, SHA256_SIZE, old);
+    tags[count] = (struct repository_tag){"repaired", old};
+    struct snapshot_header header = {
+        .time = snapshot->time,
+        .began_sec = rebuild->about.began_sec,
+        .host = snapshot->host,
+        .label = snapshot->label,
+        .tool = snapshot->tool,
+        .sources = &snapshot->sources,
+        .excludes = &rebuild->about.excludes,
+        .tags = tags,
+        .tag_count = count + 1,
+        .reader = rebuild->about.reader,
+    };
+    rebuild->writer = snapshot_writer_new(&rebuild->repair->repository->snapshots_folder, &header, error);
+    free(tags);
+    return rebuild->writer == NULL ? -1 : 0;
+}
+
+/* True if nothing that the entry relies on is lost, and its place in the order is free. */
+static bool fits(struct rebuild *rebuild)
+{
+    const struct snapshot_entry *entry = &rebuild->entry;
+    const struct tree_entry *tree = &entry->tree;
+    if (rebuild->saved > 0 && tree_path_compare(buffer_text(&rebuild->last_path), tree->path) >= 0) {
+        return false;
+    }
+    if (entry->hardlink == NULL) {
+        return true;
+    }
+    const char *first = tree_links_find(&rebuild->links, tree->dev, tree->ino);
+    return first != NULL && strcmp(first, entry->hardlink) == 0;
+}
+
+static int write_entry(struct rebuild *rebuild, struct error *error)
+{
+    const struct tree_entry *tree = &rebuild->entry.tree;
+    const char *first = NULL;
+    if (!fits(rebuild)) {
+        return 0;
+    }
+    if ((rebuild->writer == NULL && begin(rebuild, error) != 0) ||
+        (tree->type != TREE_FOLDER && tree->nlink > 1 &&
+         tree_links_seen(&rebuild->links, tree->dev, tree->ino, tree->path, &first, error) != 0) ||
+        snapshot_writer_add(rebuild->writer, &rebuild->entry, error) != 0) {
+        return -1;
+    }
+    rebuild->saved++;
+    buffer_clear(&rebuild->last_path);
+    buffer_string(&rebuild->last_path, tree->path);
+    return buffer_check(&rebuild->last_path, error);
+}
+
+/* --- reading --- */
+
+static int take_header(struct rebuild *rebuild, yyjson_val *line, struct error *error)
+{
+    struct error trouble = {.code = CSN_NONE};
+    if (rebuild->has_header || rebuild->writer != NULL) {
+        return 0;
+    }
+    if (snapshot_about_read_header(&rebuild->about, rebuild->old_id, line, &trouble) == 0) {
+        rebuild->has_header = true;
+    } else {
+        snapshot_about_free(&rebuild->about);
+    }
+    return trouble.code == CSN_MEMORY || trouble.code == CSN_REPOSITORY_VERSION
+               ? error_set(error, trouble.code, "%s", trouble.message)
+               : 0;
+}
+
+static int take_line(struct rebuild *rebuild, yyjson_val *line, struct error *error)
+{
+    struct error trouble = {.code = CSN_NONE};
+    bool starts = yyjson_obj_get(line, "path") != NULL || yyjson_obj_get(line, "path64") != NULL;
+    bool more = false;
+    if (yyjson_obj_get(line, "format") != NULL) {
+        return take_header(rebuild, line, error);
+    }
+    rebuild->passing = rebuild->passing && !starts;
+    rebuild->continued = rebuild->continued && !starts;
+    if (rebuild->passing || (!starts && !rebuild->continued)) {
+        return 0; /* pieces of a file that is lost; or the last line */
+    }
+    if (snapshot_line_read(&rebuild->entry, line, rebuild->continued, &more, &trouble) != 0) {
+        rebuild->continued = false;
+        rebuild->passing = true;
+        return trouble.code == CSN_MEMORY ? error_set(error, CSN_MEMORY, "%s", trouble.message) : 0;
+    }
+    rebuild->continued = more;
+    return more ? 0 : write_entry(rebuild, error);
+}
+
+/* True if the index, where it holds, has a block of this hash: then nothing in it was changed. */
+static bool is_block(const struct pack_index *index, const struct pack_record *record)
+{
+    struct pack_record one = {0};
+    uint32_t position = 0;
+    while (pack_index_next(index, &position, &one)) {
+        if (memcmp(one.id, record->id, SHA256_SIZE) == 0) {
+            return true;
+        }
+    }
+    return index->count == 0;
+}
+
+static int take_block(void *context, const struct salvaged *salvaged, struct error *error)
+{
+    struct rebuild *rebuild = context;
+    bool good = is_block(&rebuild->index, &salvaged->record);
+    if (salvaged->gap || !good) {
+        rebuild->passing = rebuild->passing || rebuild->continued;
+        rebuild->continued = false;
+    }
+    const char *text = (const char *)salvaged->content;
+    size_t left = good ? salvaged->record.size_bytes : 0;
+    int result = 0;
+    while (result == 0 && left > 0) {
+        const char *end = memchr(text, '\n', left);
+        size_t length = end == NULL ? left : (size_t)(end - text) + 1;
+        yyjson_doc *document = yyjson_read_opts((char *)(uintptr_t)text, length, 0, rebuild->memory, NULL);
+        result = document == NULL ? 0 : take_line(rebuild, yyjson_doc_get_root(document), error);
+        yyjson_doc_free(document);
+        text += length;
+        left -= length;
+    }
+    return result;
+}
+
+/* --- the whole --- */
+
+static int walk(struct rebuild *rebuild, const char *name, struct error *error)
+{
+    const struct stored_folder *folder = &rebuild->repair->repository->snapshots_folder;
+    struct stored_reader file = {.fd = -1};
+    struct error trouble = {.code = CSN_NONE};
+    bool gap = false;
+    if (stored_open_damaged(&file, folder, name, &trouble) != 0) {
+        return 0; /* nothing of it can be had */
+    }
+    if (pack_index_read(&rebuild->index, &file, PACK_SNAPSHOT, rebuild->old_id, name, &trouble) != 0) {
+        rebuild->index.count = 0;
+    }
+    int result = salvage_frames(&file, name, take_block, rebuild, &gap, error);
+    stored_close(&file);
+    return result;
+}
+
+static int finish(struct rebuild *rebuild, const char *name, struct error *error)
+{
+    struct repair *repair = rebuild->repair;
+    uint8_t id[SHA256_SIZE];
+    char hex[SHA256_HEX_SIZE] = "";
+    uint64_t unused = 0;
+    struct buffer what = {0};
+    if (rebuild->writer != NULL) {
+        if (snapshot_writer_commit(rebuild->writer, id, &unused, error) != 0) {
+            return -1;
+        }
+        hex_encode(id, SHA256_SIZE, hex);
+        buffer_format(&what, "%" PRIu64 " entries of it are saved as snapshot %.16s", rebuild->saved, hex);
+    } else {
+        buffer_format(&what, "nothing of it can be had");
+    }
+    repair->summary->snapshots_rebuilt += rebuild->writer != NULL ? 1 : 0;
+    repair->summary->entries_saved += rebuild->saved;
+    int result = repair_set_aside(repair, &repair->repository->snapshots_folder, REPOSITORY_SNAPSHOTS, name,
+                                  buffer_text(&what), error);
+    buffer_free(&what);
+    return result;
+}
+
+int repair_snapshot(struct repair *repair, const uint8_t id[SHA256_SIZE], struct error *error)
+{
+    struct rebuild rebuild = {.repair = repair, .old_id = id, .memory = yyjson_alc_dyn_new()};
+    char name[PACK_NAME_SIZE];
+    pack_name(PACK_SNAPSHOT, id, repository_is_sealed(repair->repository), name);
+    int result = rebuild.memory == NULL            ? error_set(error, CSN_MEMORY, "no memory for a snapshot")
+                 : walk(&rebuild, name, error) != 0 ? -1
+                                                    : finish(&rebuild, name, error);
+    snapshot_writer_free(rebuild.writer);
+    snapshot_entry_free(&rebuild.entry);
+    snapshot_about_free(&rebuild.about);
+    tree_links_free(&rebuild.links);
+    pack_index_free(&rebuild.index);
+    buffer_free(&rebuild.last_path);
+    if (rebuild.memory != NULL) {
+        yyjson_alc_dyn_free(rebuild.memory);
+    }
+    return result;
+}
