@@ -127,7 +127,7 @@ for kind in plain encrypted; do
 	rm "$pack"
 	mend
 	refused "$kind: a pack that is gone" 1 CSN-R004
-	check "$kind: costs all files" [ "$(grep -c '^lost: snapshot' said)" -eq 41 ]
+	check "$kind: costs all files" [ "$(grep -c "^lost: snapshot" said)" -eq 42 ]
 
 	# --- a snapshot
 	make_repository $kind

@@ -9,7 +9,6 @@
 #include "repository/verify_packs.h"
 #include "tree/links.h"
 
-
 struct verify {
     struct repository *repository;
     void (*damaged)(void *context, const struct repository_damage *damage);
@@ -89,21 +88,28 @@ static const char *check_piece(const struct verify *verify, const struct snapsho
     return what;
 }
 
-static void check_content(struct verify *verify, const char *id, const struct snapshot_entry *entry)
+/* lost: the first names of files with several names whose content is lost. */
+static int check_content(struct verify *verify, const char *id, const struct snapshot_entry *entry,
+                         struct strings *lost, struct error *error)
 {
-    for (size_t i = 0; i < entry->piece_count; i++) {
-        uint32_t pack = UINT32_MAX;
-        const char *what =
-            snapshot_piece_is_hole(&entry->pieces[i]) ? NULL : check_piece(verify, &entry->pieces[i], &pack);
-        if (what != NULL) {
-            char name[PACK_NAME_SIZE] = "";
-            if (pack != UINT32_MAX) {
-                pack_name(PACK_CHUNKS, verify->repository->packs[pack], repository_is_sealed(verify->repository), name);
-            }
-            report(verify, REPOSITORY_PACKS "/", name, what, id, entry->tree.path);
-            return;
-        }
+    uint32_t pack = UINT32_MAX;
+    const char *what = NULL;
+    for (size_t i = 0; what == NULL && i < entry->piece_count; i++) {
+        pack = UINT32_MAX;
+        what = snapshot_piece_is_hole(&entry->pieces[i]) ? NULL : check_piece(verify, &entry->pieces[i], &pack);
     }
+    if (what == NULL && entry->hardlink != NULL && strings_has(lost, entry->hardlink)) {
+        what = "it is the same file as one that is lost";
+    }
+    if (what == NULL) {
+        return 0;
+    }
+    char name[PACK_NAME_SIZE] = "";
+    if (pack != UINT32_MAX) {
+        pack_name(PACK_CHUNKS, verify->repository->packs[pack], repository_is_sealed(verify->repository), name);
+    }
+    report(verify, REPOSITORY_PACKS "/", name, what, id, entry->tree.path);
+    return entry->tree.nlink > 1 && entry->hardlink == NULL ? strings_add(lost, entry->tree.path, error) : 0;
 }
 
 /* Each further name of a file must follow a first one. */
@@ -128,6 +134,7 @@ static int check_link(struct verify *verify, const char *id, struct tree_links *
 static int check_snapshot(struct verify *verify, const char *file_name, struct error *error)
 {
     struct tree_links links = {0};
+    struct strings lost = {0};
     struct error trouble = {.code = CSN_NONE};
     const struct snapshot_entry *entry = NULL;
     uint8_t id[SHA256_SIZE];
@@ -140,12 +147,14 @@ static int check_snapshot(struct verify *verify, const char *file_name, struct e
     hex_encode(id, SHA256_SIZE, hex);
     struct snapshot_reader *reader = snapshot_reader_open(&verify->repository->snapshots_folder, id, &trouble);
     while (reader != NULL && result == 0 && (got = snapshot_reader_next(reader, &entry, &trouble)) == 1) {
-        check_content(verify, hex, entry);
-        result = check_link(verify, hex, &links, entry, file_name, error);
+        result = check_content(verify, hex, entry, &lost, error) != 0
+                     ? -1
+                     : check_link(verify, hex, &links, entry, file_name, error);
         tell(verify, entry->tree.path);
     }
     snapshot_reader_close(reader);
     tree_links_free(&links);
+    strings_free(&lost);
     if (reader == NULL && trouble.code == CSN_AGE_NO_IDENTITY && !verify->repository->reads_all) {
         verify->sums->locked++;
         return 0;
