@@ -10,6 +10,7 @@
 
 #include "caisson/commands.h"
 #include "caisson/keys.h"
+#include "caisson/watching.h"
 #include "console/console.h"
 #include "lib/file.h"
 #include "lib/json.h"
@@ -30,6 +31,7 @@ static const struct option_rule rules[] = {
      "leaves out what matches: a whole path (/var/cache/app) or, with **/ in front, a name at any depth; * and ? stay "
      "within a name"},
     {"one-file-system", OPTION_FLAG, false, NULL, "does not enter other file systems mounted inside"},
+    WATCHING_RULE,
     KEYS_RULES,
     {"key", OPTION_TEXT, false, "FILE",
      "this machine's own key for an encrypted repository, made if it is not there (default: " OWN_KEY_FILE
@@ -237,7 +239,7 @@ static int back_up(const struct options *options, int root_fd, const struct repo
         screen_line(stderr, "caisson: warning: %s is damaged and left out; `caisson verify` says what it costs",
                     damaged->items[i]);
     }
-    console_open(&console, stderr);
+    watching_open(&console, options);
     int result = repository_backup(repository, sources, count, &backup, &console.progress, &summary, &error);
     console_finish_line(&console);
     repository_close(repository);

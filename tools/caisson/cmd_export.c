@@ -10,6 +10,7 @@
 
 #include "caisson/commands.h"
 #include "caisson/keys.h"
+#include "caisson/watching.h"
 #include "console/console.h"
 #include "lib/file.h"
 #include "lib/options.h"
@@ -19,6 +20,7 @@ static const struct option_rule rules[] = {
     {"repository", OPTION_TEXT, true, "DIR", "the repository"},
     {"output", OPTION_TEXT, true, "FILE", "the archive to write, which must not be there; - is stdout"},
     {"path", OPTION_LIST, false, "PATH", "exports this only, and all below it, as it is named in the snapshot"},
+    WATCHING_RULE,
     KEYS_RULES,
     {.name = NULL},
 };
@@ -57,7 +59,7 @@ static int export(const struct options *options, struct repository *repository, 
     if (repository_find(repository, options->operands.items[0], NULL, id, error) != 0) {
         return -1;
     }
-    console_open(&console, stderr);
+    watching_open(&console, options);
     int result = repository_export(repository, id, paths->count == 0 ? NULL : paths, fd, &console.progress, &summary,
                                    error);
     console_finish_line(&console);

@@ -6,6 +6,7 @@
 
 #include "caisson/commands.h"
 #include "caisson/keys.h"
+#include "caisson/watching.h"
 #include "console/console.h"
 #include "lib/options.h"
 #include "lib/screen.h"
@@ -16,6 +17,7 @@ static const struct option_rule rules[] = {
     {"keep-last", OPTION_NUMBER, false, "N", "keeps the N newest of each host and its set of folders"},
     {"keep-days", OPTION_NUMBER, false, "N", "keeps those that are less than N days older than the newest of them"},
     {"dry-run", OPTION_FLAG, false, NULL, "says what would go, and writes nothing"},
+    WATCHING_RULE,
     KEYS_RULES,
     {"json", OPTION_FLAG, false, NULL, "as lines of JSON on stdout: one a snapshot, the sums last"},
     {.name = NULL},
@@ -83,7 +85,7 @@ static int prune(const struct options *options, struct repository *repository, s
         .decided = decided,
         .context = &listener,
     };
-    console_open(&console, stderr);
+    watching_open(&console, options);
     int result = repository_prune(repository, &wanted, &console.progress, &summary, error);
     console_finish_line(&console);
     if (result == 0) {

@@ -6,6 +6,7 @@
 
 #include "caisson/commands.h"
 #include "caisson/keys.h"
+#include "caisson/watching.h"
 #include "console/console.h"
 #include "lib/options.h"
 #include "lib/screen.h"
@@ -13,6 +14,7 @@
 
 static const struct option_rule rules[] = {
     {"repository", OPTION_TEXT, true, "DIR", "the repository; nobody else may have it open"},
+    WATCHING_RULE,
     KEYS_RULES,
     {.name = NULL},
 };
@@ -87,7 +89,7 @@ static int run(const struct options *options)
 {
     struct error error;
     struct console console;
-    console_open(&console, stderr);
+    watching_open(&console, options);
     return repair(options, &console, &error) != 0 || name_losses(options, &console, &error) != 0
                ? command_fail(&error)
                : EXIT_DONE;

@@ -11,6 +11,7 @@
 
 #include "caisson/commands.h"
 #include "caisson/keys.h"
+#include "caisson/watching.h"
 #include "console/console.h"
 #include "lib/file.h"
 #include "lib/json.h"
@@ -29,6 +30,7 @@ static const struct option_rule rules[] = {
     {"dry-run", OPTION_FLAG, false, NULL, "writes nothing: says what would be restored, whether there is room, and what would fail"},
     {"skip-damaged", OPTION_FLAG, false, NULL,
      "restores what can be had: a file with lost content becomes NAME.damaged, with holes there; exit code 1 if there is one"},
+    WATCHING_RULE,
     KEYS_RULES,
     {"json", OPTION_FLAG, false, NULL, "the summary as JSON on stdout"},
     {.name = NULL},
@@ -185,7 +187,7 @@ static int restore(const struct options *options, struct repository *repository,
     if (repository_find(repository, options->operands.items[0], NULL, id, error) != 0) {
         return -1;
     }
-    console_open(&console, stderr);
+    watching_open(&console, options);
     if (options_flag(options, "dry-run")) {
         return plan(options, repository, id, &selection, &console, error);
     }

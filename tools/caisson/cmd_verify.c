@@ -8,6 +8,7 @@
 
 #include "caisson/commands.h"
 #include "caisson/keys.h"
+#include "caisson/watching.h"
 #include "console/console.h"
 #include "lib/json.h"
 #include "lib/options.h"
@@ -19,6 +20,7 @@ static const struct option_rule rules[] = {
     {"structure", OPTION_FLAG, false, NULL, "indexes and snapshots only, and that each chunk they need is there"},
     {"all", OPTION_FLAG, false, NULL, "every byte of every chunk as well (this is the default)"},
     {"sample", OPTION_TEXT, false, "PERCENT", "as --structure, and this much of the chunks, chosen at random: 5, 0.5"},
+    WATCHING_RULE,
     KEYS_RULES,
     {"json", OPTION_FLAG, false, NULL, "as lines of JSON on stdout: one for each damage, the sums last"},
     {.name = NULL},
@@ -145,7 +147,7 @@ static int run(const struct options *options)
     if (repository == NULL) {
         return command_fail(&error);
     }
-    console_open(&console, stderr);
+    watching_open(&console, options);
     int result = repository_verify(repository, share_ppm, damaged, &listener, &console.progress, &sums, &error);
     console_finish_line(&console);
     repository_close(repository);

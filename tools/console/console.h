@@ -3,7 +3,9 @@
  * in a file. The image's menu is a script (rootfs/usr/lib/caisson/menu).
  *
  * On a terminal the progress line is written over itself; elsewhere a new line comes every few seconds, so that a serial
- * log stays readable. Nothing is printed for what ends within two seconds.
+ * log stays readable. Nothing is printed for what ends within two seconds. For a program that watches, progress is lines of JSON,
+ * one a second: {"doing", "bytes", "total_bytes", "items", "total_items", "bytes_per_second", "seconds_left", "item"}; what is not
+ * known is not there.
  */
 #ifndef CAISSON_CONSOLE_CONSOLE_H
 #define CAISSON_CONSOLE_CONSOLE_H
@@ -16,18 +18,32 @@
 #include "lib/progress.h"
 #include "lib/traffic.h"
 
+#define CONSOLE_MARKS 16
+
+/* How far it was then. */
+struct console_mark {
+    int64_t at_ms;
+    uint64_t done;
+};
+
 struct console {
     FILE *out;
+    bool json;                /* progress as JSON; sentences stay sentences */
     bool overwrites;          /* a terminal that is no serial log */
     bool line_open;           /* a progress line stands there unfinished */
     struct progress progress; /* give &console.progress to the modules */
     char doing[64];           /* what the present progress is about */
     int64_t begun_ms;         /* when it began */
     int64_t shown_ms;         /* when it was last shown */
+    struct console_mark marks[CONSOLE_MARKS]; /* a ring of the last seconds: the time left is told from them */
+    unsigned mark_count;      /* so many were made */
 };
 
 /* out is stderr or stdout; stays the caller's. */
 void console_open(struct console *console, FILE *out);
+
+/* The same with progress as lines of JSON. */
+void console_open_json(struct console *console, FILE *out);
 
 /* A sentence on a line of its own; of more than 4 kB the beginning. Control characters and bytes that are not UTF-8 are shown as
  * \xNN, here and in all that is shown: texts from a server's disk cannot pretend to be a line of ours. */

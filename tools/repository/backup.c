@@ -14,10 +14,11 @@
 #include "repository/backup_file.h"
 #include "repository/backup_parent.h"
 #include "repository/backup_queue.h"
+#include "repository/backup_scan.h"
 #include "repository/internal.h"
+#include "repository/source_walk.h"
 #include "tree/links.h"
 #include "tree/path.h"
-#include "tree/walk.h"
 
 /* A file that changes while it is read is read again this often before it is recorded as it came. */
 #define ATTEMPTS 3
@@ -34,23 +35,26 @@ struct backup {
     struct backup_parent *parent; /* NULL: none */
     struct tree_links links;
     struct snapshot_entry entry; /* at hand; its tree part is borrowed */
-    struct buffer path;          /* full path of what is visited */
-    size_t source_length;        /* of path: what belongs to the source */
+    const char *path;            /* of what is visited */
+    struct backup_scan *scan;
     uint64_t done_items;
     uint64_t done_bytes;  /* of entries that are on their way */
     uint64_t read_before; /* when the file at hand was begun */
-    uint64_t total_bytes;
 };
 
 static void tell(void *context)
 {
     struct backup *backup = context;
+    uint64_t total_items = 0;
+    uint64_t total_bytes = 0;
+    (void)backup_scan_totals(backup->scan, &total_items, &total_bytes);
     struct progress_state state = {
         .doing = "backing up",
-        .item = backup->path.data,
+        .item = backup->path,
         .done_bytes = backup->done_bytes + backup->file.read_bytes - backup->read_before,
-        .total_bytes = backup->total_bytes,
+        .total_bytes = total_bytes,
         .done_items = backup->done_items,
+        .total_items = total_items,
     };
     progress_tell(backup->progress, &state);
 }
@@ -221,60 +225,29 @@ static int add_file(struct backup *backup, const struct tree_visit *visit, struc
 
 /* --- one tree --- */
 
-static int visit_entry(void *context, const struct tree_visit *visit, struct error *error)
+static int visit_entry(void *context, const char *path, const struct tree_visit *visit, struct error *error)
 {
     struct backup *backup = context;
     struct snapshot_entry *entry = &backup->entry;
     const struct tree_entry *tree = visit->entry;
-    backup->path.size = backup->source_length;
-    if (tree->path[0] != '\0' && backup->source_length > 0) {
-        buffer_append(&backup->path, "/", 1);
-    }
-    buffer_string(&backup->path, tree->path);
-    if (buffer_check(&backup->path, error) != 0) {
-        return -1;
-    }
     if (visit->event == TREE_VANISHED) {
         backup->summary->vanished++;
         return 0;
     }
-    bool own = tree->type == TREE_FOLDER && tree->dev == backup->repository->folder_dev &&
-               tree->ino == backup->repository->folder_ino;
-    if (own || tree_path_matches(backup->options->excludes, backup->path.data)) {
-        return tree->type == TREE_FOLDER ? TREE_SKIP : 0;
-    }
+    backup->path = path;
     tell(backup);
     backup->done_items++;
     entry->tree = *tree;
-    entry->tree.path = backup->path.data;
+    entry->tree.path = (char *)(uintptr_t)path; /* borrowed, like the rest */
     entry->hardlink = NULL;
     entry->piece_count = 0;
     entry->sparse = false;
     entry->changed = false;
     if (tree->type != TREE_FOLDER && tree->nlink > 1) {
         const char *first = tree_links_find(&backup->links, tree->dev, tree->ino);
-        entry->hardlink = (char *)(uintptr_t)first; /* borrowed, like the rest */
+        entry->hardlink = (char *)(uintptr_t)first;
     }
     return tree->type == TREE_FILE && entry->hardlink == NULL ? add_file(backup, visit, error) : record(backup, error);
-}
-
-static int back_up_source(struct backup *backup, const struct repository_source *source, struct error *error)
-{
-    struct tree_walk_options options = {
-        .one_file_system = backup->options->one_file_system,
-        .want_xattrs = true,
-        .tolerate_vanished = true,
-    };
-    buffer_clear(&backup->path);
-    buffer_string(&backup->path, source->name + 1);
-    while (backup->path.size > 0 && backup->path.data[backup->path.size - 1] == '/') {
-        backup->path.size--;
-    }
-    backup->source_length = backup->path.size;
-    if (buffer_check(&backup->path, error) != 0) {
-        return -1;
-    }
-    return tree_walk(source->root_fd, source->path, &options, visit_entry, backup, error);
 }
 
 /* --- the whole --- */
@@ -377,7 +350,6 @@ static int begin(struct backup *backup, const struct strings *names, struct erro
         backup_parent_open(&backup->parent, backup->repository, options, host_name, names, error) != 0) {
         return -1;
     }
-    backup->total_bytes = backup_parent_bytes(backup->parent);
     const struct repository_config *config = &backup->repository->config;
     if (!chunker_init(&backup->file.chunker, &config->sizes, config->seed)) {
         return error_set(error, CSN_INTERNAL, "the sizes of chunks make no sense");
@@ -446,21 +418,22 @@ int repository_backup(struct repository *repository, const struct repository_sou
         goto out;
     }
     repository->spent = true;
+    backup.scan = progress == NULL ? NULL : backup_scan_start(repository, sorted, source_count, options);
     for (size_t i = 0; i < source_count; i++) {
-        if (back_up_source(&backup, sorted[i], error) != 0) {
+        if (source_walk(repository, sorted[i], options, true, visit_entry, &backup, error) != 0) {
             goto out;
         }
     }
     result = commit(&backup, error);
     repository->spent = result != 0;
 out:
+    backup_scan_end(backup.scan);
     store_free(backup.store);
     backup_queue_free(&backup.queue);
     snapshot_writer_free(backup.snapshot);
     backup_parent_close(backup.parent);
     tree_links_free(&backup.links);
     free(backup.entry.pieces);
-    buffer_free(&backup.path);
     strings_free(&names);
     free(sorted);
     return result;

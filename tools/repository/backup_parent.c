@@ -98,11 +98,6 @@ void backup_parent_close(struct backup_parent *parent)
     }
 }
 
-uint64_t backup_parent_bytes(const struct backup_parent *parent)
-{
-    return parent == NULL ? 0 : snapshot_reader_totals(parent->reader)->bytes;
-}
-
 static bool is_unchanged(const struct backup_parent *parent, const struct tree_entry *now)
 {
     const struct tree_entry *then = &parent->at->tree;

@@ -18,9 +18,6 @@ int backup_parent_open(struct backup_parent **parent, struct repository *reposit
                        struct error *error) MUST_CHECK;
 void backup_parent_close(struct backup_parent *parent);
 
-/* Sum of its files' sizes: a guess at what is to come. */
-uint64_t backup_parent_bytes(const struct backup_parent *parent);
-
 /* The entry of the same file if it is unchanged (device, inode, size, mtime, ctime, and not so young that it could have
  * changed again unseen) and all its chunks are there; else NULL. Must be asked in the order of the walk. */
 const struct snapshot_entry *backup_parent_match(struct backup_parent *parent, struct store *store,
