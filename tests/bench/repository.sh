@@ -4,7 +4,7 @@
 # 2.6 GB; SET=image, a disk of 4 GB with an ext4 file system, half full. Ours and theirs are encrypted; tar and partclone are not.
 # Lines "name value unit": seconds of processor (.cpu) and of the clock (.wall), bytes stored and of memory for each tool, and
 # from each round the ratios to the bars (tests/bench/bars). Takes 25 GB in /var/tmp.
-# shellcheck source=common
+# shellcheck source=common disable=SC2016 # scripts for an inner shell are in single quotes
 . "$(dirname "$0")/common"
 
 rounds=${ROUNDS:-3}

@@ -29,7 +29,7 @@ flip() {
 
 # Files that no compression makes small, each with a chunk of its own; two hard links; one of many chunks.
 mkdir -p tree/sub
-for i in $(seq 1 40); do head -c 100000 /dev/urandom >tree/file$i; done
+for i in $(seq 1 40); do head -c 100000 /dev/urandom >"tree/file$i"; done
 head -c 6000000 /dev/urandom >tree/sub/large
 ln tree/file7 tree/sub/link7
 mkdir tree/names # a snapshot of more than one encrypted segment

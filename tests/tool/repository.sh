@@ -218,7 +218,9 @@ expect "backup warns of a damaged pack and goes on" 0 "is damaged and left out" 
 rm -f "$pack"
 expect "verify --structure finds a missing pack" 1 "is in no pack that is whole" "$CAISSON" verify --repository hurt --structure
 sed -i 's/"version":1/"version":2/' hurt/repository.json
-expect "a changed repository.json is seen" 1 CSN-R004 "$CAISSON" backup --repository hurt "$work/tree"
+expect "a changed repository.json is seen" 1 "damaged: repository.json:" "$CAISSON" verify --repository hurt --structure
+cp hurt/repository.json hurt/repository.json.copy
+expect "with its copy changed, too, nothing is written" 1 CSN-R004 "$CAISSON" backup --repository hurt "$work/tree"
 line=$(head -n 1 hurt/repository.json)
 printf '%s\n{"sha256":"%s"}\n' "$line" "$(printf %s "$line" | sha256sum | cut -d' ' -f1)" >hurt/repository.json
 expect "a newer repository is refused" 1 CSN-R006 "$CAISSON" snapshots --repository hurt

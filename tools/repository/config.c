@@ -189,7 +189,9 @@ static int read_text(int folder_fd, const char *name, struct buffer *text, size_
     struct error trouble = {.code = CSN_NONE};
     buffer_free(text);
     if (file_read(folder_fd, name, CONFIG_LIMIT_BYTES, text, &trouble) != 0) {
-        return trouble.code == CSN_MEMORY ? error_set(error, CSN_MEMORY, "%s", trouble.message) : 1;
+        return trouble.code == CSN_MEMORY || trouble.code == CSN_PRIVILEGE
+                   ? error_set(error, trouble.code, "%s", trouble.message)
+                   : 1;
     }
     return hash_holds(text, line_size) ? 0 : 1;
 }

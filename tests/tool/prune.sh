@@ -1,0 +1,132 @@
+#!/bin/sh
+# prune.sh: old snapshots go, and what only they needed; what must stay stays; killed at any moment nothing that stays is lost.
+# shellcheck disable=SC2317 # functions are called by check
+set -u
+CAISSON=${CAISSON:-out/caisson}
+case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
+work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-prune.XXXXXX") || exit 3
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 3
+failed=0
+check() { # NAME COMMAND...
+	name=$1
+	shift
+	if "$@" >held 2>&1; then echo "ok $name"; else echo "not ok $name: $* $(tail -n 3 held) $(tail -n 3 said)"; failed=1; fi
+}
+# run COMMAND...: of caisson; exit code in $status, words in said.
+run() { "$CAISSON" "$@" >said 2>&1; status=$?; }
+# refused NAME EXIT CODE
+refused() { check "$1: $3" [ "$status/$(sed -n 's/^caisson: \(CSN-[A-Z0-9]*\):.*/\1/p' said)" = "$2/$3" ]; }
+snapshot() { sed -n 's/^snapshot \([0-9a-f]*\)$/\1/p' said; }
+sums() { (cd "$1" && find . -type f -exec sha256sum {} + | sort -k 2); }
+has() { "$CAISSON" snapshots --repository "$1" --json 2>/dev/null | jq -e --arg id "$2" "[.snapshots[].id] | index(\$id) != null" >/dev/null; }
+
+# Files of which a part is new each time: packs of which a part is needed.
+mkdir tree
+generation() {
+	for i in $(seq 1 30); do
+		if [ ! -e "tree/$i" ] || [ $((i % 3)) -eq $(($1 % 3)) ]; then head -c 400000 /dev/urandom >"tree/$i"; fi
+	done
+	sums tree >"sums.$1"
+}
+run repository init plain
+for n in 1 2 3 4 5; do
+	generation "$n"
+	run backup --repository plain --host one "$work/tree"
+	eval "id$n=$(snapshot)"
+done
+mkdir other
+echo 'of another set' >other/file
+run backup --repository plain --host one "$work/other"
+other=$(snapshot)
+run backup --repository plain --host two "$work/tree"
+two=$(snapshot)
+# Two runs of the sequence, the second one with two snapshots.
+run backup --repository plain --host three --tag run=R1 --tag application=app --tag machine-id=m "$work/other"
+run1=$(snapshot)
+for n in a b; do
+	echo "$n" >>other/file
+	run backup --repository plain --host three --tag run=R2 --tag application=app --tag machine-id=m "$work/other"
+	eval "run2$n=$(snapshot)"
+done
+cp -r plain kept
+
+run prune --repository plain
+refused "without a word on what is to stay" 2 CSN-U001
+run prune --repository plain --keep-last 2 --dry-run
+check "a dry run" [ "$status" -eq 0 ]
+# shellcheck disable=SC2154 # by eval
+check "names what would go" grep -q "^$(echo "$id1" | cut -c 1-16) .* would go" said
+check "and changes nothing" diff -r plain kept
+run prune --repository plain --keep-last 2
+check "prune" [ "$status" -eq 0 ]
+check "frees something" [ "$(du -s plain | cut -f 1)" -lt "$(($(du -s kept | cut -f 1) * 9 / 10))" ]
+# shellcheck disable=SC2154 # by eval
+for id in $id4 $id5 $other $two $run2a $run2b; do check "$(echo "$id" | cut -c 1-8) is there" has plain "$id"; done
+# shellcheck disable=SC2154
+for id in $id1 $id2 $id3 $run1; do check "$(echo "$id" | cut -c 1-8) is gone" sh -c "! '$CAISSON' ls --repository plain $id"; done
+run verify --repository plain
+check "what stays is whole" [ "$status" -eq 0 ]
+for n in 4 5; do
+	mkdir back$n
+	eval "run restore --repository plain --target back$n \$id$n"
+	sums "back$n$work/tree" >back.sums
+	check "generation $n is restored" cmp back.sums sums.$n
+done
+run prune --repository plain --keep-days 3000
+check "by age: all are young" [ "$status/$(grep -c ' stays: ' said)" = "0/6" ]
+
+# What is not whole takes nobody's place, and the newest that is whole stays.
+rm -rf hurt
+cp -r kept hurt
+a_pack=$(find kept/packs -name '*.zst' | sort | head -n 1)
+cp -r kept sums-repository
+run prune --repository sums-repository --keep-last 1 --json
+check "sums as JSON" [ "$(tail -n 1 said | jq .snapshots_removed)" -ge 4 ]
+truncate -s 1000 "hurt/${a_pack#kept/}"
+cp -r hurt hurt.before
+run prune --repository hurt --keep-last 1
+refused "a repository with damage" 1 CSN-R004
+check "is left as it is" diff -r hurt hurt.before
+
+flock -s plain/lock sleep 10 &
+holder=$!
+sleep 0.5
+run prune --repository plain --keep-last 1
+refused "while somebody else has it open" 1 CSN-S010
+kill $holder
+
+# --- encrypted: what is written anew is for the site and for the machine whose snapshots need it
+age-keygen -o site.key 2>/dev/null
+run repository init sealed --recipient "$(age-keygen -y site.key)"
+rm tree/*
+for n in 1 2 3; do
+	generation "$n"
+	run backup --repository sealed --key own.key "$work/tree"
+done
+run prune --repository sealed --keep-last 1
+refused "without a key" 2 CSN-R010
+run prune --repository sealed --keep-last 1 --identity site.key
+check "with the site's" [ "$status" -eq 0 ]
+check "packs are written anew" grep -q 'written anew: [1-9]' said
+run verify --repository sealed --identity own.key
+check "the machine still reads its own" [ "$status" -eq 0 ]
+run backup --repository sealed --key own.key --reread --json "$work/tree"
+check "and stores nothing twice" [ "$(jq .chunks_new said)" -eq 0 ]
+
+# --- killed at any moment
+for delay in 0.002 0.005 0.01 0.02 0.04 0.08 0.15 0.3; do
+	rm -rf killed
+	cp -r kept killed
+	"$CAISSON" prune --repository killed --keep-last 1 >/dev/null 2>&1 &
+	child=$!
+	sleep $delay
+	kill -9 $child 2>/dev/null
+	wait $child 2>/dev/null
+	run verify --repository killed
+	check "killed after $delay s: the repository is whole" [ "$status" -eq 0 ]
+	check "killed after $delay s: what stays is there" has killed "$id5"
+	run prune --repository killed --keep-last 1
+	check "killed after $delay s: it goes on" [ "$status" -eq 0 ]
+done
+exit $failed
