@@ -23,7 +23,8 @@ static const struct option_rule rules[] = {
 static const struct option_usage usage = {
     .command = "diff",
     .operands = "SNAPSHOT SNAPSHOT|latest",
-    .summary = "Says in what the second snapshot differs from the first: + is new, - is gone, M is different and in what. Exit "
+    .summary = "Says in what the second snapshot differs from the first: + is new, - is gone, M is different and in "
+               "what. Exit "
                "code 1 if there is a difference.",
     .operands_min = 2,
     .operands_max = 2,
@@ -93,9 +94,8 @@ static int diff(const struct options *options, struct repository *repository, st
             0) {
         return -1;
     }
-    printf(differing->json
-               ? "{\"added\":%" PRIu64 ",\"removed\":%" PRIu64 ",\"modified\":%" PRIu64 "}\n"
-               : "added: %" PRIu64 ", removed: %" PRIu64 ", modified: %" PRIu64 "\n",
+    printf(differing->json ? "{\"added\":%" PRIu64 ",\"removed\":%" PRIu64 ",\"modified\":%" PRIu64 "}\n"
+                           : "added: %" PRIu64 ", removed: %" PRIu64 ", modified: %" PRIu64 "\n",
            differing->added, differing->removed, differing->modified);
     return 0;
 }

@@ -28,15 +28,15 @@ static const struct option_rule rules[] = {
 static const struct option_usage usage = {
     .command = "export",
     .operands = "SNAPSHOT|latest",
-    .summary = "Writes a snapshot as a plain tar archive compressed with zstd (`tar --xattrs -xf FILE`). It is not encrypted.",
+    .summary =
+        "Writes a snapshot as a plain tar archive compressed with zstd (`tar --xattrs -xf FILE`). It is not encrypted.",
     .operands_min = 1,
     .operands_max = 1,
 };
 
 static int open_output(const char *path, struct error *error)
 {
-    int fd = strcmp(path, "-") == 0 ? dup(STDOUT_FILENO)
-                                    : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = strcmp(path, "-") == 0 ? dup(STDOUT_FILENO) : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno == EEXIST) {
         error_set(error, CSN_REPOSITORY_TARGET, "%s is there already", path);
     } else if (fd < 0) {
@@ -60,8 +60,8 @@ static int export(const struct options *options, struct repository *repository, 
         return -1;
     }
     watching_open(&console, options);
-    int result = repository_export(repository, id, paths->count == 0 ? NULL : paths, fd, &console.progress, &summary,
-                                   error);
+    int result =
+        repository_export(repository, id, paths->count == 0 ? NULL : paths, fd, &console.progress, &summary, error);
     console_finish_line(&console);
     if (result == 0 && fsync(fd) != 0 && errno != EINVAL && errno != EROFS) { /* a pipe has nothing to make durable */
         result = error_system(error, errno == ENOSPC ? CSN_NO_SPACE : CSN_IO, "making %s durable", output);

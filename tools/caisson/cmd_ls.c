@@ -23,7 +23,8 @@ static const struct option_rule rules[] = {
 static const struct option_usage usage = {
     .command = "ls",
     .operands = "SNAPSHOT|latest [PATH...]",
-    .summary = "Lists what a snapshot holds: everything, or each PATH, as it is named in the snapshot, and all below it.",
+    .summary =
+        "Lists what a snapshot holds: everything, or each PATH, as it is named in the snapshot, and all below it.",
     .operands_min = 1,
     .operands_max = 1024,
 };
@@ -31,7 +32,7 @@ static const struct option_usage usage = {
 /* "drwxr-sr-x" */
 static void mode_text(const struct tree_entry *entry, char text[11])
 {
-    static const char types[] = {[TREE_FILE] = '-', [TREE_FOLDER] = 'd',    [TREE_LINK] = 'l', [TREE_FIFO] = 'p',
+    static const char types[] = {[TREE_FILE] = '-',   [TREE_FOLDER] = 'd',    [TREE_LINK] = 'l', [TREE_FIFO] = 'p',
                                  [TREE_SOCKET] = 's', [TREE_CHARACTER] = 'c', [TREE_BLOCK] = 'b'};
     static const char letters[] = "rwxrwxrwx";
     text[0] = types[entry->type];
@@ -64,9 +65,9 @@ static int print_entry(void *context, const struct repository_entry *entry, stru
         snprintf(size, sizeof size, "%" PRIu64, tree->size_bytes);
     }
     screen_line(stdout, "%s %5" PRIu32 " %5" PRIu32 " %12s %s /%s%s%s%s%s%s", mode, tree->uid, tree->gid, size, when,
-                tree->path, tree->link_target == NULL ? "" : " -> ",
-                tree->link_target == NULL ? "" : tree->link_target, entry->hardlink == NULL ? "" : " = /",
-                entry->hardlink == NULL ? "" : entry->hardlink, entry->changed ? " (changed while it was read)" : "");
+                tree->path, tree->link_target == NULL ? "" : " -> ", tree->link_target == NULL ? "" : tree->link_target,
+                entry->hardlink == NULL ? "" : " = /", entry->hardlink == NULL ? "" : entry->hardlink,
+                entry->changed ? " (changed while it was read)" : "");
     return 0;
 }
 

@@ -26,8 +26,10 @@ static const struct option_rule rules[] = {
 static const struct option_usage usage = {
     .command = "prune",
     .operands = "",
-    .summary = "Removes the snapshots that are not to be kept, and what only they needed. The newest whole one of each host and "
-               "its folders always stays, and what the newest run of an installation backed up, as a rollback may need it.",
+    .summary =
+        "Removes the snapshots that are not to be kept, and what only they needed. The newest whole one of each host "
+        "and "
+        "its folders always stays, and what the newest run of an installation backed up, as a rollback may need it.",
     .operands_min = 0,
     .operands_max = 0,
 };
@@ -75,9 +77,8 @@ static int prune(const struct options *options, struct repository *repository, s
 {
     struct console console;
     struct repository_prune_summary summary;
-    struct listener listener = {.console = &console,
-                                .json = options_flag(options, "json"),
-                                .dry_run = options_flag(options, "dry-run")};
+    struct listener listener = {
+        .console = &console, .json = options_flag(options, "json"), .dry_run = options_flag(options, "dry-run")};
     const struct repository_prune_options wanted = {
         .keep_last = options_number(options, "keep-last", 0),
         .keep_days = options_number(options, "keep-days", 0),

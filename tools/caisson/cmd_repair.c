@@ -22,7 +22,8 @@ static const struct option_rule rules[] = {
 static const struct option_usage usage = {
     .command = "repair",
     .operands = "",
-    .summary = "Rebuilds the indexes of damaged packs and snapshots from what they hold, and puts the damaged files into DIR/damaged. "
+    .summary = "Rebuilds the indexes of damaged packs and snapshots from what they hold, and puts the damaged files "
+               "into DIR/damaged. "
                "Then it says which paths of which snapshots are lost: exit code 1 if there are some (`caisson restore "
                "--skip-damaged` restores the rest).",
     .operands_min = 0,
@@ -74,13 +75,13 @@ static int name_losses(const struct options *options, struct console *console, s
     if (repository == NULL) {
         return -1;
     }
-    int result = repository_verify(repository, REPOSITORY_VERIFY_STRUCTURE, damaged, console, &console->progress, &sums,
-                                   error);
+    int result =
+        repository_verify(repository, REPOSITORY_VERIFY_STRUCTURE, damaged, console, &console->progress, &sums, error);
     repository_close(repository);
     console_finish_line(console);
     if (result == 0 && sums.damages > 0) {
-        result = error_set(error, CSN_REPOSITORY_DAMAGED, "what is lost for good: %" PRIu64 " paths and files, named above",
-                           sums.damages);
+        result = error_set(error, CSN_REPOSITORY_DAMAGED,
+                           "what is lost for good: %" PRIu64 " paths and files, named above", sums.damages);
     }
     return result;
 }
@@ -90,9 +91,8 @@ static int run(const struct options *options)
     struct error error;
     struct console console;
     watching_open(&console, options);
-    return repair(options, &console, &error) != 0 || name_losses(options, &console, &error) != 0
-               ? command_fail(&error)
-               : EXIT_DONE;
+    return repair(options, &console, &error) != 0 || name_losses(options, &console, &error) != 0 ? command_fail(&error)
+                                                                                                 : EXIT_DONE;
 }
 
 int cmd_repair(int argc, char **argv)

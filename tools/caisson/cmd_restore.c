@@ -27,9 +27,11 @@ static const struct option_rule rules[] = {
     {"strip", OPTION_TEXT, false, "PATH", "leaves this much out of the names: with /opt/app, /opt/app/x becomes DIR/x"},
     {"without-root", OPTION_FLAG, false, NULL,
      "goes on where an owner, an attribute or a device may not be kept, and counts them"},
-    {"dry-run", OPTION_FLAG, false, NULL, "writes nothing: says what would be restored, whether there is room, and what would fail"},
+    {"dry-run", OPTION_FLAG, false, NULL,
+     "writes nothing: says what would be restored, whether there is room, and what would fail"},
     {"skip-damaged", OPTION_FLAG, false, NULL,
-     "restores what can be had: a file with lost content becomes NAME.damaged, with holes there; exit code 1 if there is one"},
+     "restores what can be had: a file with lost content becomes NAME.damaged, with holes there; exit code 1 if there "
+     "is one"},
     WATCHING_RULE,
     KEYS_RULES,
     {"json", OPTION_FLAG, false, NULL, "the summary as JSON on stdout"},
@@ -145,7 +147,8 @@ static void print_plan(const char *id, const char *target, const struct reposito
     console_bytes(bytes, plan->bytes);
     console_bytes(needed, plan->needed_bytes);
     console_bytes(available, plan->free_bytes);
-    printf("snapshot %.16s: %" PRIu64 " entries, %" PRIu64 " files with %s would come to %s; needed there: %s, free: %s\n",
+    printf("snapshot %.16s: %" PRIu64 " entries, %" PRIu64
+           " files with %s would come to %s; needed there: %s, free: %s\n",
            id, plan->entries, plan->files, bytes, target, needed, available);
 }
 
@@ -155,8 +158,8 @@ static int plan(const struct options *options, struct repository *repository, co
     struct repository_plan made;
     struct listener listener = {.console = console, .first = CSN_NONE};
     const char *target = options_text(options, "target");
-    int result = repository_restore_plan(repository, id, selection, on_problem, &listener, &console->progress, &made,
-                                         error);
+    int result =
+        repository_restore_plan(repository, id, selection, on_problem, &listener, &console->progress, &made, error);
     console_finish_line(console);
     if (result != 0) {
         return -1;
@@ -166,9 +169,11 @@ static int plan(const struct options *options, struct repository *repository, co
     } else {
         print_plan(id, target, &made);
     }
-    return made.problems == 0 ? 0
-                              : error_set(error, listener.first, "the restore to %s would fail: %" PRIu64
-                                          " problems, named above; nothing was written", target, made.problems);
+    return made.problems == 0
+               ? 0
+               : error_set(error, listener.first,
+                           "the restore to %s would fail: %" PRIu64 " problems, named above; nothing was written",
+                           target, made.problems);
 }
 
 static int restore(const struct options *options, struct repository *repository, int target_fd, struct error *error)
@@ -205,9 +210,11 @@ static int restore(const struct options *options, struct repository *repository,
     } else {
         print_summary(id, target, &summary);
     }
-    return summary.damaged == 0 ? 0
-                                : error_set(error, CSN_REPOSITORY_DAMAGED, "files that are not whole: %" PRIu64
-                                            ", named above; all others are restored", summary.damaged);
+    return summary.damaged == 0
+               ? 0
+               : error_set(error, CSN_REPOSITORY_DAMAGED,
+                           "files that are not whole: %" PRIu64 ", named above; all others are restored",
+                           summary.damaged);
 }
 
 static int run(const struct options *options)

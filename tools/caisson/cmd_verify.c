@@ -102,7 +102,9 @@ static int take_level(const struct options *options, uint32_t *share_ppm, struct
 
 static const char *level_name(uint32_t share_ppm)
 {
-    return share_ppm == REPOSITORY_VERIFY_STRUCTURE ? "structure" : share_ppm == REPOSITORY_VERIFY_ALL ? "all" : "sample";
+    return share_ppm == REPOSITORY_VERIFY_STRUCTURE ? "structure"
+           : share_ppm == REPOSITORY_VERIFY_ALL     ? "all"
+                                                    : "sample";
 }
 
 static void print_sums(const struct repository_verification *sums, bool json, uint32_t share_ppm)
@@ -112,8 +114,8 @@ static void print_sums(const struct repository_verification *sums, bool json, ui
         console_bytes(bytes, sums->bytes);
         bool read = share_ppm > 0;
         printf("%" PRIu64 " packs, %" PRIu64 " chunks, %" PRIu64 " snapshots checked%s%s%s; damages: %" PRIu64 "\n",
-               sums->packs, sums->chunks, sums->snapshots, read ? ", " : "", read ? bytes : "",
-               read ? " hashed" : "", sums->damages);
+               sums->packs, sums->chunks, sums->snapshots, read ? ", " : "", read ? bytes : "", read ? " hashed" : "",
+               sums->damages);
         if (sums->locked > 0) {
             printf("not checked, as they are for other keys: %" PRIu64 " packs and snapshots\n", sums->locked);
         }

@@ -55,14 +55,15 @@ struct estimate {
     uint64_t done; /* bytes, or items where bytes are not counted */
     uint64_t total;
     bool by_bytes;
-    double rate;  /* a second; 0: not known */
+    double rate;     /* a second; 0: not known */
     int64_t left_ms; /* -1: not known */
 };
 
 /* Work changes its pace (files that are unchanged fly by): what counts are the last MARKS * MARK_MS. */
 static void mark(struct console *console, uint64_t done, int64_t now_ms)
 {
-    if (console->mark_count == 0 || now_ms - console->marks[(console->mark_count - 1) % CONSOLE_MARKS].at_ms >= MARK_MS) {
+    if (console->mark_count == 0 ||
+        now_ms - console->marks[(console->mark_count - 1) % CONSOLE_MARKS].at_ms >= MARK_MS) {
         console->marks[console->mark_count++ % CONSOLE_MARKS] = (struct console_mark){now_ms, done};
     }
 }

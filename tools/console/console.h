@@ -28,15 +28,15 @@ struct console_mark {
 
 struct console {
     FILE *out;
-    bool json;                /* progress as JSON; sentences stay sentences */
-    bool overwrites;          /* a terminal that is no serial log */
-    bool line_open;           /* a progress line stands there unfinished */
-    struct progress progress; /* give &console.progress to the modules */
-    char doing[64];           /* what the present progress is about */
-    int64_t begun_ms;         /* when it began */
-    int64_t shown_ms;         /* when it was last shown */
+    bool json;                                /* progress as JSON; sentences stay sentences */
+    bool overwrites;                          /* a terminal that is no serial log */
+    bool line_open;                           /* a progress line stands there unfinished */
+    struct progress progress;                 /* give &console.progress to the modules */
+    char doing[64];                           /* what the present progress is about */
+    int64_t begun_ms;                         /* when it began */
+    int64_t shown_ms;                         /* when it was last shown */
     struct console_mark marks[CONSOLE_MARKS]; /* a ring of the last seconds: the time left is told from them */
-    unsigned mark_count;      /* so many were made */
+    unsigned mark_count;                      /* so many were made */
 };
 
 /* out is stderr or stdout; stays the caller's. */

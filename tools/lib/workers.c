@@ -98,9 +98,8 @@ struct workers *workers_start(unsigned count, size_t queue,
 
 static int failed(const struct workers *workers, struct error *error)
 {
-    return workers->failure.code == CSN_NONE
-               ? 0
-               : error_set(error, workers->failure.code, "%s", workers->failure.message);
+    return workers->failure.code == CSN_NONE ? 0
+                                             : error_set(error, workers->failure.code, "%s", workers->failure.message);
 }
 
 int workers_give(struct workers *workers, void *job, struct error *error)

@@ -27,7 +27,9 @@ static int count(void *context, const char *path, const struct tree_visit *visit
     }
     if (visit->event == TREE_ENTER) {
         scan->entries++;
-        scan->bytes += tree->type != TREE_FILE ? 0 : tree->nlink > 1 ? tree->size_bytes / tree->nlink : tree->size_bytes;
+        scan->bytes += tree->type != TREE_FILE ? 0
+                       : tree->nlink > 1       ? tree->size_bytes / tree->nlink
+                                               : tree->size_bytes;
     }
     return 0;
 }

@@ -207,8 +207,8 @@ static int parse(struct repository_config *config, const char *path, const struc
     if (format == NULL || strcmp(format, "caisson-repository") != 0) {
         result = error_set(error, CSN_REPOSITORY_NOT, "%s/" CONFIG_FILE " is not that of a repository", path);
     } else if (version > CONFIG_VERSION) {
-        result = error_set(error, CSN_REPOSITORY_VERSION,
-                           "%s has format %" PRIu64 ", this release knows up to %d", path, version, CONFIG_VERSION);
+        result = error_set(error, CSN_REPOSITORY_VERSION, "%s has format %" PRIu64 ", this release knows up to %d",
+                           path, version, CONFIG_VERSION);
     } else if (version != CONFIG_VERSION || !get_config(config, line)) {
         result = error_set(error, CSN_REPOSITORY_DAMAGED, "%s/" CONFIG_FILE " is not as it must be", path);
     }
@@ -254,13 +254,13 @@ static int page_holds(const struct repository_config *config, size_t page, int f
         sha256_of(buffer_text(&text), text.size, digest);
     }
     buffer_free(&text);
-    return got != 0 && trouble.code == CSN_MEMORY ? error_set(error, CSN_MEMORY, "%s", trouble.message)
-           : got == 0 && memcmp(digest, config->page_hashes[page], SHA256_SIZE) == 0;
+    return got != 0 && trouble.code == CSN_MEMORY
+               ? error_set(error, CSN_MEMORY, "%s", trouble.message)
+               : got == 0 && memcmp(digest, config->page_hashes[page], SHA256_SIZE) == 0;
 }
 
 int config_check(const struct repository_config *config, int folder_fd,
-                 void (*damaged)(void *context, const char *file, const char *what), void *context,
-                 struct error *error)
+                 void (*damaged)(void *context, const char *file, const char *what), void *context, struct error *error)
 {
     struct buffer text = {0};
     size_t unused = 0;

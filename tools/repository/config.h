@@ -40,8 +40,8 @@ int config_write(const struct repository_config *config, int folder_fd, struct e
 int config_read(struct repository_config *config, int folder_fd, const char *path, struct error *error) MUST_CHECK;
 /* Calls damaged for each of repository.json, its copy and the pages that is not as it was written. CSN_MEMORY. */
 int config_check(const struct repository_config *config, int folder_fd,
-                 void (*damaged)(void *context, const char *file, const char *what), void *context,
-                 struct error *error) MUST_CHECK;
+                 void (*damaged)(void *context, const char *file, const char *what), void *context, struct error *error)
+    MUST_CHECK;
 
 /* Writes anew what config_check finds, so far as it can be known; done is called for each. */
 int config_repair(const struct repository_config *config, int folder_fd,

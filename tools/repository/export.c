@@ -12,7 +12,8 @@
 #include "repository/internal.h"
 #include "repository/selected.h"
 
-struct export {
+struct export
+{
     struct selected selected;
     struct pack_cache *cache;
     struct archive *archive;
@@ -46,9 +47,9 @@ static void tell(const struct export *export, const char *item)
 
 static mode_t type_bits(enum tree_type type)
 {
-    static const mode_t bits[] = {[TREE_FILE] = S_IFREG,      [TREE_FOLDER] = S_IFDIR, [TREE_LINK] = S_IFLNK,
-                                  [TREE_FIFO] = S_IFIFO,      [TREE_SOCKET] = S_IFSOCK, [TREE_CHARACTER] = S_IFCHR,
-                                  [TREE_BLOCK] = S_IFBLK};
+    static const mode_t bits[] = {
+        [TREE_FILE] = S_IFREG,    [TREE_FOLDER] = S_IFDIR,    [TREE_LINK] = S_IFLNK, [TREE_FIFO] = S_IFIFO,
+        [TREE_SOCKET] = S_IFSOCK, [TREE_CHARACTER] = S_IFCHR, [TREE_BLOCK] = S_IFBLK};
     return bits[type];
 }
 
@@ -113,7 +114,8 @@ static int write_content(struct export *export, const struct snapshot_entry *ent
         if (data == NULL) {
             return error_wrap(error, "/%s", path);
         }
-        for (uint64_t left = piece->size_bytes; left > 0;) { /* libarchive itself leaves out what was said to be a hole */
+        for (uint64_t left = piece->size_bytes;
+             left > 0;) { /* libarchive itself leaves out what was said to be a hole */
             size_t size = hole && left > sizeof zeros ? sizeof zeros : (size_t)left;
             if (archive_write_data(export->archive, data, size) != (la_ssize_t)size) {
                 return archive_failed(export, path, error);
@@ -183,9 +185,7 @@ static int write_entries(struct export *export, struct error *error)
             return -1;
         }
     }
-    return got < 0                                                  ? -1
-           : archive_write_close(export->archive) != ARCHIVE_OK ? archive_failed(export, "", error)
-                                                                    : 0;
+    return got < 0 ? -1 : archive_write_close(export->archive) != ARCHIVE_OK ? archive_failed(export, "", error) : 0;
 }
 
 int repository_export(struct repository *repository, const char *id, const struct strings *paths, int fd,

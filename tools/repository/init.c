@@ -14,8 +14,16 @@
 static bool is_no_hindrance(const char *name)
 {
     static const char *const names[] = {
-        ".",          "..",         "lost+found",   "System Volume Information", "$RECYCLE.BIN", REPOSITORY_LOCK,
-        "README.txt", "restore.sh", REPOSITORY_KEY, CONFIG_COPY,
+        ".",
+        "..",
+        "lost+found",
+        "System Volume Information",
+        "$RECYCLE.BIN",
+        REPOSITORY_LOCK,
+        "README.txt",
+        "restore.sh",
+        REPOSITORY_KEY,
+        CONFIG_COPY,
     };
     size_t length = strlen(name);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

@@ -40,7 +40,7 @@ struct repository {
     uint32_t packs_allocated;
     struct strings damaged_files; /* found when opening, and by the same index */
     struct strings damaged_whats; /* what is wrong with each */
-    bool spent; /* a backup failed: chunks may name packs that were never finished */
+    bool spent;                   /* a backup failed: chunks may name packs that were never finished */
 };
 
 static inline bool repository_is_sealed(const struct repository *repository)

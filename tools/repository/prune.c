@@ -53,12 +53,13 @@ static int check_sound(struct prune *prune, struct error *error)
                          repository->damaged_whats.items[0]);
     }
     if (snapshots->damaged.count > 0) {
-        return error_set(error, CSN_REPOSITORY_DAMAGED, "the snapshot %.16s cannot be read; repair the repository first",
-                         snapshots->damaged.items[0]);
+        return error_set(error, CSN_REPOSITORY_DAMAGED,
+                         "the snapshot %.16s cannot be read; repair the repository first", snapshots->damaged.items[0]);
     }
     if (snapshots->locked + repository->locked_packs > 0) {
-        return error_set(error, CSN_AGE_NO_IDENTITY,
-                         "what the keys given do not open may need anything: an identity of the repository itself is needed");
+        return error_set(
+            error, CSN_AGE_NO_IDENTITY,
+            "what the keys given do not open may need anything: an identity of the repository itself is needed");
     }
     return 0;
 }
@@ -270,8 +271,8 @@ static int remove_pack(const struct prune *prune, uint32_t pack, struct error *e
 }
 
 /* Whom the new pack is for: the repository's recipients, and each machine that has a snapshot which needs it. */
-static int seal_of(const struct prune *prune, uint32_t pack, struct stored_seal *seal, struct age_recipient **recipients,
-                   struct error *error)
+static int seal_of(const struct prune *prune, uint32_t pack, struct stored_seal *seal,
+                   struct age_recipient **recipients, struct error *error)
 {
     const struct repository_config *config = &prune->repository->config;
     const uint8_t *bits = prune->machine_bits + pack * prune->machine_bytes;
@@ -358,8 +359,7 @@ static int prune_all(struct prune *prune, struct error *error)
 int repository_prune(struct repository *repository, const struct repository_prune_options *options,
                      const struct progress *progress, struct repository_prune_summary *summary, struct error *error)
 {
-    struct prune prune = {
-        .repository = repository, .options = options, .progress = progress, .summary = summary};
+    struct prune prune = {.repository = repository, .options = options, .progress = progress, .summary = summary};
     *summary = (struct repository_prune_summary){0};
     int result = prune_all(&prune, error);
     repository_snapshots_free(&prune.snapshots);

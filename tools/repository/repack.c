@@ -45,8 +45,7 @@ static int open_copy(struct copy *copy, struct repository *repository, const uin
     }
     copy->decoder = pack_decoder_new(error);
     copy->writer = copy->decoder == NULL ? NULL : pack_writer_new(PACK_CHUNKS, folder, error);
-    return copy->writer == NULL ||
-                   stored_open(&copy->file, &repository->packs_folder, copy->name, error) != 0 ||
+    return copy->writer == NULL || stored_open(&copy->file, &repository->packs_folder, copy->name, error) != 0 ||
                    pack_index_read(&copy->index, &copy->file, PACK_CHUNKS, id, copy->name, error) != 0
                ? -1
                : 0;

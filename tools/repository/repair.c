@@ -35,8 +35,8 @@ int repair_set_aside(struct repair *repair, const struct stored_folder *folder, 
     buffer_format(&from, "%s/%s", folder_name, name);
     buffer_format(&to, REPOSITORY_DAMAGED "/%s", file);
     buffer_format(&said, "%s; the damaged file is " REPOSITORY_DAMAGED "/%s now", what, file);
-    int result = buffer_check(&from, error) != 0 || buffer_check(&to, error) != 0 || buffer_check(&said, error) != 0 ? -1
-                                                                                                                    : 0;
+    int result =
+        buffer_check(&from, error) != 0 || buffer_check(&to, error) != 0 || buffer_check(&said, error) != 0 ? -1 : 0;
     if (result == 0 && mkdirat(repository_fd, REPOSITORY_DAMAGED, 0700) != 0 && errno != EEXIST) {
         result = error_system(error, errno == ENOSPC ? CSN_REPOSITORY_FULL : CSN_IO,
                               "making the folder " REPOSITORY_DAMAGED " in the repository");
@@ -91,7 +91,8 @@ static int rebuild_pack(struct repair *repair, const char *name, const char *dam
         return -1;
     }
     int result = 0;
-    if (stored_open_damaged(&file, folder, name, &trouble) == 0) { /* else nothing of it can be had: its key is in its head */
+    if (stored_open_damaged(&file, folder, name, &trouble) ==
+        0) { /* else nothing of it can be had: its key is in its head */
         result = salvage_frames(&file, name, take_chunk, &rebuild, &gap, error);
     }
     stored_close(&file);

@@ -243,7 +243,7 @@ int repair_snapshot(struct repair *repair, const uint8_t id[SHA256_SIZE], struct
     struct rebuild rebuild = {.repair = repair, .old_id = id, .memory = yyjson_alc_dyn_new()};
     char name[PACK_NAME_SIZE];
     pack_name(PACK_SNAPSHOT, id, repository_is_sealed(repair->repository), name);
-    int result = rebuild.memory == NULL            ? error_set(error, CSN_MEMORY, "no memory for a snapshot")
+    int result = rebuild.memory == NULL             ? error_set(error, CSN_MEMORY, "no memory for a snapshot")
                  : walk(&rebuild, name, error) != 0 ? -1
                                                     : finish(&rebuild, name, error);
     snapshot_writer_free(rebuild.writer);

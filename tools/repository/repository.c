@@ -269,9 +269,8 @@ struct repository *repository_open(const char *path, enum repository_mode mode, 
     }
     repository->mode = mode;
     repository->folder_fd = repository->packs_folder.fd = repository->snapshots_folder.fd = repository->lock_fd = -1;
-    if (open_folders(repository, error) != 0 ||
-        repository_unlock(repository, keys, error) != 0 || take_lock(repository, error) != 0 ||
-        repository_refresh(repository, error) != 0) {
+    if (open_folders(repository, error) != 0 || repository_unlock(repository, keys, error) != 0 ||
+        take_lock(repository, error) != 0 || repository_refresh(repository, error) != 0) {
         goto failed;
     }
     /* A snapshot will rely on packs that another writer has renamed into place but perhaps not yet made durable. */

@@ -157,9 +157,10 @@ int repository_find(struct repository *repository, const char *what, const struc
 /* --- reading --- */
 
 struct repository_entry {
-    const struct tree_entry *tree; /* path: the recorded name without the leading slash; the digest is known for files of one chunk */
-    const char *hardlink;          /* path of the first name of the same file, or NULL; then there is no size, digest, target */
-    bool changed;                  /* while it was read */
+    const struct tree_entry
+        *tree; /* path: the recorded name without the leading slash; the digest is known for files of one chunk */
+    const char *hardlink; /* path of the first name of the same file, or NULL; then there is no size, digest, target */
+    bool changed;         /* while it was read */
 };
 
 /* Calls visit for each entry of the snapshot in order (a folder before what is below it; names sorted as bytes within a
@@ -173,9 +174,9 @@ int repository_iterate(struct repository *repository, const char *id, const stru
 struct repository_selection {
     const struct strings *paths; /* recorded names; each means all below it too; NULL: everything */
     int root_fd;                 /* -1: they lie nowhere, only the snapshot is read */
-    const char *strip;      /* NULL: nothing */
-    const char *place;      /* NULL: nothing; a folder that exists on the root */
-    bool tolerate_refusals; /* restore without root: what may not be kept is counted, not an error */
+    const char *strip;           /* NULL: nothing */
+    const char *place;           /* NULL: nothing; a folder that exists on the root */
+    bool tolerate_refusals;      /* restore without root: what may not be kept is counted, not an error */
     /* Told of each file whose content is not all there, by its place: it lies there as NAME.damaged, with holes for what is lost,
      * and the rest is restored. NULL: the first is an error. */
     void (*damaged)(void *context, const char *place, const char *what);
@@ -212,8 +213,7 @@ struct repository_plan {
 
 /* Goes through a restore and writes nothing: are all chunks there, does the root's file system hold the names, and has it the room?
  * problem is called for each path that would fail; 0 also if there are some. Whether chunks hold is repository_verify's. */
-int repository_restore_plan(struct repository *repository, const char *id,
-                            const struct repository_selection *selection,
+int repository_restore_plan(struct repository *repository, const char *id, const struct repository_selection *selection,
                             void (*problem)(void *context, enum error_code code, const char *path, const char *what),
                             void *context, const struct progress *progress, struct repository_plan *plan,
                             struct error *error) MUST_CHECK;

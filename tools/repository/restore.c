@@ -194,8 +194,7 @@ static int restore_entry(struct restore *restore, const struct snapshot_entry *e
     if (entry->hardlink != NULL) {
         return restore_link(restore, dir_fd, name, place, entry, error);
     }
-    return tree->type == TREE_FILE
-               ? restore_file(restore, dir_fd, name, place, restore->selected.reader, entry, error)
+    return tree->type == TREE_FILE ? restore_file(restore, dir_fd, name, place, restore->selected.reader, entry, error)
                                    : restore_other(restore, dir_fd, name, tree, error);
 }
 
@@ -257,10 +256,10 @@ static int set_links_aside(struct restore *restore, const char *id, const struct
         const char *first = entry->hardlink == NULL ? NULL : place_of_first(restore, entry->hardlink);
         const char *place = selected_place(&again, entry->tree.path);
         if (first != NULL && place != NULL && strcmp(first, place) != 0 && strings_has(places, first)) {
-            got = set_damaged_aside(restore, selection, place, "it is the same file as one that is not whole", error) ==
-                          0
-                      ? 1
-                      : -1;
+            got =
+                set_damaged_aside(restore, selection, place, "it is the same file as one that is not whole", error) == 0
+                    ? 1
+                    : -1;
         }
     }
     selected_close(&again);
@@ -326,8 +325,8 @@ int repository_restore(struct repository *repository, const char *id, const stru
         result = tell_damaged(&restore, id, selection, error);
     }
     if (result == 0 && syncfs(restore.selected.start_fd) != 0) {
-        result = error_system(error, errno == ENOSPC ? CSN_NO_SPACE : CSN_TREE_WRITE,
-                              "making what was restored durable");
+        result =
+            error_system(error, errno == ENOSPC ? CSN_NO_SPACE : CSN_TREE_WRITE, "making what was restored durable");
     }
     restore_files_free(restore.files);
     restore_folders_free(&restore.folders);

@@ -12,8 +12,8 @@
 #include "repository/restore_folders.h"
 
 #define BATCH_BYTES (4u * 1024 * 1024)
-#define BATCH_PARTS 64u   /* so few that not too many files are open at once */
-#define BLOCK_BYTES 4096u /* zeros of a sparse file are left out in blocks of this */
+#define BATCH_PARTS 64u     /* so few that not too many files are open at once */
+#define BLOCK_BYTES 4096u   /* zeros of a sparse file are left out in blocks of this */
 #define GIVER WORKERS_LIMIT /* the number of the thread that hands files over */
 
 /* Freed with the last part of it. */
@@ -21,7 +21,7 @@ struct restored {
     int fd;
     char *place;
     struct snapshot_entry entry;
-    atomic_uint parts; /* that are not done, and one more until all are handed out */
+    atomic_uint parts;   /* that are not done, and one more until all are handed out */
     atomic_bool damaged; /* a chunk of it cannot be had */
     atomic_bool undone;  /* a part of it was not written */
 };
@@ -110,9 +110,8 @@ static int note_damage(struct restore_files *files, struct restored *file, const
         return 0;
     }
     pthread_mutex_lock(&files->lock);
-    int result = strings_add(&files->damaged, file->place, error) != 0
-                     ? -1
-                     : strings_add(&files->damages, what->message, error);
+    int result =
+        strings_add(&files->damaged, file->place, error) != 0 ? -1 : strings_add(&files->damages, what->message, error);
     pthread_mutex_unlock(&files->lock);
     return result;
 }

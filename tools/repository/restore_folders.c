@@ -22,9 +22,9 @@ struct restore_folder {
 
 int restore_refused(struct error *error, const char *doing, const char *path)
 {
-    enum error_code code = errno == ENOSPC || errno == EDQUOT                              ? CSN_NO_SPACE
+    enum error_code code = errno == ENOSPC || errno == EDQUOT                            ? CSN_NO_SPACE
                            : errno == ENAMETOOLONG || errno == EILSEQ || errno == EINVAL ? CSN_REPOSITORY_NAME
-                                                                                           : CSN_TREE_WRITE;
+                                                                                         : CSN_TREE_WRITE;
     return error_system(error, code, "%s /%s", doing, path);
 }
 

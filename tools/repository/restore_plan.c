@@ -101,8 +101,7 @@ static void plan_entry(const struct planning *planning, const struct snapshot_en
     }
 }
 
-int repository_restore_plan(struct repository *repository, const char *id,
-                            const struct repository_selection *selection,
+int repository_restore_plan(struct repository *repository, const char *id, const struct repository_selection *selection,
                             void (*problem)(void *context, enum error_code code, const char *path, const char *what),
                             void *context, const struct progress *progress, struct repository_plan *plan,
                             struct error *error)

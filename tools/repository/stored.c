@@ -172,9 +172,8 @@ static int open_sealed(struct stored_reader *reader, const struct stored_seal *s
                        struct error *error)
 {
     void *context = (void *)(intptr_t)reader->fd;
-    reader->cipher = damaged
-                         ? age_reader_open_damaged(read_sealed, context, reader->size_bytes, &seal->keys, error)
-                         : age_reader_open(read_sealed, context, reader->size_bytes, &seal->keys, error);
+    reader->cipher = damaged ? age_reader_open_damaged(read_sealed, context, reader->size_bytes, &seal->keys, error)
+                             : age_reader_open(read_sealed, context, reader->size_bytes, &seal->keys, error);
     if (reader->cipher == NULL) {
         stored_close(reader);
         return explain(error, name);

@@ -7,8 +7,10 @@
 #include "repository/internal.h"
 
 struct verify_packs_options {
-    uint32_t share_ppm; /* how much of the chunks, in millionths, chosen at random in runs of about 4 MiB; 1,000,000: all */
-    void (*damaged)(void *context, const char *pack, const char *what); /* pack: below packs/; once a pack, one call at a time */
+    uint32_t
+        share_ppm; /* how much of the chunks, in millionths, chosen at random in runs of about 4 MiB; 1,000,000: all */
+    void (*damaged)(void *context, const char *pack,
+                    const char *what); /* pack: below packs/; once a pack, one call at a time */
     void *context;
     const struct progress *progress;
 };
