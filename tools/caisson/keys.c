@@ -33,12 +33,14 @@ int keys_take(struct keys *keys, const struct options *options, struct error *er
 {
     const struct strings *files = options_list(options, "identity");
     const char *passphrase_file = options_text(options, "passphrase-file");
-    int result = passphrase_file == NULL ? 0 : keys_read_passphrase(passphrase_file, &keys->passphrase, error);
+    char *passphrase = NULL;
+    int result = passphrase_file == NULL ? 0 : keys_read_passphrase(passphrase_file, &passphrase, error);
     for (size_t i = 0; result == 0 && i < files->count; i++) {
-        result = age_identities_read(&keys->identities, AT_FDCWD, files->items[i], keys->passphrase, error);
+        result = age_identities_read(&keys->identities, AT_FDCWD, files->items[i], passphrase, error);
     }
+    keys->passphrase = passphrase;
     keys->given.identities = &keys->identities;
-    keys->given.passphrase = keys->passphrase;
+    keys->given.passphrase = passphrase;
     return result;
 }
 

@@ -87,13 +87,18 @@ struct pack_index {
     uint8_t *bytes;
     size_t allocated;
     uint32_t count;
-    uint64_t frames_bytes; /* of all frames */
+    uint64_t frames_bytes;  /* of all frames */
+    uint64_t padding_bytes; /* between them and the index; 0 in a file that is not encrypted */
 };
 
 /* Reads and checks the index: its hash is the id, every number is within its limits, and frames and index fill the file.
  * CSN_REPOSITORY_DAMAGED, _VERSION, CSN_IO, CSN_MEMORY. name is for messages. */
 int pack_index_read(struct pack_index *index, const struct stored_reader *file, enum pack_kind kind,
                     const uint8_t id[SHA256_SIZE], const char *name, struct error *error) MUST_CHECK;
+
+/* Reads what lies between frames and index: zeros, or CSN_REPOSITORY_DAMAGED. */
+int pack_check_padding(const struct pack_index *index, const struct stored_reader *file, const char *name,
+                       struct error *error) MUST_CHECK;
 
 /* Goes through the records: start with *record = {0} and position 0; false at the end. */
 bool pack_index_next(const struct pack_index *index, uint32_t *position, struct pack_record *record);

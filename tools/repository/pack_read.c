@@ -87,11 +87,34 @@ static int check_records(struct pack_index *index, uint64_t file_bytes, const ch
         sum += stored;
     }
     uint64_t rest = PACK_SKIPPABLE_BYTES + (uint64_t)index->count * PACK_RECORD_BYTES + PACK_TRAILER_BYTES;
-    if (sum > UINT32_MAX || sum + rest != file_bytes) {
+    if (sum > UINT32_MAX || sum + rest > file_bytes) {
         return damaged(error, name, "the frames do not fill the file");
     }
     index->frames_bytes = sum;
+    index->padding_bytes = file_bytes - sum - rest;
     return 0;
+}
+
+/* Only an encrypted file has it, and always; not more than a writer puts in. */
+static int check_padding_head(const struct pack_index *index, const struct stored_reader *file, const char *name,
+                              struct error *error)
+{
+    uint8_t head[PACK_SKIPPABLE_BYTES];
+    uint64_t padding = index->padding_bytes;
+    if (file->cipher == NULL
+            ? padding != 0
+            : padding < sizeof head || padding >= sizeof head + PACK_PADDING_LIMIT(index->frames_bytes)) {
+        return damaged(error, name, "the frames do not fill the file");
+    }
+    if (padding == 0) {
+        return 0;
+    }
+    if (stored_read(file, name, index->frames_bytes, head, sizeof head, error) != 0) {
+        return -1;
+    }
+    return bytes_get32(head) == PACK_PADDING_MAGIC && bytes_get32(head + 4) == padding - sizeof head
+               ? 0
+               : damaged(error, name, "the frames do not fill the file");
 }
 
 int pack_index_read(struct pack_index *index, const struct stored_reader *file, enum pack_kind kind,
@@ -144,9 +167,28 @@ int pack_index_read(struct pack_index *index, const struct stored_reader *file, 
     }
     memmove(index->bytes, index->bytes + PACK_SKIPPABLE_BYTES, wanted - PACK_SKIPPABLE_BYTES);
     index->count = count;
-    if (check_records(index, file->size_bytes, name, error) != 0) {
+    if (check_records(index, file->size_bytes, name, error) != 0 || check_padding_head(index, file, name, error) != 0) {
         index->count = 0;
         return -1;
+    }
+    return 0;
+}
+
+int pack_check_padding(const struct pack_index *index, const struct stored_reader *file, const char *name,
+                       struct error *error)
+{
+    uint8_t bytes[16384];
+    uint64_t offset = index->frames_bytes + PACK_SKIPPABLE_BYTES;
+    uint64_t end = index->frames_bytes + index->padding_bytes;
+    while (offset < end) {
+        size_t size = end - offset < sizeof bytes ? (size_t)(end - offset) : sizeof bytes;
+        if (stored_read(file, name, offset, bytes, size, error) != 0) {
+            return -1;
+        }
+        if (bytes[0] != 0 || memcmp(bytes, bytes + 1, size - 1) != 0) {
+            return damaged(error, name, "what lies between frames and index is not as it was written");
+        }
+        offset += size;
     }
     return 0;
 }

@@ -159,6 +159,35 @@ bool pack_writer_is_empty(const struct pack_writer *writer)
     return writer->count == 0;
 }
 
+/* Of an encrypted file the size is to be seen; it must not say which chunks are inside. So zeros are put in, up to 64 KiB and a
+ * 128th of the rest, by chance. */
+static int append_padding(struct pack_writer *writer, struct error *error)
+{
+    uint32_t random = 0;
+    uint8_t header[PACK_SKIPPABLE_BYTES];
+    if (writer->folder->seal == NULL) {
+        return 0;
+    }
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
+        return error_system(error, CSN_IO, "getting random bytes for a pack");
+    }
+    uint32_t left = random % PACK_PADDING_LIMIT(writer->frames_bytes);
+    bytes_put32(header, PACK_PADDING_MAGIC);
+    bytes_put32(header + 4, left);
+    if (stored_append(&writer->file, header, sizeof header, error) != 0) {
+        return -1;
+    }
+    memset(writer->buffer, 0, WRITE_BYTES); /* free: it was flushed */
+    while (left > 0) {
+        uint32_t size = left < WRITE_BYTES ? left : WRITE_BYTES;
+        if (stored_append(&writer->file, writer->buffer, size, error) != 0) {
+            return -1;
+        }
+        left -= size;
+    }
+    return 0;
+}
+
 /* The skippable frame: its header, the records, the trailer. */
 static int append_index(struct pack_writer *writer, uint8_t id[SHA256_SIZE], struct error *error)
 {
@@ -192,7 +221,7 @@ int pack_writer_commit(struct pack_writer *writer, uint8_t id[SHA256_SIZE], uint
     if (writer->count == 0) {
         return error_set(error, CSN_INTERNAL, "an empty pack cannot be ended");
     }
-    if (flush(writer, error) != 0 || append_index(writer, id, error) != 0) {
+    if (flush(writer, error) != 0 || append_padding(writer, error) != 0 || append_index(writer, id, error) != 0) {
         return -1;
     }
     char name[PACK_NAME_SIZE];

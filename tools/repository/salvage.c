@@ -81,6 +81,19 @@ static bool is_index(const struct salvage *salvage)
                salvage->file->size_bytes - salvage->offset - salvage->at;
 }
 
+static bool is_padding(const struct salvage *salvage)
+{
+    return salvage->size - salvage->at >= PACK_SKIPPABLE_BYTES &&
+           bytes_get32(salvage->window + salvage->at) == PACK_PADDING_MAGIC;
+}
+
+static void skip_zeros(struct salvage *salvage)
+{
+    while (salvage->at < salvage->size && salvage->window[salvage->at] == 0) {
+        salvage->at++;
+    }
+}
+
 static int walk(struct salvage *salvage, int (*found)(void *, const struct salvaged *, struct error *), void *context,
                 bool *gap, struct error *error)
 {
@@ -92,6 +105,11 @@ static int walk(struct salvage *salvage, int (*found)(void *, const struct salva
         }
         if (salvage->at == salvage->size || is_index(salvage)) {
             return 0;
+        }
+        if (is_padding(salvage)) {
+            salvage->at += PACK_SKIPPABLE_BYTES;
+            skip_zeros(salvage);
+            continue;
         }
         struct salvaged salvaged = {.gap = *gap};
         if (take_frame(salvage, &salvaged.record)) {

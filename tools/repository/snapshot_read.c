@@ -226,6 +226,9 @@ static int check_sums(struct snapshot_reader *reader, struct error *error)
         return 0;
     }
     reader->whole = false;
+    if (pack_check_padding(&reader->index, &reader->file, reader->name, error) != 0) {
+        return -1;
+    }
     sha256_end(&reader->hash, digest);
     sha256_begin(&reader->hash);
     const struct snapshot_totals *said = &reader->about.totals;

@@ -146,6 +146,19 @@ static bool is_chosen(struct pack_check *check, const struct pack_record *record
     return check->chosen;
 }
 
+/* Nobody needs it, but it has to be as it was written. */
+static void check_padding(struct pack_check *check)
+{
+    struct verify *verify = check->verify;
+    struct error trouble = {.code = CSN_NONE};
+    if (verify->options->share_ppm == ALL_PPM &&
+        pack_check_padding(&check->reader->index, &check->file, check->name, &trouble) != 0) {
+        pthread_mutex_lock(&verify->lock);
+        report(check, &trouble);
+        pthread_mutex_unlock(&verify->lock);
+    }
+}
+
 static int check_frames(struct pack_check *check, struct error *error)
 {
     struct pack_record record = {0};
@@ -166,6 +179,7 @@ static int check_frames(struct pack_check *check, struct error *error)
         }
         check->chunks++;
     }
+    check_padding(check);
     return 0;
 }
 
