@@ -36,6 +36,7 @@ took() {
 	memory=$(tail -n 1 took | cut -d ' ' -f 1) seconds=$(tail -n 1 took | cut -d ' ' -f 2)
 	echo "# $name: $seconds s, $((memory / 1024)) MiB"
 }
+# shellcheck disable=SC2317 # called by check
 under() { [ "$memory" -lt $(($1 * 1024)) ]; }
 
 quarter=$((files / 4))

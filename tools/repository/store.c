@@ -3,20 +3,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "lib/workers.h"
 
 /* zstd 1 costs up to a fifth less than 3 for one or two bytes more in a hundred. */
 #define LEVEL 1
-#define WORKERS_LIMIT 8u
 
-enum { EMPTY, FILLING, WAITING, WORKING, DONE };
-
-struct worker {
-    struct store *store;
-    pthread_t thread;
-    bool started;
-    struct pack_compressor *compressor;
-};
+enum { EMPTY, FILLING, GIVEN, DONE };
 
 /* A pack that is being written. */
 struct open_pack {
@@ -26,12 +19,11 @@ struct open_pack {
 
 struct store {
     struct repository *repository;
-    struct worker workers[WORKERS_LIMIT];
+    struct workers *workers;
     unsigned worker_count;
-    pthread_mutex_t lock; /* guards all below, and the repository's index */
-    pthread_cond_t work;
+    struct pack_compressor *compressors[WORKERS_LIMIT]; /* one a worker */
+    pthread_mutex_t lock;                               /* guards all below, and the repository's index */
     pthread_cond_t done;
-    bool stop;
     struct error failure;
     struct store_batch *batches; /* a ring, in the order in which they are filled */
     size_t batch_count;
@@ -116,9 +108,9 @@ static int append(struct store *store, uint32_t chunk, struct pack_record *recor
     return result;
 }
 
-static int put(struct worker *worker, const uint8_t *data, struct store_chunk *chunk, struct error *error)
+static int put(struct store *store, unsigned worker, const uint8_t *data, struct store_chunk *chunk,
+               struct error *error)
 {
-    struct store *store = worker->store;
     struct pack_record record;
     struct open_pack full = {0};
     uint32_t number = 0;
@@ -127,54 +119,30 @@ static int put(struct worker *worker, const uint8_t *data, struct store_chunk *c
     if (claimed <= 0) {
         return claimed;
     }
-    const uint8_t *frame = pack_compress(worker->compressor, chunk->id, data, chunk->size_bytes, &record, error);
+    const uint8_t *frame =
+        pack_compress(store->compressors[worker], chunk->id, data, chunk->size_bytes, &record, error);
     if (frame == NULL || append(store, number, &record, frame, &full, error) != 0) {
         return -1;
     }
     return full.writer != NULL ? finish_pack(store, &full, error) : 0;
 }
 
-static struct store_batch *next_waiting(struct store *store)
+static int work(void *context, unsigned worker, void *job, struct error *error)
 {
-    for (size_t i = 0; i < store->busy; i++) {
-        struct store_batch *batch = &store->batches[(store->oldest + i) % store->batch_count];
-        if (batch->state == WAITING) {
-            return batch;
-        }
+    struct store *store = context;
+    struct store_batch *batch = job;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < batch->count; i++) {
+        result = put(store, worker, batch->bytes + batch->chunks[i].offset, &batch->chunks[i], error);
     }
-    return NULL;
-}
-
-static void *work(void *context)
-{
-    struct worker *worker = context;
-    struct store *store = worker->store;
     pthread_mutex_lock(&store->lock);
-    while (!store->stop) {
-        struct store_batch *batch = next_waiting(store);
-        if (batch == NULL) {
-            pthread_cond_wait(&store->work, &store->lock);
-            continue;
-        }
-        batch->state = WORKING;
-        pthread_mutex_unlock(&store->lock);
-        struct error error = {.code = CSN_NONE};
-        int result = 0;
-        for (size_t i = 0; result == 0 && i < batch->count; i++) {
-            result = put(worker, batch->bytes + batch->chunks[i].offset, &batch->chunks[i], &error);
-        }
-        pthread_mutex_lock(&store->lock);
-        if (result != 0 && store->failure.code == CSN_NONE) {
-            store->failure = error;
-        }
-        store->stop = store->stop || result != 0;
-        batch->state = DONE;
-        pthread_cond_broadcast(&store->done);
+    if (result != 0 && store->failure.code == CSN_NONE) {
+        store->failure = *error;
     }
-    pthread_cond_broadcast(&store->done);
-    pthread_cond_broadcast(&store->work);
+    batch->state = DONE;
+    pthread_cond_signal(&store->done);
     pthread_mutex_unlock(&store->lock);
-    return NULL;
+    return result;
 }
 
 /* --- the pool --- */
@@ -193,20 +161,15 @@ static int make_batches(struct store *store, struct error *error)
     return good ? 0 : error_set(error, CSN_MEMORY, "no memory for writing packs");
 }
 
-static int start(struct worker *worker, struct error *error)
+static int make_compressors(struct store *store, struct error *error)
 {
-    worker->compressor = pack_compressor_new(LEVEL, error);
-    if (worker->compressor == NULL) {
-        return -1;
+    for (unsigned i = 0; i < store->worker_count; i++) {
+        store->compressors[i] = pack_compressor_new(LEVEL, error);
+        if (store->compressors[i] == NULL) {
+            return -1;
+        }
     }
-    worker->started = pthread_create(&worker->thread, NULL, work, worker) == 0;
-    return worker->started ? 0 : error_set(error, CSN_MEMORY, "no thread for writing packs can be started");
-}
-
-static unsigned one_a_processor(void)
-{
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online < 1 ? 1 : online > (long)WORKERS_LIMIT ? WORKERS_LIMIT : (unsigned)online;
+    return 0;
 }
 
 struct store *store_new(struct repository *repository, unsigned workers, struct error *error)
@@ -217,16 +180,13 @@ struct store *store_new(struct repository *repository, unsigned workers, struct 
         return NULL;
     }
     store->repository = repository;
-    store->worker_count = workers == 0 ? one_a_processor() : workers > WORKERS_LIMIT ? WORKERS_LIMIT : workers;
+    store->worker_count = workers == 0 ? workers_usual() : workers > WORKERS_LIMIT ? WORKERS_LIMIT : workers;
     pthread_mutex_init(&store->lock, NULL);
-    pthread_cond_init(&store->work, NULL);
     pthread_cond_init(&store->done, NULL);
-    int result = make_batches(store, error);
-    for (unsigned i = 0; result == 0 && i < store->worker_count; i++) {
-        store->workers[i].store = store;
-        result = start(&store->workers[i], error);
+    if (make_batches(store, error) == 0 && make_compressors(store, error) == 0) {
+        store->workers = workers_start(store->worker_count, store->batch_count, work, store, error);
     }
-    if (result != 0) {
+    if (store->workers == NULL) {
         store_free(store);
         return NULL;
     }
@@ -238,15 +198,9 @@ void store_free(struct store *store)
     if (store == NULL) {
         return;
     }
-    pthread_mutex_lock(&store->lock);
-    store->stop = true;
-    pthread_cond_broadcast(&store->work);
-    pthread_mutex_unlock(&store->lock);
+    workers_end(store->workers);
     for (unsigned i = 0; i < store->worker_count; i++) {
-        if (store->workers[i].started) {
-            pthread_join(store->workers[i].thread, NULL);
-        }
-        pack_compressor_free(store->workers[i].compressor);
+        pack_compressor_free(store->compressors[i]);
     }
     pack_writer_free(store->pack.writer);
     pack_writer_free(store->spare);
@@ -256,7 +210,6 @@ void store_free(struct store *store)
     }
     free(store->batches);
     pthread_cond_destroy(&store->done);
-    pthread_cond_destroy(&store->work);
     pthread_mutex_destroy(&store->lock);
     free(store);
 }
@@ -278,10 +231,10 @@ struct store_batch *store_empty(struct store *store)
 
 void store_submit(struct store *store, struct store_batch *batch)
 {
-    pthread_mutex_lock(&store->lock);
-    batch->state = WAITING;
-    pthread_cond_signal(&store->work);
-    pthread_mutex_unlock(&store->lock);
+    struct error unused;
+    batch->state = GIVEN;
+    (void)!workers_give(store->workers, batch,
+                        &unused); /* there is room for all; a failure is told by store_take_back */
 }
 
 int store_take_back(struct store *store, bool wait, struct store_batch **batch, struct error *error)
@@ -289,7 +242,7 @@ int store_take_back(struct store *store, bool wait, struct store_batch **batch, 
     int result = 0;
     pthread_mutex_lock(&store->lock);
     struct store_batch *oldest = store->busy == 0 ? NULL : &store->batches[store->oldest];
-    while (wait && oldest != NULL && (oldest->state == WAITING || oldest->state == WORKING) && !store->stop) {
+    while (wait && oldest != NULL && oldest->state == GIVEN && store->failure.code == CSN_NONE) {
         pthread_cond_wait(&store->done, &store->lock);
     }
     if (store->failure.code != CSN_NONE) {
