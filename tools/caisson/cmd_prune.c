@@ -17,6 +17,7 @@ static const struct option_rule rules[] = {
     {"keep-last", OPTION_NUMBER, false, "N", "keeps the N newest of each host and its set of folders"},
     {"keep-days", OPTION_NUMBER, false, "N", "keeps those that are less than N days older than the newest of them"},
     {"dry-run", OPTION_FLAG, false, NULL, "says what would go, and writes nothing"},
+    ALONE_RULE,
     WATCHING_RULE,
     KEYS_RULES,
     {"json", OPTION_FLAG, false, NULL, "as lines of JSON on stdout: one a snapshot, the sums last"},
@@ -99,7 +100,7 @@ static int run(const struct options *options)
 {
     struct error error;
     int exit_code = EXIT_DONE;
-    struct repository *repository = keys_open_repository(options, REPOSITORY_ALONE, &error);
+    struct repository *repository = keys_open_alone(options, &error);
     if (repository == NULL || prune(options, repository, &error) != 0) {
         exit_code = command_fail(&error);
     }

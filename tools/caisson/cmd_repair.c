@@ -14,6 +14,7 @@
 
 static const struct option_rule rules[] = {
     {"repository", OPTION_TEXT, true, "DIR", "the repository; nobody else may have it open"},
+    ALONE_RULE,
     WATCHING_RULE,
     KEYS_RULES,
     {.name = NULL},
@@ -51,7 +52,7 @@ static void damaged(void *context, const struct repository_damage *damage)
 static int repair(const struct options *options, struct console *console, struct error *error)
 {
     struct repository_repair_summary summary;
-    struct repository *repository = keys_open_repository(options, REPOSITORY_ALONE, error);
+    struct repository *repository = keys_open_alone(options, error);
     if (repository == NULL) {
         return -1;
     }

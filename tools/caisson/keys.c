@@ -55,6 +55,12 @@ struct repository *keys_open_repository(const struct options *options, enum repo
     return repository;
 }
 
+struct repository *keys_open_alone(const struct options *options, struct error *error)
+{
+    return keys_open_repository(options, options_flag(options, "alone") ? REPOSITORY_ALONE_ASSURED : REPOSITORY_ALONE,
+                                error);
+}
+
 /* Root's is the machine's; anybody else has one of their own. */
 static int usual_place(struct buffer *path, struct error *error)
 {

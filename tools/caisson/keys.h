@@ -18,6 +18,12 @@
             "identity's file"                                                                                          \
     }
 
+#define ALONE_RULE                                                                                                     \
+    {                                                                                                                  \
+        "alone", OPTION_FLAG, false, NULL,                                                                             \
+            "no other machine uses it: where the file system does not tell (some network ones)"                        \
+    }
+
 /* Begins as {0}. */
 struct keys {
     struct age_identities identities;
@@ -33,6 +39,9 @@ int keys_take(struct keys *keys, const struct options *options, struct error *er
  * as keys_take and repository_open. */
 struct repository *keys_open_repository(const struct options *options, enum repository_mode mode, struct error *error)
     MUST_CHECK;
+
+/* The same as the only one, with what ALONE_RULE says. */
+struct repository *keys_open_alone(const struct options *options, struct error *error) MUST_CHECK;
 
 /* The key of this machine (or of the server mounted at root_fd) for writing into an encrypted repository: from the option "key", or
  * its usual place; made where there is none. A plain repository needs none. */

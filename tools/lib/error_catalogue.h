@@ -158,6 +158,10 @@ ERROR_ENUM(CSN_REPOSITORY_RECIPIENTS, "CSN-R011", EXIT_BAD, "the repository is f
     "Name exactly its recipients (`repository.json` lists them), if they are right; else use a new folder, which is encrypted as named.")
 ERROR_ENUM(CSN_REPOSITORY_NAME, "CSN-R012", EXIT_BAD, "the file system cannot hold a name",
     "Restore onto a Linux file system (ext4, XFS), or leave that path out with --path. What has been restored so far stays.")
+ERROR_ENUM(CSN_REPOSITORY_UNLOCKED, "CSN-R013", EXIT_BAD, "locks on that file system may not reach other machines",
+    "See to it that no other machine uses the repository, then say so: --alone.")
+ERROR_ENUM(CSN_REPOSITORY_PRUNED, "CSN-R014", EXIT_BAD, "packs were removed while the backup ran",
+    "Run the backup again, and `prune` and `repair` only while nobody else uses the repository.")
 
 /* E: encryption */
 ERROR_ENUM(CSN_AGE_NOT, "CSN-E001", EXIT_BAD, "the file is not encrypted as age v1",

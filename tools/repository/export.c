@@ -75,6 +75,18 @@ static void set_sparse(struct archive_entry *head, const struct snapshot_entry *
     }
 }
 
+/* The library writes "seconds.nanoseconds" whatever the sign, and a reader takes that for a decimal number. What lies within the
+ * second before 1970 cannot be said so, and becomes that second's beginning. */
+static void set_time(struct archive_entry *head, int64_t seconds, uint32_t nanoseconds)
+{
+    bool before = seconds < 0 && nanoseconds > 0;
+    bool within = before && seconds == -1;
+    archive_entry_set_mtime(head, (time_t)(before && !within ? seconds + 1 : seconds),
+                            within   ? 0
+                            : before ? 1000000000L - (long)nanoseconds
+                                     : (long)nanoseconds);
+}
+
 static void fill_head(struct archive_entry *head, const struct snapshot_entry *entry)
 {
     const struct tree_entry *tree = &entry->tree;
@@ -83,7 +95,7 @@ static void fill_head(struct archive_entry *head, const struct snapshot_entry *e
     archive_entry_set_mode(head, type_bits(tree->type) | tree->mode);
     archive_entry_set_uid(head, tree->uid);
     archive_entry_set_gid(head, tree->gid);
-    archive_entry_set_mtime(head, (time_t)tree->mtime_sec, (long)tree->mtime_nsec);
+    set_time(head, tree->mtime_sec, tree->mtime_nsec);
     if (entry->hardlink != NULL) {
         archive_entry_copy_hardlink(head, entry->hardlink);
         return;

@@ -48,6 +48,11 @@ static inline bool repository_is_sealed(const struct repository *repository)
     return repository->packs_folder.seal != NULL;
 }
 
+static inline bool repository_is_alone(const struct repository *repository)
+{
+    return repository->mode == REPOSITORY_ALONE || repository->mode == REPOSITORY_ALONE_ASSURED;
+}
+
 /* Where the repository is encrypted: takes the keys and sets the seal of its folders. unlock.c. */
 int repository_unlock(struct repository *repository, const struct repository_keys *keys, struct error *error)
     MUST_CHECK;

@@ -45,7 +45,7 @@ static int check_sound(struct prune *prune, struct error *error)
 {
     const struct repository *repository = prune->repository;
     const struct repository_snapshots *snapshots = &prune->snapshots;
-    if (repository->mode != REPOSITORY_ALONE || repository->spent) {
+    if (!repository_is_alone(repository) || repository->spent) {
         return error_set(error, CSN_INTERNAL, "the repository is not open for pruning");
     }
     if (repository->damaged_files.count > 0) {

@@ -218,7 +218,7 @@ static int mend_snapshots(struct repair *repair, struct error *error)
 static int repair_all(struct repair *repair, struct error *error)
 {
     struct repository *repository = repair->repository;
-    if (repository->mode != REPOSITORY_ALONE || repository->spent) {
+    if (!repository_is_alone(repository) || repository->spent) {
         return error_set(error, CSN_INTERNAL, "the repository is not open for a repair");
     }
     repository->spent = true;

@@ -5,12 +5,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/file.h"
 #include "repository/internal.h"
+#include "repository/lock.h"
 
 /* --- files in it --- */
 
@@ -53,54 +53,6 @@ int repository_each_file(int folder_fd, bool deep, int (*file)(void *context, co
                          void *context, struct error *error)
 {
     return each_in(folder_fd, ".", deep, file, context, error);
-}
-
-/* --- the lock --- */
-
-static int remove_leftover(void *context, const char *name, struct error *error)
-{
-    const int *folder_fd = context;
-    size_t length = strlen(name);
-    size_t suffix = strlen(STORED_TEMPORARY_SUFFIX);
-    (void)error;
-    if (length > suffix && strcmp(name + length - suffix, STORED_TEMPORARY_SUFFIX) == 0) {
-        (void)unlinkat(*folder_fd, name, 0); /* it does no harm if it stays */
-    }
-    return 0;
-}
-
-/* Everyone holds the lock shared; who can have it alone knows that nobody writes and sweeps up. A file system that cannot
- * lock (some network ones) costs the sweeping only: writers do not disturb one another. */
-static int take_lock(struct repository *repository, struct error *error)
-{
-    bool writes = repository->mode != REPOSITORY_READ;
-    bool alone = false;
-    repository->lock_fd = openat(repository->folder_fd, REPOSITORY_LOCK,
-                                 (writes ? O_RDWR | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (repository->lock_fd < 0) {
-        return !writes           ? 0
-               : errno == ENOSPC ? error_system(error, CSN_REPOSITORY_FULL, "opening the lock of %s", repository->path)
-                                 : file_error(error, "opening the lock of", repository->path);
-    }
-    alone = writes && flock(repository->lock_fd, LOCK_EX | LOCK_NB) == 0;
-    if (repository->mode == REPOSITORY_ALONE && !alone) {
-        return errno == EWOULDBLOCK
-                   ? error_set(error, CSN_BUSY, "somebody else has the repository %s open", repository->path)
-                   : error_system(error, CSN_IO, "locking the repository %s", repository->path);
-    }
-    if (alone) {
-        if (repository_each_file(repository->packs_folder.fd, false, remove_leftover, &repository->packs_folder.fd,
-                                 error) != 0 ||
-            repository_each_file(repository->snapshots_folder.fd, false, remove_leftover,
-                                 &repository->snapshots_folder.fd, error) != 0 ||
-            repository_each_file(repository->folder_fd, false, remove_leftover, &repository->folder_fd, error) != 0) {
-            return -1;
-        }
-    }
-    if (repository->mode != REPOSITORY_ALONE && flock(repository->lock_fd, LOCK_SH) != 0) {
-        file_drop(&repository->lock_fd);
-    }
-    return 0;
 }
 
 /* --- the index --- */
@@ -270,7 +222,7 @@ struct repository *repository_open(const char *path, enum repository_mode mode, 
     repository->mode = mode;
     repository->folder_fd = repository->packs_folder.fd = repository->snapshots_folder.fd = repository->lock_fd = -1;
     if (open_folders(repository, error) != 0 || repository_unlock(repository, keys, error) != 0 ||
-        take_lock(repository, error) != 0 || repository_refresh(repository, error) != 0) {
+        lock_take(repository, error) != 0 || repository_refresh(repository, error) != 0) {
         goto failed;
     }
     /* A snapshot will rely on packs that another writer has renamed into place but perhaps not yet made durable. */

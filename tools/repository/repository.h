@@ -25,9 +25,10 @@ struct repository;
 #define REPOSITORY_ID_SIZE 65 /* lower-case hex of a SHA-256, with the NUL */
 
 enum repository_mode {
-    REPOSITORY_READ,  /* works on a read-only disk too */
-    REPOSITORY_WRITE, /* several writers at once are fine */
-    REPOSITORY_ALONE, /* nobody else has it open: for repository_prune and repository_repair */
+    REPOSITORY_READ,          /* works on a read-only disk too */
+    REPOSITORY_WRITE,         /* several writers at once are fine */
+    REPOSITORY_ALONE,         /* nobody else has it open: for repository_prune and repository_repair */
+    REPOSITORY_ALONE_ASSURED, /* the same; who calls it knows it, where locks do not reach other machines */
 };
 
 /* Who may read an encrypted repository. */
@@ -56,7 +57,7 @@ struct repository_keys {
 /* Opens it, takes the shared lock, reads every pack's index. A writer that is alone removes what a killed one left.
  * A pack whose index is damaged is left out and remembered (repository_verify names it). NULL with CSN_REPOSITORY_NOT,
  * _VERSION, _DAMAGED, _LOCKED (it is encrypted, and no key is given; a writer needs none), CSN_BUSY (ALONE, and somebody has it
- * open), or a system error. keys may be NULL. Free with repository_close. */
+ * open), CSN_REPOSITORY_UNLOCKED (ALONE, on a file system whose locks other machines may not see), or a system error. keys may be NULL. Free with repository_close. */
 struct repository *repository_open(const char *path, enum repository_mode mode, const struct repository_keys *keys,
                                    struct error *error) MUST_CHECK;
 void repository_close(struct repository *repository);

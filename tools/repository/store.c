@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/workers.h"
 
@@ -30,6 +31,8 @@ struct store {
     size_t oldest;             /* of those that are not EMPTY */
     size_t busy;               /* how many are not EMPTY */
     struct open_pack pack;     /* that chunks go into */
+    bool *leans_on;            /* of each pack that was there before: a chunk of it need not be stored again */
+    uint32_t before;           /* how many those are */
     struct pack_writer *spare; /* NULL: none */
     struct store_counts counts;
 };
@@ -72,6 +75,17 @@ static int begin_pack(struct store *store, struct error *error)
                : 0;
 }
 
+/* Whether the chunk is there, or on its way; remembers the pack that it is in. With the lock. */
+static bool find(struct store *store, const uint8_t id[SHA256_SIZE], uint64_t size_bytes)
+{
+    const struct chunk_place *place = chunks_find(&store->repository->chunks, id);
+    bool found = place != NULL && place->size_bytes == size_bytes;
+    if (found && place->stored_bytes > 0 && place->pack < store->before) {
+        store->leans_on[place->pack] = true;
+    }
+    return found;
+}
+
 /* 1: the chunk is now the caller's to store, as number *chunk of the index; 0: it is there, or another thread has it; -1. */
 static int claim(struct store *store, const uint8_t id[SHA256_SIZE], uint32_t size_bytes, uint32_t *chunk,
                  struct error *error)
@@ -79,8 +93,7 @@ static int claim(struct store *store, const uint8_t id[SHA256_SIZE], uint32_t si
     struct chunks *chunks = &store->repository->chunks;
     int result = 0;
     pthread_mutex_lock(&store->lock);
-    const struct chunk_place *there = chunks_find(chunks, id);
-    if (there == NULL || there->size_bytes != size_bytes) {
+    if (!find(store, id, size_bytes)) {
         struct chunk_place place = {.size_bytes = size_bytes};
         memcpy(place.id, id, SHA256_SIZE);
         *chunk = chunks->count;
@@ -147,11 +160,13 @@ static int work(void *context, unsigned worker, void *job, struct error *error)
 
 /* --- the pool --- */
 
-static int make_batches(struct store *store, struct error *error)
+static int make_room(struct store *store, struct error *error)
 {
+    store->before = store->repository->pack_count;
+    store->leans_on = calloc((size_t)store->before + 1, sizeof *store->leans_on);
     store->batch_count = 2 * (size_t)store->worker_count + 2;
     store->batches = calloc(store->batch_count, sizeof *store->batches);
-    bool good = store->batches != NULL;
+    bool good = store->batches != NULL && store->leans_on != NULL;
     for (size_t i = 0; good && i < store->batch_count; i++) {
         struct store_batch *batch = &store->batches[i];
         batch->bytes = malloc(STORE_BATCH_BYTES);
@@ -183,7 +198,7 @@ struct store *store_new(struct repository *repository, unsigned workers, struct 
     store->worker_count = workers == 0 ? workers_usual() : workers > WORKERS_LIMIT ? WORKERS_LIMIT : workers;
     pthread_mutex_init(&store->lock, NULL);
     pthread_cond_init(&store->done, NULL);
-    if (make_batches(store, error) == 0 && make_compressors(store, error) == 0) {
+    if (make_room(store, error) == 0 && make_compressors(store, error) == 0) {
         store->workers = workers_start(store->worker_count, store->batch_count, work, store, error);
     }
     if (store->workers == NULL) {
@@ -209,6 +224,7 @@ void store_free(struct store *store)
         free(store->batches[i].chunks);
     }
     free(store->batches);
+    free(store->leans_on);
     pthread_cond_destroy(&store->done);
     pthread_mutex_destroy(&store->lock);
     free(store);
@@ -233,8 +249,8 @@ void store_submit(struct store *store, struct store_batch *batch)
 {
     struct error unused;
     batch->state = GIVEN;
-    (void)!workers_give(store->workers, batch,
-                        &unused); /* there is room for all; a failure is told by store_take_back */
+    /* There is room for all; a failure is told by store_take_back. */
+    (void)!workers_give(store->workers, batch, &unused);
 }
 
 int store_take_back(struct store *store, bool wait, struct store_batch **batch, struct error *error)
@@ -264,22 +280,37 @@ void store_release(struct store *store, struct store_batch *batch)
     pthread_mutex_unlock(&store->lock);
 }
 
+/* No lock lasts for certain: that of a network file system ends with its server. */
+static int check_packs(const struct store *store, struct error *error)
+{
+    const struct repository *repository = store->repository;
+    char name[PACK_NAME_SIZE];
+    for (uint32_t i = 0; i < store->before; i++) {
+        pack_name(PACK_CHUNKS, repository->packs[i], repository_is_sealed(repository), name);
+        if (store->leans_on[i] && faccessat(repository->packs_folder.fd, name, F_OK, 0) != 0) {
+            return error_set(error, CSN_REPOSITORY_PRUNED, "the pack %s is gone, and files backed up just now need it",
+                             name);
+        }
+    }
+    return 0;
+}
+
 int store_finish(struct store *store, struct error *error)
 {
     struct open_pack last = store->pack;
     store->pack.writer = NULL;
     if (last.writer == NULL || pack_writer_is_empty(last.writer)) {
         pack_writer_free(last.writer);
-        return 0;
+    } else if (finish_pack(store, &last, error) != 0) {
+        return -1;
     }
-    return finish_pack(store, &last, error);
+    return check_packs(store, error);
 }
 
 bool store_has(struct store *store, const uint8_t id[SHA256_SIZE], uint64_t size_bytes)
 {
     pthread_mutex_lock(&store->lock);
-    const struct chunk_place *place = chunks_find(&store->repository->chunks, id);
-    bool has = place != NULL && place->size_bytes == size_bytes;
+    bool has = find(store, id, size_bytes);
     pthread_mutex_unlock(&store->lock);
     return has;
 }

@@ -49,7 +49,7 @@ void store_submit(struct store *store, struct store_batch *batch);
 int store_take_back(struct store *store, bool wait, struct store_batch **batch, struct error *error) MUST_CHECK;
 void store_release(struct store *store, struct store_batch *batch);
 
-/* Finishes the last pack: all that was taken back is durable. */
+/* Finishes the last pack: all that was taken back is durable. CSN_REPOSITORY_PRUNED: a pack that a chunk was found in is gone. */
 int store_finish(struct store *store, struct error *error) MUST_CHECK;
 
 /* What one put in before by this store, or what was there, has this id and size. */

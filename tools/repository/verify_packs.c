@@ -25,6 +25,7 @@ struct verify {
     struct verified_packs *verified;
     struct reader readers[WORKERS_LIMIT];
     uint64_t seed;
+    uint32_t surely;      /* the pack whose first run is in every sample: one of nothing would say nothing */
     uint64_t total_bytes; /* stored, of all packs */
     atomic_uint_least64_t done_bytes;
     pthread_mutex_t lock; /* guards verified, and who is told of damage */
@@ -139,8 +140,11 @@ static const uint8_t *frame_of(struct pack_check *check, const struct pack_recor
 static bool is_chosen(struct pack_check *check, const struct pack_record *record)
 {
     if (check->run_bytes >= RUN_BYTES || record->offset == 0) {
+        const struct verify *verify = check->verify;
+        uint32_t share_ppm = verify->options->share_ppm;
         check->run_bytes = 0;
-        check->chosen = next_random(&check->random) % ALL_PPM < check->verify->options->share_ppm;
+        check->chosen = next_random(&check->random) % ALL_PPM < share_ppm ||
+                        (share_ppm > 0 && record->offset == 0 && check->number == verify->surely);
     }
     check->run_bytes += record->stored_bytes;
     return check->chosen;
@@ -266,6 +270,7 @@ int verify_packs(struct repository *repository, const struct verify_packs_option
     if (getrandom(&verify.seed, sizeof verify.seed, 0) != (ssize_t)sizeof verify.seed) {
         return error_system(error, CSN_INTERNAL, "random numbers");
     }
+    verify.surely = repository->pack_count == 0 ? 0 : (uint32_t)(verify.seed % repository->pack_count);
     for (uint32_t i = 0; i < repository->chunks.count; i++) {
         verify.total_bytes += chunks_at(&repository->chunks, i)->stored_bytes;
     }
