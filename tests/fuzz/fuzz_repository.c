@@ -106,7 +106,7 @@ static void fuzz_snapshot(const uint8_t *data, size_t size)
     char name[PACK_NAME_SIZE];
     const struct snapshot_entry *entry = NULL;
     uint64_t unused = 0;
-    struct pack_compressor *compressor = pack_compressor_new(1, &error);
+    struct pack_compressor *compressor = pack_compressor_new(PACK_CHUNKS, &error);
     struct pack_writer *writer = pack_writer_new(PACK_SNAPSHOT, &where, &error);
     if (compressor == NULL || writer == NULL) {
         abort();

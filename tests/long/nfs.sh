@@ -6,7 +6,7 @@
 
 caisson=${CAISSON:-$top/out/caisson}
 need mmdebstrap mke2fs
-packages=linux-image-cloud-amd64,initramfs-tools,kmod,iproute2,nfs-kernel-server,util-linux,procps,age
+packages=linux-image-cloud-amd64,initramfs-tools,zstd,kmod,iproute2,nfs-kernel-server,util-linux,procps,age
 work=$(mktemp -d /var/tmp/caisson-nfs-XXXXXX)
 trap 'remove "$work"' EXIT
 trap 'exit 3' HUP INT TERM
@@ -17,14 +17,13 @@ refresh bookworm
 # shellcheck disable=SC2046 # a list
 versions=$(private_apt bookworm apt-get -s --no-install-recommends install $(echo "$packages" | tr , ' ') | grep '^Inst' | sort)
 [ -n "$versions" ] || die "the archive lacks some of: $packages"
-base=$cache/nfs-$({ echo "1 $packages"; echo "$versions"; } | sha256sum | cut -c 1-16)
+base=$cache/nfs-$({ echo "2 $packages"; echo "$versions"; } | sha256sum | cut -c 1-16)
 if [ ! -e "$base" ]; then
 	apt-config dump | grep -E '^Acquire::(http|https|Check-|Retries|Max-)' >"$cache/apt.conf" || :
 	mkdir "$work/base"
 	nice mmdebstrap --quiet --variant=minbase --aptopt="$cache/apt.conf" --aptopt='Apt::Install-Recommends "false"' \
 		--dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' --include="$packages" \
-		--setup-hook="mkdir -p \"\$1/etc\"" --setup-hook="copy-in $here/server/root/etc/initramfs-tools /etc" \
 		bookworm "$work/base/root.tar" "$cache/sources.bookworm.list" >&2
 	mv "$work/base" "$base"
 	forget nfs "$base"

@@ -43,7 +43,7 @@ struct pack_record {
 /* Makes frames; one a worker. */
 struct pack_compressor;
 
-struct pack_compressor *pack_compressor_new(int level, struct error *error) MUST_CHECK;
+struct pack_compressor *pack_compressor_new(enum pack_kind kind, struct error *error) MUST_CHECK;
 void pack_compressor_free(struct pack_compressor *compressor);
 
 /* The frame of this content, whose hash is id: record->stored_bytes of it, valid until the next call; *record is complete but

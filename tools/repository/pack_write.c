@@ -33,14 +33,26 @@ struct pack_writer {
 
 static_assert(ZSTD_COMPRESSBOUND(CHUNK_LIMIT_BYTES) <= CHUNK_STORED_LIMIT_BYTES, "a frame fits its limit");
 
-struct pack_compressor *pack_compressor_new(int level, struct error *error)
+/* Lines of a snapshot shrink to a tenth, and there are few of them. For chunks: level 1's way of searching with a table for twice as much
+ * and matches of 6 bytes; README.md has the measure. */
+static bool set_effort(ZSTD_CCtx *context, enum pack_kind kind)
+{
+    if (kind == PACK_SNAPSHOT) {
+        return !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, 3));
+    }
+    return !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, 1)) &&
+           !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, 15)) &&
+           !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_minMatch, 6));
+}
+
+struct pack_compressor *pack_compressor_new(enum pack_kind kind, struct error *error)
 {
     struct pack_compressor *compressor = malloc(sizeof *compressor);
     if (compressor != NULL) {
         compressor->context = ZSTD_createCCtx();
     }
     if (compressor == NULL || compressor->context == NULL ||
-        ZSTD_isError(ZSTD_CCtx_setParameter(compressor->context, ZSTD_c_compressionLevel, level))) {
+        !set_effort(compressor->context, kind)) {
         error_set(error, CSN_MEMORY, "no memory for compressing");
         pack_compressor_free(compressor);
         return NULL;

@@ -6,7 +6,6 @@
 #include "tree/path.h"
 
 #define BLOCK_BYTES (512u * 1024) /* a block of lines is ended by the line that reaches this */
-#define LEVEL 3
 
 struct snapshot_writer {
     struct pack_compressor *compressor;
@@ -131,7 +130,7 @@ struct snapshot_writer *snapshot_writer_new(const struct stored_folder *folder, 
     }
     sha256_begin(&writer->hash);
     writer->memory = yyjson_alc_dyn_new();
-    writer->compressor = pack_compressor_new(LEVEL, error);
+    writer->compressor = pack_compressor_new(PACK_SNAPSHOT, error);
     writer->pack = pack_writer_new(PACK_SNAPSHOT, folder, error);
     if (writer->memory == NULL || writer->compressor == NULL || writer->pack == NULL ||
         write_header(writer, header, error) != 0) {

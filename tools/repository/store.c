@@ -7,9 +7,6 @@
 
 #include "lib/workers.h"
 
-/* zstd 1 costs up to a fifth less than 3 for one or two bytes more in a hundred. */
-#define LEVEL 1
-
 enum { EMPTY, FILLING, GIVEN, DONE };
 
 /* A pack that is being written. */
@@ -179,7 +176,7 @@ static int make_room(struct store *store, struct error *error)
 static int make_compressors(struct store *store, struct error *error)
 {
     for (unsigned i = 0; i < store->worker_count; i++) {
-        store->compressors[i] = pack_compressor_new(LEVEL, error);
+        store->compressors[i] = pack_compressor_new(PACK_CHUNKS, error);
         if (store->compressors[i] == NULL) {
             return -1;
         }

@@ -99,7 +99,7 @@ static void brings_deep_trees_back(void **state)
 
 static void keeps_awkward_sizes_and_holes(void **state)
 {
-    static const size_t sizes[] = {1, 4095, 4096, 131071, 131072, 131073, 2097151, 2097152, 2097153, 4194304, 4194305};
+    static const size_t sizes[] = {1, 4095, 4096, 262143, 262144, 262145, 2097151, 2097152, 2097153, 4194304, 4194305};
     const struct fixture *fixture = *state;
     struct repository_backup_summary summary;
     char name[64];

@@ -191,7 +191,7 @@ int vault_add_frame(struct pack_writer *writer, const void *data, size_t size_by
     struct pack_record record;
     uint8_t id[SHA256_SIZE];
     sha256_of(data, size_bytes, id);
-    struct pack_compressor *compressor = pack_compressor_new(1, error);
+    struct pack_compressor *compressor = pack_compressor_new(PACK_CHUNKS, error);
     must(compressor != NULL);
     const uint8_t *frame = pack_compress(compressor, id, data, size_bytes, &record, error);
     int result = frame == NULL ? -1 : pack_writer_add(writer, &record, frame, error);
