@@ -10,6 +10,21 @@
 #include "lib/options.h"
 #include "repository/repository.h"
 
+/* Who can read it is said once more: a recipient that was copied wrong but is one is noticed now or never. */
+static void print_made(const char *path, const struct repository_protection *protection)
+{
+    bool encrypted = protection->recipients->count > 0 || protection->passphrase != NULL;
+    if (!encrypted) {
+        printf("%s is a repository now; it is not encrypted (--recipient, --passphrase-file)\n", path);
+        return;
+    }
+    printf("%s is an encrypted repository now; it can be read with%s\n", path,
+           protection->passphrase == NULL ? "" : "\n  the passphrase");
+    for (size_t i = 0; i < protection->recipients->count; i++) {
+        printf("  the identity of %s\n", protection->recipients->items[i]);
+    }
+}
+
 static int init(const struct options *options, struct error *error)
 {
     const char *path = options->operands.items[1];
@@ -22,8 +37,7 @@ static int init(const struct options *options, struct error *error)
         result = repository_init(path, &protection, error);
     }
     if (result == 0) {
-        bool encrypted = protection.recipients->count > 0 || passphrase != NULL;
-        printf("%s is %s repository now\n", path, encrypted ? "an encrypted" : "a");
+        print_made(path, &protection);
     }
     if (passphrase != NULL) {
         explicit_bzero(passphrase, strlen(passphrase));
