@@ -51,8 +51,7 @@ struct pack_compressor *pack_compressor_new(enum pack_kind kind, struct error *e
     if (compressor != NULL) {
         compressor->context = ZSTD_createCCtx();
     }
-    if (compressor == NULL || compressor->context == NULL ||
-        !set_effort(compressor->context, kind)) {
+    if (compressor == NULL || compressor->context == NULL || !set_effort(compressor->context, kind)) {
         error_set(error, CSN_MEMORY, "no memory for compressing");
         pack_compressor_free(compressor);
         return NULL;
