@@ -70,11 +70,14 @@ fresh() {
 	mount -o loop "$tmp/disks/$1.img" "$tmp/disks/$1" || die "mount"
 	cd "$tmp/disks/$1" || die "cd"
 }
-# measure NAME TOOL COMMAND...: prints .cpu and .wall; the same go into $tmp/round, memory with them.
+# measure NAME TOOL INPUT COMMAND...: prints .cpu and .wall; the same go into $tmp/round, memory with them. What it reads (all below INPUT)
+# is in memory before, and nothing else: so for every tool alike.
 measure() {
-	name=$1 tool=$2
-	shift 2
+	name=$1 tool=$2 input=$3
+	shift 3
 	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	find "$input" -type f -exec cat {} + >/dev/null
 	/usr/bin/time -f '%U %S %e %M' -o "$tmp/time" "$@" >"$tmp/out" 2>&1 || { tail -n 5 "$tmp/out" >&2; die "$name: $tool: $*"; }
 	tail -n 1 "$tmp/time" | awk -v name="$name" -v tool="$tool" -v set="$set" '{
 		printf "repository.%s.%s.%s.cpu %.2f seconds\n", set, name, tool, $1 + $2
@@ -113,46 +116,45 @@ ratios() {
 round() {
 	: >"$tmp/round"
 	rm -rf "$tmp/cache"
-	find "$data" -type f -exec cat {} + >/dev/null # in memory for all, or for none
 	fresh caisson
 	"$CAISSON" repository init repository --recipient "$recipient" >/dev/null
-	measure first caisson "$CAISSON" backup --repository repository --key own.key "$data"
+	measure first caisson "$data" "$CAISSON" backup --repository repository --key own.key "$data"
 	stored first caisson repository
-	measure again caisson "$CAISSON" backup --repository repository --key own.key "$data"
+	measure again caisson "$data" "$CAISSON" backup --repository repository --key own.key "$data"
 	fresh plain
 	"$CAISSON" repository init repository >/dev/null
-	measure first plain "$CAISSON" backup --repository repository "$data"
+	measure first plain "$data" "$CAISSON" backup --repository repository "$data"
 	fresh restic
 	restic init -q -r repository >/dev/null
-	measure first restic restic -q -r repository backup "$data"
+	measure first restic "$data" restic -q -r repository backup "$data"
 	stored first restic repository
-	measure again restic restic -q -r repository backup "$data"
+	measure again restic "$data" restic -q -r repository backup "$data"
 	fresh borg
 	borg init -e repokey-blake2 repository 2>/dev/null
-	measure first borg borg create repository::first "$data"
+	measure first borg "$data" borg create repository::first "$data"
 	stored first borg repository
-	measure again borg borg create repository::again "$data"
+	measure again borg "$data" borg create repository::again "$data"
 	fresh tar
-	measure first tar sh -c 'tar -C "$1" -cSf - . | zstd -q -3 -T2 -o tar.zst' - "$data"
+	measure first tar "$data" sh -c 'tar -C "$1" -cSf - . | zstd -q -3 -T2 -o tar.zst' - "$data"
 	stored first tar tar.zst
 	if [ "$set" = image ]; then
 		fresh partclone
-		measure first partclone sh -c 'partclone.extfs -c -s "$1" -o - -L /dev/null 2>/dev/null | zstd -q -3 -T2 -o disk.zst' - "$data/disk"
+		measure first partclone "$data" sh -c 'partclone.extfs -c -s "$1" -o - -L /dev/null 2>/dev/null | zstd -q -3 -T2 -o disk.zst' - "$data/disk"
 		stored first partclone disk.zst
 	fi
 	"change_$set" "$1"
-	cd "$tmp/disks/caisson" && measure changed caisson "$CAISSON" backup --repository repository --key own.key "$data"
-	cd "$tmp/disks/restic" && measure changed restic restic -q -r repository backup "$data"
-	cd "$tmp/disks/borg" && measure changed borg borg create repository::changed "$data"
-	cd "$tmp/disks/caisson" && mkdir back && measure restore caisson "$CAISSON" restore --repository repository --identity "$tmp/site.key" --target back latest
+	cd "$tmp/disks/caisson" && measure changed caisson "$data" "$CAISSON" backup --repository repository --key own.key "$data"
+	cd "$tmp/disks/restic" && measure changed restic "$data" restic -q -r repository backup "$data"
+	cd "$tmp/disks/borg" && measure changed borg "$data" borg create repository::changed "$data"
+	cd "$tmp/disks/caisson" && mkdir back && measure restore caisson repository "$CAISSON" restore --repository repository --identity "$tmp/site.key" --target back latest
 	diff -rq "$data" "back$data" >&2 || die "what caisson restored differs"
-	cd "$tmp/disks/restic" && mkdir back && measure restore restic restic -q -r repository restore latest --target back
-	cd "$tmp/disks/borg" && mkdir back && cd back && measure restore borg borg extract ../repository::changed
-	cd "$tmp/disks/tar" && mkdir back && measure restore tar sh -c 'zstd -qdc tar.zst | tar -C back -xSf -'
-	cd "$tmp/disks/caisson" && measure verify caisson "$CAISSON" verify --repository repository --identity "$tmp/site.key" --all
-	cd "$tmp/disks/restic" && measure verify restic restic -q -r repository check --read-data
-	cd "$tmp/disks/borg" && measure verify borg borg check --verify-data repository
-	cd "$tmp/disks/tar" && measure verify tar zstd -qt tar.zst
+	cd "$tmp/disks/restic" && mkdir back && measure restore restic repository restic -q -r repository restore latest --target back
+	cd "$tmp/disks/borg" && mkdir back && cd back && measure restore borg ../repository borg extract ../repository::changed
+	cd "$tmp/disks/tar" && mkdir back && measure restore tar tar.zst sh -c 'zstd -qdc tar.zst | tar -C back -xSf -'
+	cd "$tmp/disks/caisson" && measure verify caisson repository "$CAISSON" verify --repository repository --identity "$tmp/site.key" --all
+	cd "$tmp/disks/restic" && measure verify restic repository restic -q -r repository check --read-data
+	cd "$tmp/disks/borg" && measure verify borg repository borg check --verify-data repository
+	cd "$tmp/disks/tar" && measure verify tar tar.zst zstd -qt tar.zst
 	ratios
 }
 

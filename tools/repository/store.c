@@ -9,6 +9,9 @@
 
 enum { EMPTY, FILLING, GIVEN, DONE };
 
+/* At most so many full packs: each thread's, one that waits, one that is made durable. */
+#define FULL_PACKS (WORKERS_LIMIT + 2)
+
 /* A pack that is being written. */
 struct open_pack {
     struct pack_writer *writer; /* NULL: none */
@@ -18,6 +21,8 @@ struct open_pack {
 struct store {
     struct repository *repository;
     struct workers *workers;
+    struct workers
+        *finisher; /* one thread that makes full packs durable, so that those that compute do not wait for the disk */
     unsigned worker_count;
     struct pack_compressor *compressors[WORKERS_LIMIT]; /* one a worker */
     pthread_mutex_t lock;                               /* guards all below, and the repository's index */
@@ -25,34 +30,70 @@ struct store {
     struct error failure;
     struct store_batch *batches; /* a ring, in the order in which they are filled */
     size_t batch_count;
-    size_t oldest;             /* of those that are not EMPTY */
-    size_t busy;               /* how many are not EMPTY */
-    struct open_pack pack;     /* that chunks go into */
-    bool *leans_on;            /* of each pack that was there before: a chunk of it need not be stored again */
-    uint32_t before;           /* how many those are */
-    struct pack_writer *spare; /* NULL: none */
+    size_t oldest;                     /* of those that are not EMPTY */
+    size_t busy;                       /* how many are not EMPTY */
+    struct open_pack pack;             /* that chunks go into */
+    struct open_pack full[FULL_PACKS]; /* on their way to the finisher, where there is a writer */
+    bool *leans_on;                    /* of each pack that was there before: a chunk of it need not be stored again */
+    uint32_t before;                   /* how many those are */
+    struct pack_writer *spare;         /* NULL: none */
     struct store_counts counts;
 };
 
 /* --- what a thread does --- */
 
-/* Makes a pack that was taken out of the store durable: without the lock, so that the others go on with the next one. */
+/* Makes a pack that was taken out of the store durable. Without the lock, but for its end. */
 static int finish_pack(struct store *store, struct open_pack *pack, struct error *error)
 {
     uint8_t id[SHA256_SIZE];
     uint64_t stored_bytes = 0;
-    if (pack_writer_commit(pack->writer, id, &stored_bytes, error) != 0) {
-        pack_writer_free(pack->writer);
-        return -1;
-    }
+    int result = pack_writer_commit(pack->writer, id, &stored_bytes, error);
     pthread_mutex_lock(&store->lock);
-    memcpy(store->repository->packs[pack->number], id, SHA256_SIZE);
-    store->counts.stored_bytes += stored_bytes;
-    struct pack_writer *further = store->spare == NULL ? NULL : pack->writer;
-    store->spare = store->spare == NULL ? pack->writer : store->spare;
+    struct pack_writer *further = pack->writer;
+    pack->writer = NULL;
+    if (result == 0) {
+        memcpy(store->repository->packs[pack->number], id, SHA256_SIZE);
+        store->counts.stored_bytes += stored_bytes;
+        if (store->spare == NULL) {
+            store->spare = further;
+            further = NULL;
+        }
+    }
     pthread_mutex_unlock(&store->lock);
     pack_writer_free(further);
-    return 0;
+    return result;
+}
+
+/* Whoever waits for a batch learns it. */
+static int note_failure(struct store *store, const struct error *error)
+{
+    pthread_mutex_lock(&store->lock);
+    if (store->failure.code == CSN_NONE) {
+        store->failure = *error;
+    }
+    pthread_cond_signal(&store->done);
+    pthread_mutex_unlock(&store->lock);
+    return -1;
+}
+
+static int finish(void *context, unsigned worker, void *job, struct error *error)
+{
+    struct store *store = context;
+    (void)worker;
+    return finish_pack(store, job, error) == 0 ? 0 : note_failure(store, error);
+}
+
+/* Takes the full pack out, for the finisher. With the lock. */
+static struct open_pack *take_full(struct store *store)
+{
+    for (size_t i = 0; i < FULL_PACKS; i++) {
+        if (store->full[i].writer == NULL) {
+            store->full[i] = store->pack;
+            store->pack.writer = NULL;
+            return &store->full[i];
+        }
+    }
+    return NULL; /* cannot be: each thread has one at most */
 }
 
 /* A pack to go on with. With the lock. */
@@ -103,16 +144,13 @@ static int claim(struct store *store, const uint8_t id[SHA256_SIZE], uint32_t si
 
 /* Puts a frame into the pack. *full: the pack, if this has filled it. */
 static int append(struct store *store, uint32_t chunk, struct pack_record *record, const uint8_t *frame,
-                  struct open_pack *full, struct error *error)
+                  struct open_pack **full, struct error *error)
 {
     pthread_mutex_lock(&store->lock);
     int result = begin_pack(store, error) != 0 ? -1 : pack_writer_add(store->pack.writer, record, frame, error);
     if (result == 0) {
         chunks_settle(&store->repository->chunks, chunk, store->pack.number, record->offset, record->stored_bytes);
-        if (pack_writer_is_full(store->pack.writer)) {
-            *full = store->pack;
-            store->pack.writer = NULL;
-        }
+        *full = pack_writer_is_full(store->pack.writer) ? take_full(store) : NULL;
     }
     pthread_mutex_unlock(&store->lock);
     return result;
@@ -122,7 +160,7 @@ static int put(struct store *store, unsigned worker, const uint8_t *data, struct
                struct error *error)
 {
     struct pack_record record;
-    struct open_pack full = {0};
+    struct open_pack *full = NULL;
     uint32_t number = 0;
     sha256_of(data, chunk->size_bytes, chunk->id);
     int claimed = claim(store, chunk->id, chunk->size_bytes, &number, error);
@@ -134,7 +172,7 @@ static int put(struct store *store, unsigned worker, const uint8_t *data, struct
     if (frame == NULL || append(store, number, &record, frame, &full, error) != 0) {
         return -1;
     }
-    return full.writer != NULL ? finish_pack(store, &full, error) : 0;
+    return full != NULL ? workers_give(store->finisher, full, error) : 0;
 }
 
 static int work(void *context, unsigned worker, void *job, struct error *error)
@@ -145,10 +183,10 @@ static int work(void *context, unsigned worker, void *job, struct error *error)
     for (size_t i = 0; result == 0 && i < batch->count; i++) {
         result = put(store, worker, batch->bytes + batch->chunks[i].offset, &batch->chunks[i], error);
     }
-    pthread_mutex_lock(&store->lock);
-    if (result != 0 && store->failure.code == CSN_NONE) {
-        store->failure = *error;
+    if (result != 0) {
+        (void)note_failure(store, error);
     }
+    pthread_mutex_lock(&store->lock);
     batch->state = DONE;
     pthread_cond_signal(&store->done);
     pthread_mutex_unlock(&store->lock);
@@ -195,7 +233,8 @@ struct store *store_new(struct repository *repository, unsigned workers, struct 
     store->worker_count = workers == 0 ? workers_usual() : workers > WORKERS_LIMIT ? WORKERS_LIMIT : workers;
     pthread_mutex_init(&store->lock, NULL);
     pthread_cond_init(&store->done, NULL);
-    if (make_room(store, error) == 0 && make_compressors(store, error) == 0) {
+    if (make_room(store, error) == 0 && make_compressors(store, error) == 0 &&
+        (store->finisher = workers_start(1, 1, finish, store, error)) != NULL) {
         store->workers = workers_start(store->worker_count, store->batch_count, work, store, error);
     }
     if (store->workers == NULL) {
@@ -211,8 +250,12 @@ void store_free(struct store *store)
         return;
     }
     workers_end(store->workers);
+    workers_end(store->finisher);
     for (unsigned i = 0; i < store->worker_count; i++) {
         pack_compressor_free(store->compressors[i]);
+    }
+    for (size_t i = 0; i < FULL_PACKS; i++) {
+        pack_writer_free(store->full[i].writer);
     }
     pack_writer_free(store->pack.writer);
     pack_writer_free(store->spare);
@@ -294,11 +337,8 @@ static int check_packs(const struct store *store, struct error *error)
 
 int store_finish(struct store *store, struct error *error)
 {
-    struct open_pack last = store->pack;
-    store->pack.writer = NULL;
-    if (last.writer == NULL || pack_writer_is_empty(last.writer)) {
-        pack_writer_free(last.writer);
-    } else if (finish_pack(store, &last, error) != 0) {
+    bool empty = store->pack.writer == NULL || pack_writer_is_empty(store->pack.writer);
+    if (workers_wait(store->finisher, error) != 0 || (!empty && finish_pack(store, &store->pack, error) != 0)) {
         return -1;
     }
     return check_packs(store, error);

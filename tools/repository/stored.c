@@ -217,6 +217,15 @@ int stored_open_damaged(struct stored_reader *reader, const struct stored_folder
     return open_file(reader, folder, name, true, error);
 }
 
+void stored_expect(const struct stored_folder *folder, const char *name)
+{
+    int fd = openat(folder->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+        close(fd);
+    }
+}
+
 int stored_read(const struct stored_reader *reader, const char *name, uint64_t offset, void *data, size_t size_bytes,
                 struct error *error)
 {

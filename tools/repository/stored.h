@@ -68,6 +68,9 @@ int stored_open(struct stored_reader *reader, const struct stored_folder *folder
 int stored_open_damaged(struct stored_reader *reader, const struct stored_folder *folder, const char *name,
                         struct error *error) MUST_CHECK;
 
+/* All of this file will be read soon: the kernel may begin to. */
+void stored_expect(const struct stored_folder *folder, const char *name);
+
 /* Exactly these bytes: CSN_REPOSITORY_DAMAGED if the file ends before, or what lies there was changed; CSN_IO. name is for
  * messages. */
 int stored_read(const struct stored_reader *reader, const char *name, uint64_t offset, void *data, size_t size_bytes,

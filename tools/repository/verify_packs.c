@@ -254,6 +254,11 @@ static int check_packs(struct verify *verify, struct workers *workers, struct er
             .total_items = repository->pack_count,
         };
         progress_tell(verify->options->progress, &state);
+        if (verify->options->share_ppm == ALL_PPM) {
+            char name[PACK_NAME_SIZE];
+            pack_name(PACK_CHUNKS, repository->packs[i], repository_is_sealed(repository), name);
+            stored_expect(&repository->packs_folder, name);
+        }
         if (workers_give(workers, &repository->packs[i], error) != 0) {
             return -1;
         }
