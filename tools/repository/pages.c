@@ -5,7 +5,8 @@
 static const char readme[] =
     "This folder is a backup, a Caisson repository. Nothing of Caisson is needed to read it.\n"
     "\n"
-    "  repository.json   what this is; the second line is the SHA-256 of the first without its line end\n"
+    "  repository.json   what this is; the second line is the SHA-256 of the first without its line end.\n"
+    "                    repository.json.copy is the same again\n"
     "  snapshots/        one file for each backup: ID.jsonl.zst\n"
     "  packs/            the content of files, cut into chunks: packs/AB/AB....zst\n"
     "                    If repository.json names recipients, all these are files of age v1 (age-encryption.org) and end in .age\n"
