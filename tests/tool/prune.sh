@@ -114,6 +114,21 @@ check "the machine still reads its own" [ "$status" -eq 0 ]
 run backup --repository sealed --key own.key --reread --json "$work/tree"
 check "and stores nothing twice" [ "$(jq .chunks_new said)" -eq 0 ]
 
+# --- whom it is for is not known any more: nothing is written for nobody, and what is there can be read
+cp -r sealed nameless
+for file in repository.json repository.json.copy; do printf x | dd of="nameless/$file" bs=1 seek=20 conv=notrunc 2>/dev/null; done
+cp -r nameless nameless.before
+run prune --repository nameless --keep-last 1 --identity site.key
+refused "prune, with both repository.json damaged" 1 CSN-R004
+run repair --repository nameless --identity site.key
+refused "repair, with both repository.json damaged" 1 CSN-R004
+check "both leave it as it is" diff -r nameless nameless.before
+mkdir nameless-back
+run restore --repository nameless --identity site.key --target nameless-back latest
+check "and it is restored" [ "$status" -eq 0 ]
+sums "nameless-back$work/tree" >back.sums
+check "as it was" cmp back.sums sums.3
+
 # --- killed at any moment
 for delay in 0.002 0.005 0.01 0.02 0.04 0.08 0.15 0.3; do
 	rm -rf killed

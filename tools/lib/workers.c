@@ -48,6 +48,7 @@ static void *run(void *argument)
         workers->first = (workers->first + 1) % workers->room;
         workers->waiting--;
         workers->at_work++;
+        pthread_cond_broadcast(&workers->done); /* there is room for a job */
         pthread_mutex_unlock(&workers->lock);
         int result = workers->work(workers->context, worker->number, job, &error);
         pthread_mutex_lock(&workers->lock);

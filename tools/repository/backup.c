@@ -90,27 +90,31 @@ static uint64_t bytes_of(const struct snapshot_entry *entry)
     return size;
 }
 
-/* Reads the file once, into the entry that was begun: 1 if it stayed all the time as it was listed, 0 if not (the pieces are
- * what came), -1. */
-static int read_once(struct backup *backup, int fd, struct error *error)
+enum reading { READ_FAILED = -1, READ_SAME, READ_CHANGED, READ_GONE };
+
+/* Reads the file once, into the entry that was begun. SAME: it stayed all the time as it was listed; CHANGED: it did not, the
+ * pieces are what came; GONE: it is no file any more. */
+static enum reading read_once(struct backup *backup, int fd, struct error *error)
 {
     struct snapshot_entry *entry = backup_queue_entry(&backup->queue);
     struct tree_entry *tree = &entry->tree;
     struct stat before;
     struct stat after;
     if (fstat(fd, &before) != 0) {
-        return error_system(error, CSN_TREE_READ, "looking at /%s", tree->path);
+        error_system(error, CSN_TREE_READ, "looking at /%s", tree->path);
+        return READ_FAILED;
     }
     if (!S_ISREG(before.st_mode)) {
-        return 0;
+        return READ_GONE;
     }
     entry->sparse = (uint64_t)before.st_blocks * 512 < (uint64_t)before.st_size;
     if (backup_file_read(&backup->file, &backup->queue, fd, tree->path, (uint64_t)before.st_size, entry->sparse,
                          error) != 0) {
-        return -1;
+        return READ_FAILED;
     }
     if (fstat(fd, &after) != 0) {
-        return error_system(error, CSN_TREE_READ, "looking at /%s", tree->path);
+        error_system(error, CSN_TREE_READ, "looking at /%s", tree->path);
+        return READ_FAILED;
     }
     uint64_t size = bytes_of(entry);
     bool same = is_as_seen(&before, tree) && is_as_seen(&after, tree) && size == tree->size_bytes;
@@ -120,7 +124,7 @@ static int read_once(struct backup *backup, int fd, struct error *error)
         tree->ino = after.st_ino;
         tree->nlink = after.st_nlink;
     }
-    return same ? 1 : 0;
+    return same ? READ_SAME : READ_CHANGED;
 }
 
 static int note_changed(struct backup *backup, const struct tree_entry *tree, struct error *error)
@@ -132,13 +136,35 @@ static int note_changed(struct backup *backup, const struct tree_entry *tree, st
     return result;
 }
 
+/* Tells an inode from another one that has taken its number over while the backup went on. */
+static uint64_t life_of(const struct tree_entry *tree)
+{
+    return ((uint64_t)tree->born_sec * 1000000000u + tree->born_nsec) * 8 + (uint64_t)tree->type;
+}
+
 /* An entry is on its way: only now may a further name of the same file refer to it. */
 static int remember_link(struct backup *backup, const struct tree_entry *tree, struct error *error)
 {
     const char *first = NULL;
-    return tree->type == TREE_FOLDER || tree->nlink < 2
-               ? 0
-               : tree_links_seen(&backup->links, tree->dev, tree->ino, tree->path, &first, error);
+    if (tree->type == TREE_FOLDER || tree->nlink < 2) {
+        return 0;
+    }
+    if (tree_links_seen(&backup->links, tree->dev, tree->ino, tree->path, &first, error) != 0) {
+        return -1;
+    }
+    if (first == NULL) {
+        tree_links_mark(&backup->links, tree->dev, tree->ino, life_of(tree));
+    }
+    return 0;
+}
+
+/* The name under which the same file was recorded before, or NULL. Borrowed. */
+static const char *find_link(const struct backup *backup, const struct tree_entry *tree)
+{
+    return tree->type == TREE_FOLDER || tree->nlink < 2 ||
+                   tree_links_marked(&backup->links, tree->dev, tree->ino) != life_of(tree)
+               ? NULL
+               : tree_links_find(&backup->links, tree->dev, tree->ino);
 }
 
 static int record(struct backup *backup, struct error *error)
@@ -162,41 +188,63 @@ static int end_file(struct backup *backup, bool changed, struct error *error)
     return backup_queue_end(&backup->queue, true, error);
 }
 
+/* Opens the file and reads it once, into an entry that is begun for it unless it is GONE. */
+static enum reading open_and_read(struct backup *backup, const struct tree_visit *visit, struct error *error)
+{
+    int fd = open_quietly(visit->dir_fd, visit->name);
+    if (fd < 0) {
+        /* ELOOP: a link lies there now; ENXIO: a socket, or a device without a driver */
+        if (errno == ENOENT || errno == ELOOP || errno == ENXIO || errno == ENODEV) {
+            return READ_GONE;
+        }
+        error_system(error, errno == EACCES || errno == EPERM ? CSN_PRIVILEGE : CSN_TREE_READ, "opening /%s",
+                     backup->entry.tree.path);
+        return READ_FAILED;
+    }
+    backup->read_before = backup->file.read_bytes;
+    enum reading reading = READ_FAILED;
+    if (backup_queue_begin(&backup->queue, &backup->entry, error) == 0) {
+        reading = read_once(backup, fd, error);
+        if (reading == READ_GONE && backup_queue_end(&backup->queue, false, error) != 0) {
+            reading = READ_FAILED;
+        }
+    }
+    file_drop(&fd);
+    return reading;
+}
+
+/* Lists it anew. 0; 1: there is no such file any more; -1. */
+static int list_again(const struct tree_visit *visit, struct tree_entry *fresh, struct error *error)
+{
+    struct error trouble = {.code = CSN_NONE};
+    tree_entry_free(fresh);
+    if (tree_entry_read(fresh, visit->dir_fd, visit->name, "", true, &trouble) != 0) {
+        return trouble.code == CSN_NOT_FOUND ? 1 : error_set(error, trouble.code, "%s", trouble.message);
+    }
+    return fresh->type == TREE_FILE ? 0 : 1;
+}
+
 /* Reads the file until it holds still, or ATTEMPTS times. One that is gone leaves no trace but a count. */
 static int read_file(struct backup *backup, const struct tree_visit *visit, struct error *error)
 {
     struct tree_entry *tree = &backup->entry.tree;
     struct tree_entry fresh = {0};
+    enum reading reading = open_and_read(backup, visit, error);
     int result = 0;
-    for (int attempt = 1; result == 0; attempt++) {
-        int fd = open_quietly(visit->dir_fd, visit->name);
-        if (fd < 0 && (errno == ENOENT || errno == ELOOP)) {
-            backup->summary->vanished++;
-            break;
-        }
-        if (fd < 0) {
-            result = error_system(error, errno == EACCES || errno == EPERM ? CSN_PRIVILEGE : CSN_TREE_READ,
-                                  "opening /%s", tree->path);
-            break;
-        }
-        backup->read_before = backup->file.read_bytes;
-        int same = backup_queue_begin(&backup->queue, &backup->entry, error) != 0 ? -1 : read_once(backup, fd, error);
-        file_drop(&fd);
-        if (same != 0 || attempt == ATTEMPTS) {
-            result = same < 0 ? -1 : end_file(backup, same == 0, error);
-            break;
-        }
-        result = backup_queue_end(&backup->queue, false, error);
+    for (int attempt = 1; result == 0 && reading == READ_CHANGED && attempt < ATTEMPTS; attempt++) {
         char *path = tree->path;
-        struct error gone;
-        tree_entry_free(&fresh);
-        if (result == 0 &&
-            (tree_entry_read(&fresh, visit->dir_fd, visit->name, "", true, &gone) != 0 || fresh.type != TREE_FILE)) {
-            backup->summary->vanished++;
-            break;
+        result = backup_queue_end(&backup->queue, false, error) != 0 ? -1 : list_again(visit, &fresh, error);
+        if (result == 0) {
+            *tree = fresh;
+            tree->path = path;
+            reading = open_and_read(backup, visit, error);
         }
-        *tree = fresh;
-        tree->path = path;
+    }
+    if (result == 1 || (result == 0 && reading == READ_GONE)) {
+        backup->summary->vanished++;
+        result = 0;
+    } else if (result == 0) {
+        result = reading == READ_FAILED ? -1 : end_file(backup, reading == READ_CHANGED, error);
     }
     tree_entry_free(&fresh);
     return result;
@@ -238,15 +286,11 @@ static int visit_entry(void *context, const char *path, const struct tree_visit 
     tell(backup);
     backup->done_items++;
     entry->tree = *tree;
-    entry->tree.path = (char *)(uintptr_t)path; /* borrowed, like the rest */
-    entry->hardlink = NULL;
+    entry->tree.path = (char *)(uintptr_t)path;                   /* borrowed, like the rest */
+    entry->hardlink = (char *)(uintptr_t)find_link(backup, tree); /* borrowed */
     entry->piece_count = 0;
     entry->sparse = false;
     entry->changed = false;
-    if (tree->type != TREE_FOLDER && tree->nlink > 1) {
-        const char *first = tree_links_find(&backup->links, tree->dev, tree->ino);
-        entry->hardlink = (char *)(uintptr_t)first;
-    }
     return tree->type == TREE_FILE && entry->hardlink == NULL ? add_file(backup, visit, error) : record(backup, error);
 }
 

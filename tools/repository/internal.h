@@ -82,8 +82,8 @@ const uint8_t *pack_cache_chunk(struct pack_cache *cache, const uint8_t id[SHA25
 const uint8_t *pack_cache_place(struct pack_cache *cache, const struct chunk_place *place, struct error *error)
     MUST_CHECK;
 
-/* Calls file for the name of each file in the folder, in no order; "part/name" for those one folder down if deep. Returning
- * -1 from it ends that. */
+/* Calls file for the name of each file in the folder, in no order; "part/name" for those one folder down if deep, "part/"
+ * for such a folder that cannot be read. Returning -1 from it ends that. */
 int repository_each_file(int folder_fd, bool deep, int (*file)(void *context, const char *name, struct error *error),
                          void *context, struct error *error) MUST_CHECK;
 

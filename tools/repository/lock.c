@@ -103,13 +103,17 @@ static int take_alone(struct repository *repository, bool reaches, struct error 
                : error_system(error, CSN_IO, "locking the repository %s", repository->path);
 }
 
-/* Goes on without a lock where there is none to be had: that costs the sweeping only. */
-static int take_shared(struct repository *repository, bool sweeps, struct error *error)
+/* A reader goes on without a lock: at worst something is gone under its hands, and it says so. A writer must not where others rely
+ * on it. */
+static int take_shared(struct repository *repository, bool must, struct error *error)
 {
-    if (sweeps && flock(repository->lock_fd, LOCK_EX | LOCK_NB) == 0 && remove_leftovers(repository, error) != 0) {
+    if (must && flock(repository->lock_fd, LOCK_EX | LOCK_NB) == 0 && remove_leftovers(repository, error) != 0) {
         return -1;
     }
     if (flock(repository->lock_fd, LOCK_SH) != 0) {
+        if (must) {
+            return error_system(error, CSN_IO, "locking the repository %s", repository->path);
+        }
         file_drop(&repository->lock_fd);
     }
     return 0;

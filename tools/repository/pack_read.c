@@ -87,7 +87,7 @@ static int check_records(struct pack_index *index, uint64_t file_bytes, const ch
         sum += stored;
     }
     uint64_t rest = PACK_SKIPPABLE_BYTES + (uint64_t)index->count * PACK_RECORD_BYTES + PACK_TRAILER_BYTES;
-    if (sum > UINT32_MAX || sum + rest > file_bytes) {
+    if (sum > PACK_FRAMES_LIMIT_BYTES || sum + rest > file_bytes) {
         return damaged(error, name, "the frames do not fill the file");
     }
     index->frames_bytes = sum;

@@ -145,7 +145,10 @@ static int add_record(struct pack_writer *writer, const struct pack_record *reco
 int pack_writer_add(struct pack_writer *writer, struct pack_record *record, const uint8_t *frame, struct error *error)
 {
     if (writer->count == PACK_CHUNKS_LIMIT) {
-        return error_set(error, CSN_INTERNAL, "a pack has no place for more than %u chunks", PACK_CHUNKS_LIMIT);
+        return error_set(error, CSN_REPOSITORY_LIMIT, "%u blocks are the most", PACK_CHUNKS_LIMIT);
+    }
+    if (record->stored_bytes > PACK_FRAMES_LIMIT_BYTES - writer->frames_bytes) {
+        return error_set(error, CSN_REPOSITORY_LIMIT, "%u bytes, compressed, are the most", PACK_FRAMES_LIMIT_BYTES);
     }
     if (writer->file.fd < 0 && stored_create(&writer->file, writer->folder, error) != 0) {
         return -1;

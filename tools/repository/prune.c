@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/file.h"
 #include "repository/internal.h"
 #include "repository/prune_policy.h"
 #include "repository/repack.h"
@@ -47,6 +48,10 @@ static int check_sound(struct prune *prune, struct error *error)
     const struct repository_snapshots *snapshots = &prune->snapshots;
     if (!repository_is_alone(repository) || repository->spent) {
         return error_set(error, CSN_INTERNAL, "the repository is not open for pruning");
+    }
+    if (repository->config_damaged) {
+        return error_set(error, CSN_REPOSITORY_DAMAGED, "%s: " CONFIG_FILE " and its copy; repair it first",
+                         repository->path);
     }
     if (repository->damaged_files.count > 0) {
         return error_set(error, CSN_REPOSITORY_DAMAGED, "%s: %s; repair it first", repository->damaged_files.items[0],
@@ -235,14 +240,31 @@ static int find_needed(struct prune *prune, struct error *error)
 
 /* --- removing --- */
 
-static int make_durable(int folder_fd, struct error *error)
+/* The lock does not keep everybody out where it is lost or does not reach: what came meanwhile may need any pack. */
+static int check_alone(const struct prune *prune, struct error *error)
 {
-    return fsync(folder_fd) == 0 ? 0 : error_system(error, CSN_IO, "making a folder of the repository durable");
+    struct repository_snapshots now;
+    if (repository_list(prune->repository, &now, error) != 0) {
+        return -1;
+    }
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < now.count; i++) {
+        bool known = false;
+        for (size_t k = 0; !known && k < prune->snapshots.count; k++) {
+            known = strcmp(now.items[i].id, prune->snapshots.items[k].id) == 0;
+        }
+        result = known ? 0 : error_set(error, CSN_BUSY, "the snapshot %.16s has come meanwhile", now.items[i].id);
+    }
+    repository_snapshots_free(&now);
+    return result;
 }
 
 static int remove_snapshots(struct prune *prune, struct error *error)
 {
     int folder_fd = prune->repository->snapshots_folder.fd;
+    if (check_alone(prune, error) != 0) {
+        return -1;
+    }
     for (size_t i = 0; i < prune->snapshots.count; i++) {
         const struct prune_item *item = &prune->items[i];
         uint8_t id[SHA256_SIZE] = {0};
@@ -258,7 +280,7 @@ static int remove_snapshots(struct prune *prune, struct error *error)
         tell(prune, "removing snapshots", name, i, prune->snapshots.count);
     }
     /* Before any pack goes: else a snapshot could come back after a power cut without what it needs. */
-    return make_durable(folder_fd, error);
+    return file_sync_parent(folder_fd, "x", error);
 }
 
 static int remove_pack(const struct prune *prune, uint32_t pack, struct error *error)
@@ -340,7 +362,7 @@ static int remove_packs(struct prune *prune, struct error *error)
         summary->bytes_kept += rewritten ? use->needed_bytes : use->needed_bytes > 0 ? use->stored_bytes : 0;
         tell(prune, "writing packs anew", NULL, i, count);
     }
-    return dry_run ? 0 : make_durable(prune->repository->packs_folder.fd, error);
+    return dry_run ? 0 : file_sync_parent(prune->repository->packs_folder.fd, "x", error);
 }
 
 static int prune_all(struct prune *prune, struct error *error)

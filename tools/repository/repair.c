@@ -91,10 +91,11 @@ static int rebuild_pack(struct repair *repair, const char *name, const char *dam
         return -1;
     }
     int result = 0;
-    if (stored_open_damaged(&file, folder, name, &trouble) ==
-        0) { /* else nothing of it can be had: its key is in its head */
+    if (stored_open_damaged(&file, folder, name, &trouble) == 0) {
         result = salvage_frames(&file, name, take_chunk, &rebuild, &gap, error);
-    }
+    } else if (!stored_is_lost(&trouble)) {
+        result = error_set(error, trouble.code, "%s", trouble.message);
+    } /* else nothing of it can be had: its key is in its head */
     stored_close(&file);
     if (result == 0 && rebuild.saved > 0) {
         result = pack_writer_commit(rebuild.writer, id, &unused, error);
@@ -116,6 +117,9 @@ static int rebuild_packs(struct repair *repair, struct error *error)
     size_t length = strlen(REPOSITORY_PACKS "/");
     for (size_t i = 0; i < repository->damaged_files.count; i++) {
         const char *file = repository->damaged_files.items[i];
+        if (file[strlen(file) - 1] == '/') { /* what is in it may be whole */
+            return error_set(error, CSN_IO, "%s in the repository: %s", file, repository->damaged_whats.items[i]);
+        }
         if (strncmp(file, REPOSITORY_PACKS "/", length) == 0 &&
             rebuild_pack(repair, file + length, repository->damaged_whats.items[i], error) != 0) {
             return -1;
@@ -202,7 +206,7 @@ static int mend_snapshots(struct repair *repair, struct error *error)
             got = snapshot_reader_next(reader, &entry, &trouble);
         }
         snapshot_reader_close(reader);
-        if (got < 0 && trouble.code != CSN_REPOSITORY_DAMAGED && trouble.code != CSN_IO) {
+        if (got < 0 && !stored_is_lost(&trouble)) {
             *error = trouble;
             result = -1;
         } else if (got < 0) {
@@ -222,6 +226,13 @@ static int repair_all(struct repair *repair, struct error *error)
         return error_set(error, CSN_INTERNAL, "the repository is not open for a repair");
     }
     repository->spent = true;
+    if (repository->config_damaged && repository_is_sealed(repository)) {
+        return error_set(error, CSN_REPOSITORY_DAMAGED,
+                         "%s: " CONFIG_FILE
+                         " and its copy; whom it is encrypted to is not known any more, so nothing can be "
+                         "written. What it holds can be restored",
+                         repository->path);
+    }
     return config_repair(&repository->config, repository->folder_fd, repair->done, repair->context, error) != 0 ||
                    rebuild_packs(repair, error) != 0 || mend_packs(repair, error) != 0 ||
                    mend_snapshots(repair, error) != 0

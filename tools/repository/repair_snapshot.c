@@ -204,12 +204,17 @@ static int walk(struct rebuild *rebuild, const char *name, struct error *error)
     struct error trouble = {.code = CSN_NONE};
     bool gap = false;
     if (stored_open_damaged(&file, folder, name, &trouble) != 0) {
-        return 0; /* nothing of it can be had */
+        /* lost: nothing of it can be had */
+        return stored_is_lost(&trouble) ? 0 : error_set(error, trouble.code, "%s", trouble.message);
     }
+    int result = 0;
     if (pack_index_read(&rebuild->index, &file, PACK_SNAPSHOT, rebuild->old_id, name, &trouble) != 0) {
         rebuild->index.count = 0;
+        result = stored_is_lost(&trouble) ? 0 : error_set(error, trouble.code, "%s", trouble.message);
     }
-    int result = salvage_frames(&file, name, take_block, rebuild, &gap, error);
+    if (result == 0) {
+        result = salvage_frames(&file, name, take_block, rebuild, &gap, error);
+    }
     stored_close(&file);
     return result;
 }

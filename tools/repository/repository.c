@@ -14,6 +14,21 @@
 
 /* --- files in it --- */
 
+/* A folder that cannot be read, or not to its end. One below costs only what is in it. */
+static int bad_folder(int folder_fd, const char *part,
+                      int (*file)(void *context, const char *name, struct error *error), void *context,
+                      struct error *error)
+{
+    struct stat status;
+    char name[8];
+    if (strcmp(part, ".") == 0) {
+        return error_system(error, CSN_IO, "reading a folder of the repository");
+    }
+    bool folder = fstatat(folder_fd, part, &status, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(status.st_mode);
+    snprintf(name, sizeof name, "%.2s%s", part, folder ? "/" : "");
+    return file(context, name, error);
+}
+
 static int each_in(int folder_fd, const char *part, bool deep,
                    int (*file)(void *context, const char *name, struct error *error), void *context,
                    struct error *error)
@@ -21,9 +36,9 @@ static int each_in(int folder_fd, const char *part, bool deep,
     int fd = openat(folder_fd, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
     if (directory == NULL) {
-        error_system(error, CSN_IO, "reading the folder %s in the repository", part);
+        int result = bad_folder(folder_fd, part, file, context, error);
         file_drop(&fd);
-        return -1;
+        return result;
     }
     int result = 0;
     struct dirent *entry;
@@ -43,7 +58,7 @@ static int each_in(int folder_fd, const char *part, bool deep,
         errno = 0;
     }
     if (result == 0 && errno != 0) {
-        result = error_system(error, CSN_IO, "reading the folder %s in the repository", part);
+        result = bad_folder(folder_fd, part, file, context, error);
     }
     closedir(directory);
     return result;
@@ -117,6 +132,15 @@ static int note_damage(struct repository *repository, const char *file, const ch
                : strings_add(&repository->damaged_whats, what, error);
 }
 
+static int note_bad_pack(struct repository *repository, const char *name, const char *what, struct error *error)
+{
+    struct buffer path = {0};
+    buffer_format(&path, REPOSITORY_PACKS "/%s", name);
+    int result = buffer_check(&path, error) != 0 ? -1 : note_damage(repository, path.data, what, error);
+    buffer_free(&path);
+    return result;
+}
+
 static int load_pack(void *context, const char *name, struct error *error)
 {
     struct loading *loading = context;
@@ -125,6 +149,9 @@ static int load_pack(void *context, const char *name, struct error *error)
     uint8_t id[SHA256_SIZE];
     const char *slash = strchr(name, '/');
     char expected[PACK_NAME_SIZE];
+    if (slash != NULL && slash[1] == '\0') {
+        return note_bad_pack(loading->repository, name, "the folder cannot be read", error);
+    }
     if (slash == NULL || !pack_name_id(PACK_CHUNKS, slash + 1, repository_is_sealed(loading->repository), id)) {
         return 0; /* no pack: a leftover, or somebody's file */
     }
@@ -140,15 +167,8 @@ static int load_pack(void *context, const char *name, struct error *error)
             loading->repository->locked_packs++; /* another machine's */
             return 0;
         }
-        if (trouble.code != CSN_AGE_NO_IDENTITY && trouble.code != CSN_REPOSITORY_DAMAGED && trouble.code != CSN_IO) {
-            return error_set(error, trouble.code, "%s", trouble.message);
-        }
-        struct buffer path = {0};
-        buffer_format(&path, REPOSITORY_PACKS "/%s", name);
-        int result =
-            buffer_check(&path, error) != 0 ? -1 : note_damage(loading->repository, path.data, trouble.message, error);
-        buffer_free(&path);
-        return result;
+        return stored_is_lost(&trouble) ? note_bad_pack(loading->repository, name, trouble.message, error)
+                                        : error_set(error, trouble.code, "%s", trouble.message);
     }
     stored_close(&file);
     return add_index(loading->repository, &loading->index, id, error);

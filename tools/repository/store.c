@@ -1,5 +1,6 @@
 #include "repository/store.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +143,8 @@ static int claim(struct store *store, const uint8_t id[SHA256_SIZE], uint32_t si
     return result;
 }
 
-/* Puts a frame into the pack. *full: the pack, if this has filled it. */
+/* Puts a frame into the pack. *full: the pack, if this has filled it. A pack that something was not put into is not gone on with:
+ * what it holds by then is not known. */
 static int append(struct store *store, uint32_t chunk, struct pack_record *record, const uint8_t *frame,
                   struct open_pack **full, struct error *error)
 {
@@ -151,6 +153,9 @@ static int append(struct store *store, uint32_t chunk, struct pack_record *recor
     if (result == 0) {
         chunks_settle(&store->repository->chunks, chunk, store->pack.number, record->offset, record->stored_bytes);
         *full = pack_writer_is_full(store->pack.writer) ? take_full(store) : NULL;
+    } else {
+        pack_writer_free(store->pack.writer);
+        store->pack.writer = NULL;
     }
     pthread_mutex_unlock(&store->lock);
     return result;
@@ -325,11 +330,13 @@ static int check_packs(const struct store *store, struct error *error)
 {
     const struct repository *repository = store->repository;
     char name[PACK_NAME_SIZE];
-    for (uint32_t i = 0; i < store->before; i++) {
+    for (uint32_t i = 0; i < repository->pack_count; i++) {
         pack_name(PACK_CHUNKS, repository->packs[i], repository_is_sealed(repository), name);
-        if (store->leans_on[i] && faccessat(repository->packs_folder.fd, name, F_OK, 0) != 0) {
-            return error_set(error, CSN_REPOSITORY_PRUNED, "the pack %s is gone, and files backed up just now need it",
-                             name);
+        bool needed = i >= store->before || store->leans_on[i];
+        if (needed && faccessat(repository->packs_folder.fd, name, F_OK, 0) != 0) {
+            return errno != ENOENT ? error_system(error, CSN_IO, "looking for the pack %s", name)
+                                   : error_set(error, CSN_REPOSITORY_PRUNED,
+                                               "the pack %s is gone, and files backed up just now need it", name);
         }
     }
     return 0;

@@ -68,8 +68,11 @@ int stored_create(struct stored_writer *writer, const struct stored_folder *fold
 
 int stored_append(struct stored_writer *writer, const void *data, size_t size_bytes, struct error *error)
 {
-    return writer->cipher != NULL ? age_writer_write(writer->cipher, data, size_bytes, error)
-                                  : write_out(writer, data, size_bytes, error);
+    if (writer->folder->seal == NULL) {
+        return write_out(writer, data, size_bytes, error);
+    }
+    return writer->cipher == NULL ? error_set(error, CSN_INTERNAL, "%s is not being encrypted", writer->temporary)
+                                  : age_writer_write(writer->cipher, data, size_bytes, error);
 }
 
 static int make_part(int folder_fd, const char *name, struct error *error)
@@ -82,10 +85,9 @@ static int make_part(int folder_fd, const char *name, struct error *error)
     if (snprintf(part, sizeof part, "%.*s", (int)(slash - name), name) >= (int)sizeof part) {
         return error_set(error, CSN_INTERNAL, "the name %s in the repository has too long a folder", name);
     }
-    if (mkdirat(folder_fd, part, 0700) == 0) {
-        return file_sync_parent(folder_fd, part, error);
-    }
-    return errno == EEXIST ? 0 : write_error(error, "making the folder", part);
+    /* Another writer may have made it just now, and not yet have made it durable. */
+    return mkdirat(folder_fd, part, 0700) != 0 && errno != EEXIST ? write_error(error, "making the folder", part)
+                                                                  : file_sync_parent(folder_fd, part, error);
 }
 
 int stored_commit(struct stored_writer *writer, const char *name, struct error *error)
@@ -135,9 +137,11 @@ void stored_end(struct stored_writer *writer)
 static int read_in(int fd, uint64_t offset, void *data, size_t size_bytes, struct error *error)
 {
     char *at = data;
+    bool again = true; /* a bus or a server that stumbled is not yet a bad block */
     while (size_bytes > 0) {
         ssize_t got = pread(fd, at, size_bytes, (off_t)offset);
-        if (got < 0 && errno == EINTR) {
+        if (got < 0 && (errno == EINTR || (errno == EIO && again))) {
+            again = again && errno == EINTR;
             continue;
         }
         if (got < 0) {
@@ -215,6 +219,11 @@ int stored_open_damaged(struct stored_reader *reader, const struct stored_folder
                         struct error *error)
 {
     return open_file(reader, folder, name, true, error);
+}
+
+bool stored_is_lost(const struct error *error)
+{
+    return error->code == CSN_REPOSITORY_DAMAGED || error->code == CSN_AGE_NO_IDENTITY || error->code == CSN_IO;
 }
 
 void stored_expect(const struct stored_folder *folder, const char *name)

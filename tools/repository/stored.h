@@ -68,6 +68,10 @@ int stored_open(struct stored_reader *reader, const struct stored_folder *folder
 int stored_open_damaged(struct stored_reader *reader, const struct stored_folder *folder, const char *name,
                         struct error *error) MUST_CHECK;
 
+/* True if the error says that what the file held cannot be had from this disk with these keys (CSN_REPOSITORY_DAMAGED,
+ * CSN_AGE_NO_IDENTITY, CSN_IO); others, as CSN_MEMORY, say nothing of the file. */
+bool stored_is_lost(const struct error *error);
+
 /* All of this file will be read soon: the kernel may begin to. */
 void stored_expect(const struct stored_folder *folder, const char *name);
 

@@ -42,7 +42,9 @@ static int set_recipients(struct repository *repository, const struct age_identi
     if (repository->recipients == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for the recipients of %s", repository->path);
     }
-    memcpy(repository->recipients, config->recipients, config->recipient_count * sizeof *config->recipients);
+    if (config->recipient_count > 0) {
+        memcpy(repository->recipients, config->recipients, config->recipient_count * sizeof *config->recipients);
+    }
     size_t count = config->recipient_count;
     if (own != NULL && !is_recipient(config, own)) {
         repository->recipients[count++] = own->recipient;

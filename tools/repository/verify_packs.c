@@ -87,6 +87,9 @@ static int bad_frame(struct pack_check *check, const struct pack_record *record,
 {
     struct verify *verify = check->verify;
     const struct chunks *chunks = &verify->repository->chunks;
+    if (!stored_is_lost(what)) {
+        return error_set(error, what->code, "%s", what->message);
+    }
     const struct chunk_place *place = chunks_find(chunks, record->id);
     while (place != NULL && (place->pack != check->number || place->offset != record->offset)) {
         place = chunks_next(chunks, place);
@@ -104,6 +107,9 @@ static int bad_pack(struct pack_check *check, const struct error *what, struct e
     struct verify *verify = check->verify;
     const struct chunks *chunks = &verify->repository->chunks;
     int result = 0;
+    if (!stored_is_lost(what)) {
+        return error_set(error, what->code, "%s", what->message);
+    }
     pthread_mutex_lock(&verify->lock);
     report(check, what);
     for (uint32_t i = 0; result == 0 && i < chunks->count; i++) {

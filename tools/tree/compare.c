@@ -159,7 +159,7 @@ static int compare_both(struct comparer *comparer, const struct tree_visit *a, c
     }
     bool is_file = a->entry->type == TREE_FILE && b->entry->type == TREE_FILE;
     bool may_differ = (aspects & TREE_ASPECT_CONTENT) == 0 && a->entry->size_bytes > 0 && !is_known;
-    if (is_known && tree_links_is_marked(&comparer->links_a, a->entry->dev, a->entry->ino)) {
+    if (is_known && tree_links_marked(&comparer->links_a, a->entry->dev, a->entry->ino) != 0) {
         aspects |= TREE_ASPECT_CONTENT;
     }
     if (is_file && may_differ && (comparer->options->ignored & TREE_ASPECT_CONTENT) == 0 &&
@@ -167,7 +167,7 @@ static int compare_both(struct comparer *comparer, const struct tree_visit *a, c
         return -1;
     }
     if ((aspects & TREE_ASPECT_CONTENT) != 0 && a->entry->nlink > 1) {
-        tree_links_mark(&comparer->links_a, a->entry->dev, a->entry->ino);
+        tree_links_mark(&comparer->links_a, a->entry->dev, a->entry->ino, 1);
     }
     const struct progress_state state = {
         .doing = "comparing files",

@@ -51,6 +51,10 @@ static void take_status(struct tree_entry *entry, const struct statx *status)
     entry->dev = makedev(status->stx_dev_major, status->stx_dev_minor);
     entry->ino = status->stx_ino;
     entry->nlink = status->stx_nlink;
+    if ((status->stx_mask & STATX_BTIME) != 0) {
+        entry->born_sec = status->stx_btime.tv_sec;
+        entry->born_nsec = status->stx_btime.tv_nsec;
+    }
     if ((status->stx_mask & MOUNT_ID_MASK) != 0) {
         memcpy(&entry->mount_id, (const char *)status + MOUNT_ID_OFFSET, sizeof entry->mount_id);
     }
@@ -93,7 +97,8 @@ int tree_entry_fill(struct tree_entry *entry, int dir_fd, const char *name, cons
 {
     *entry = (struct tree_entry){0};
     struct statx status;
-    if (statx(dir_fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | MOUNT_ID_MASK, &status) != 0) {
+    if (statx(dir_fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME | MOUNT_ID_MASK,
+              &status) != 0) {
         return error_system(error, errno == ENOENT ? CSN_NOT_FOUND : CSN_TREE_READ, "reading %s", path);
     }
     if (!type_of(status.stx_mode, &entry->type)) {

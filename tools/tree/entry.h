@@ -58,6 +58,8 @@ struct tree_entry {
     uint32_t mtime_nsec;
     int64_t ctime_sec;
     uint32_t ctime_nsec;
+    int64_t born_sec; /* when the inode was made; 0 and 0 where the file system does not tell */
+    uint32_t born_nsec;
     uint64_t size_bytes; /* of a file; length of a link's target; 0 for others */
     uint64_t dev;        /* makedev() form; with ino it identifies a file while its file system stays mounted */
     uint64_t ino;

@@ -7,7 +7,7 @@ struct tree_links_slot {
     uint64_t dev;
     uint64_t ino;
     char *path; /* NULL: free */
-    bool is_marked;
+    uint64_t mark;
 };
 
 static size_t slot_of(const struct tree_links *links, uint64_t dev, uint64_t ino)
@@ -54,7 +54,7 @@ int tree_links_seen(struct tree_links *links, uint64_t dev, uint64_t ino, const 
     }
     slot->dev = dev;
     slot->ino = ino;
-    slot->is_marked = false;
+    slot->mark = 0;
     links->count++;
     return 0;
 }
@@ -64,20 +64,20 @@ const char *tree_links_find(const struct tree_links *links, uint64_t dev, uint64
     return links->allocated == 0 ? NULL : links->slots[slot_of(links, dev, ino)].path;
 }
 
-void tree_links_mark(struct tree_links *links, uint64_t dev, uint64_t ino)
+void tree_links_mark(struct tree_links *links, uint64_t dev, uint64_t ino, uint64_t mark)
 {
     if (links->allocated > 0) {
-        links->slots[slot_of(links, dev, ino)].is_marked = true;
+        links->slots[slot_of(links, dev, ino)].mark = mark;
     }
 }
 
-bool tree_links_is_marked(const struct tree_links *links, uint64_t dev, uint64_t ino)
+uint64_t tree_links_marked(const struct tree_links *links, uint64_t dev, uint64_t ino)
 {
     if (links->allocated == 0) {
-        return false;
+        return 0;
     }
     const struct tree_links_slot *slot = &links->slots[slot_of(links, dev, ino)];
-    return slot->path != NULL && slot->is_marked;
+    return slot->path == NULL ? 0 : slot->mark;
 }
 
 void tree_links_free(struct tree_links *links)

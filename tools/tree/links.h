@@ -6,7 +6,6 @@
 #ifndef CAISSON_TREE_LINKS_H
 #define CAISSON_TREE_LINKS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,9 +27,9 @@ int tree_links_seen(struct tree_links *links, uint64_t dev, uint64_t ino, const 
 /* The path under which this file was remembered, or NULL; nothing is remembered. Owned as above. */
 const char *tree_links_find(const struct tree_links *links, uint64_t dev, uint64_t ino);
 
-/* Remembers one bit about a file that was seen, and asks for it (false for one not seen). */
-void tree_links_mark(struct tree_links *links, uint64_t dev, uint64_t ino);
-bool tree_links_is_marked(const struct tree_links *links, uint64_t dev, uint64_t ino);
+/* Remembers a number about a file that was seen, and asks for it (0 for one that has none). What it means is the caller's. */
+void tree_links_mark(struct tree_links *links, uint64_t dev, uint64_t ino, uint64_t mark);
+uint64_t tree_links_marked(const struct tree_links *links, uint64_t dev, uint64_t ino);
 
 void tree_links_free(struct tree_links *links);
 

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -378,6 +380,102 @@ static void a_lost_name_takes_no_other_along(void **state)
     repository_backup_summary_free(&summary);
 }
 
+static void swap_forever(int dir_fd)
+{
+    for (;;) {
+        if (syscall(SYS_renameat2, dir_fd, "tree/b", dir_fd, "fifo", RENAME_EXCHANGE) != 0) {
+            _exit(1);
+        }
+    }
+}
+
+/* Whenever a name becomes something else while it is read, the snapshot is whole. */
+static void a_name_that_turns_all_the_time_does_no_harm(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct error error;
+    vault_init(fixture);
+    fixture_folder(fixture->fd, "tree", 0755);
+    fixture_file(fixture->fd, "tree/a", "a", 0600);
+    fixture_file(fixture->fd, "tree/b", "b", 0600);
+    assert_int_equal(mkfifoat(fixture->fd, "fifo", 0600), 0);
+    fflush(NULL);
+    pid_t swapper = fork();
+    if (swapper == 0) {
+        swap_forever(fixture->fd);
+    }
+    assert_true(swapper > 0);
+    const struct repository_source source = {.root_fd = fixture->fd, .path = "tree", .name = "/opt/tree"};
+    const struct repository_backup_options options = {.host = "server", .reread = true};
+    for (int i = 0; i < 60; i++) {
+        struct repository_backup_summary summary;
+        struct repository *repository = vault_open(fixture, REPOSITORY_WRITE);
+        assert_int_equal(repository_backup(repository, &source, 1, &options, NULL, &summary, &error), 0);
+        repository_close(repository);
+        repository_backup_summary_free(&summary);
+    }
+    kill(swapper, SIGKILL);
+    assert_int_equal(end_of(swapper), SIGKILL);
+    assert_sound(fixture, REPOSITORY_VERIFY_ALL);
+}
+
+/* Gives the number of a removed file's inode to another file, where the file system does that. */
+static void take_number_over(void *context, const struct progress_state *state)
+{
+    struct meddler *meddler = context;
+    int fd = meddler->fixture->fd;
+    struct stat old;
+    struct stat status = {0};
+    if (strcmp(state->item, "opt/tree/b") != 0 || meddler->done > 0) {
+        return;
+    }
+    assert_int_equal(fstatat(fd, "tree/a", &old, 0), 0);
+    fixture_unlink(fd, "tree/a");
+    fixture_unlink(fd, "tree/y");
+    for (int i = 0; i < 100 && status.st_ino != old.st_ino; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "other%d", i);
+        fixture_file(fd, name, "another", 0600);
+        assert_int_equal(fstatat(fd, name, &status, 0), 0);
+        if (i == 99 || status.st_ino == old.st_ino) {
+            assert_int_equal(renameat(fd, name, fd, "tree/y"), 0);
+        }
+    }
+    fixture_hardlink(fd, "tree/y", "tree/z");
+    meddler->done++;
+}
+
+static void a_number_that_was_given_anew_is_another_file(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct error error;
+    struct repository_backup_summary summary;
+    struct meddler meddler = {.fixture = fixture};
+    const struct progress progress = {.tell = take_number_over, .context = &meddler};
+    const struct repository_source source = {.root_fd = fixture->fd, .path = "tree", .name = "/opt/tree"};
+    const struct repository_backup_options options = {.host = "server"};
+    vault_init(fixture);
+    fixture_folder(fixture->fd, "tree", 0755);
+    fixture_file(fixture->fd, "tree/a", "the old one", 0600);
+    fixture_hardlink(fixture->fd, "tree/a", "tree/y");
+    fixture_file(fixture->fd, "tree/b", "b", 0600);
+    fixture_file(fixture->fd, "tree/z", "", 0600);
+    fixture_unlink(fixture->fd, "tree/z");
+    struct repository *repository = vault_open(fixture, REPOSITORY_WRITE);
+    assert_int_equal(repository_backup(repository, &source, 1, &options, &progress, &summary, &error), 0);
+    repository_close(repository);
+    assert_int_equal(meddler.done, 1);
+    assert_sound(fixture, REPOSITORY_VERIFY_ALL);
+    assert_int_equal(vault_restore(fixture, summary.id, &error), CSN_NONE);
+    char content[32] = "";
+    int fd = openat(fixture->fd, "back/y", O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, content, sizeof content - 1), strlen("another"));
+    close(fd);
+    assert_string_equal(content, "another");
+    repository_backup_summary_free(&summary);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +490,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_that_changes_is_named, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(files_that_vanish_or_turn_are_no_error, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_lost_name_takes_no_other_along, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_name_that_turns_all_the_time_does_no_harm, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_number_that_was_given_anew_is_another_file, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -236,6 +236,24 @@ static void survives_a_hostile_snapshot(void **state)
     }
 }
 
+/* In packs/ a stray file of two characters, and a link, cost nothing. */
+static void strange_names_among_the_folders_of_packs_cost_nothing(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct repository_backup_summary summary;
+    struct error error;
+    uint64_t damages = 1;
+    vault_init(fixture);
+    make_tree(fixture);
+    fixture_file(fixture->fd, "vault/packs/zz", "somebody's", 0600);
+    fixture_link(fixture->fd, "vault/packs/yy", "/etc");
+    vault_backup(fixture, &summary);
+    assert_int_equal(vault_restore(fixture, summary.id, &error), CSN_NONE);
+    free(vault_verify(fixture, REPOSITORY_VERIFY_ALL, &damages));
+    assert_int_equal(damages, 0);
+    repository_backup_summary_free(&summary);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +264,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(finds_what_is_cut_or_missing, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(lists_a_damaged_snapshot_by_its_name, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(survives_a_hostile_snapshot, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(strange_names_among_the_folders_of_packs_cost_nothing, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,17 @@
 /* Who has a repository open, and what happens where a lock has not held. */
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -95,6 +103,91 @@ static void no_snapshot_leans_on_what_is_gone(void **state)
     repository_backup_summary_free(&summary);
 }
 
+/* From here on no lock can be had, as from an NFS server whose lock service is down. */
+static bool deny_locks(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_flock, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOLCK),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof filter / sizeof filter[0], .filter = filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static void no_writer_goes_on_without_its_lock(void **state)
+{
+    const struct fixture *fixture = *state;
+    vault_init(fixture);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        struct error error;
+        char path[600];
+        snprintf(path, sizeof path, "%s/vault", fixture->path);
+        bool refused = deny_locks() && repository_open(path, REPOSITORY_WRITE, NULL, &error) == NULL &&
+                       error.code == CSN_IO && strstr(error.message, "locking") != NULL;
+        struct repository *reader = repository_open(path, REPOSITORY_READ, NULL, &error);
+        bool read = reader != NULL;
+        repository_close(reader);
+        _exit(refused && read ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+struct latecomer {
+    const struct fixture *fixture;
+    const char *name;
+};
+
+static void come_late(void *context, const struct repository_snapshot *snapshot, const char *why)
+{
+    const struct latecomer *latecomer = context;
+    char from[64];
+    char to[160];
+    (void)snapshot;
+    (void)why;
+    snprintf(from, sizeof from, "late");
+    snprintf(to, sizeof to, "%s", latecomer->name);
+    (void)renameat(latecomer->fixture->fd, from, latecomer->fixture->fd, to);
+}
+
+/* As if another machine, whose lock this one does not see, had backed up meanwhile. */
+static void nothing_is_pruned_when_a_snapshot_comes_meanwhile(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct repository_backup_summary summary;
+    struct repository_prune_summary pruned;
+    struct error error;
+    char name[512];
+    vault_init(fixture);
+    fixture_folder(fixture->fd, "tree", 0755);
+    fixture_file(fixture->fd, "tree/one", "one\n", 0644);
+    vault_backup(fixture, &summary);
+    repository_backup_summary_free(&summary);
+    assert_int_equal(vault_files(fixture, "vault/snapshots", ".zst", name), 1);
+    assert_int_equal(renameat(fixture->fd, name, fixture->fd, "late"), 0);
+    for (int i = 0; i < 2; i++) {
+        fixture_unlink(fixture->fd, "tree/one");
+        fixture_file(fixture->fd, "tree/one", i == 0 ? "two\n" : "three\n", 0644);
+        vault_backup(fixture, &summary);
+        repository_backup_summary_free(&summary);
+    }
+    struct latecomer latecomer = {.fixture = fixture, .name = name};
+    const struct repository_prune_options options = {.keep_last = 1, .decided = come_late, .context = &latecomer};
+    struct repository *repository = vault_open(fixture, REPOSITORY_ALONE);
+    assert_int_equal(repository_prune(repository, &options, NULL, &pruned, &error), -1);
+    assert_int_equal(error.code, CSN_BUSY);
+    repository_close(repository);
+    assert_int_equal(vault_files(fixture, "vault/snapshots", ".zst", NULL), 3);
+    uint64_t damages = 1;
+    free(vault_verify(fixture, REPOSITORY_VERIFY_ALL, &damages));
+    assert_int_equal(damages, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +195,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(alone_is_alone, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_writer_leaves_others_files, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(no_snapshot_leans_on_what_is_gone, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(no_writer_goes_on_without_its_lock, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(nothing_is_pruned_when_a_snapshot_comes_meanwhile, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
