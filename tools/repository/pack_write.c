@@ -11,9 +11,6 @@
 #include "repository/crc32c.h"
 #include "repository/pack_format.h"
 
-#define WRITE_BYTES (2u * 1024 * 1024) /* frames are collected up to this and written at once */
-#define BUFFER_BYTES (WRITE_BYTES + CHUNK_STORED_LIMIT_BYTES)
-
 struct pack_compressor {
     ZSTD_CCtx *context;
     uint8_t frame[CHUNK_STORED_LIMIT_BYTES];
@@ -23,8 +20,6 @@ struct pack_writer {
     enum pack_kind kind;
     const struct stored_folder *folder;
     struct stored_writer file;
-    uint8_t *buffer;
-    size_t used;
     uint8_t *records;
     size_t records_allocated;
     uint32_t count;
@@ -90,17 +85,13 @@ const uint8_t *pack_compress(struct pack_compressor *compressor, const uint8_t i
 struct pack_writer *pack_writer_new(enum pack_kind kind, const struct stored_folder *folder, struct error *error)
 {
     struct pack_writer *writer = calloc(1, sizeof *writer);
-    uint8_t *buffer = malloc(BUFFER_BYTES);
-    if (writer == NULL || buffer == NULL) {
+    if (writer == NULL) {
         error_set(error, CSN_MEMORY, "no memory for writing packs");
-        free(writer);
-        free(buffer);
         return NULL;
     }
     writer->kind = kind;
     writer->folder = folder;
     writer->file.fd = -1;
-    writer->buffer = buffer;
     return writer;
 }
 
@@ -110,16 +101,8 @@ void pack_writer_free(struct pack_writer *writer)
         return;
     }
     stored_end(&writer->file);
-    free(writer->buffer);
     free(writer->records);
     free(writer);
-}
-
-static int flush(struct pack_writer *writer, struct error *error)
-{
-    int result = stored_append(&writer->file, writer->buffer, writer->used, error);
-    writer->used = 0;
-    return result;
 }
 
 static int add_record(struct pack_writer *writer, const struct pack_record *record, struct error *error)
@@ -157,10 +140,8 @@ int pack_writer_add(struct pack_writer *writer, struct pack_record *record, cons
     if (add_record(writer, record, error) != 0) {
         return -1;
     }
-    memcpy(writer->buffer + writer->used, frame, record->stored_bytes);
-    writer->used += record->stored_bytes;
     writer->frames_bytes += record->stored_bytes;
-    return writer->used >= WRITE_BYTES ? flush(writer, error) : 0;
+    return stored_append(&writer->file, frame, record->stored_bytes, error);
 }
 
 bool pack_writer_is_full(const struct pack_writer *writer)
@@ -177,6 +158,7 @@ bool pack_writer_is_empty(const struct pack_writer *writer)
  * 128th of the rest, by chance. */
 static int append_padding(struct pack_writer *writer, struct error *error)
 {
+    static const uint8_t zeros[4096];
     uint32_t random = 0;
     uint8_t header[PACK_SKIPPABLE_BYTES];
     if (writer->folder->seal == NULL) {
@@ -191,10 +173,9 @@ static int append_padding(struct pack_writer *writer, struct error *error)
     if (stored_append(&writer->file, header, sizeof header, error) != 0) {
         return -1;
     }
-    memset(writer->buffer, 0, WRITE_BYTES); /* free: it was flushed */
     while (left > 0) {
-        uint32_t size = left < WRITE_BYTES ? left : WRITE_BYTES;
-        if (stored_append(&writer->file, writer->buffer, size, error) != 0) {
+        uint32_t size = left < sizeof zeros ? left : (uint32_t)sizeof zeros;
+        if (stored_append(&writer->file, zeros, size, error) != 0) {
             return -1;
         }
         left -= size;
@@ -235,7 +216,7 @@ int pack_writer_commit(struct pack_writer *writer, uint8_t id[SHA256_SIZE], uint
     if (writer->count == 0) {
         return error_set(error, CSN_INTERNAL, "an empty pack cannot be ended");
     }
-    if (flush(writer, error) != 0 || append_padding(writer, error) != 0 || append_index(writer, id, error) != 0) {
+    if (append_padding(writer, error) != 0 || append_index(writer, id, error) != 0) {
         return -1;
     }
     char name[PACK_NAME_SIZE];

@@ -8,11 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/behind.h"
 #include "lib/file.h"
 #include "lib/sha256.h"
-
-/* The kernel starts writing this often, so that the fsync at the end waits for little. */
-#define FLUSH_BYTES (8u * 1024 * 1024)
 
 static int write_error(struct error *error, const char *doing, const char *name)
 {
@@ -24,19 +22,10 @@ static int write_error(struct error *error, const char *doing, const char *name)
 static int write_out(void *context, const void *data, size_t size_bytes, struct error *error)
 {
     struct stored_writer *writer = context;
-    if (file_write_fd(writer->fd, writer->temporary, data, size_bytes, error) != 0) {
-        if (error != NULL && (error->code == CSN_NO_SPACE || errno == EFBIG)) {
-            error->code = CSN_REPOSITORY_FULL;
-        }
-        return -1;
+    if (behind_add(writer->disk, data, size_bytes) != 0) {
+        return write_error(error, "writing", writer->temporary);
     }
     writer->size_bytes += size_bytes;
-    if (writer->size_bytes - writer->flushed_bytes >= FLUSH_BYTES) {
-        /* A hint: a file system that cannot do it loses nothing. */
-        (void)sync_file_range(writer->fd, (off_t)writer->flushed_bytes,
-                              (off_t)(writer->size_bytes - writer->flushed_bytes), SYNC_FILE_RANGE_WRITE);
-        writer->flushed_bytes = writer->size_bytes;
-    }
     return 0;
 }
 
@@ -56,14 +45,20 @@ int stored_create(struct stored_writer *writer, const struct stored_folder *fold
     writer->fd = -1;
     writer->folder = folder;
     writer->size_bytes = 0;
-    writer->flushed_bytes = 0;
+    if (writer->disk == NULL && (writer->disk = behind_new()) == NULL) {
+        return error_set(error, CSN_MEMORY, "no memory for writing into the repository");
+    }
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
         return error_system(error, CSN_IO, "getting random bytes for a file name");
     }
     hex_encode(random, sizeof random, hex);
     snprintf(writer->temporary, sizeof writer->temporary, "%s" STORED_TEMPORARY_SUFFIX, hex);
     writer->fd = openat(folder->fd, writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    return writer->fd < 0 ? write_error(error, "making", writer->temporary) : begin_cipher(writer, error);
+    if (writer->fd < 0) {
+        return write_error(error, "making", writer->temporary);
+    }
+    behind_begin(writer->disk, writer->fd);
+    return begin_cipher(writer, error);
 }
 
 int stored_append(struct stored_writer *writer, const void *data, size_t size_bytes, struct error *error)
@@ -96,6 +91,9 @@ int stored_commit(struct stored_writer *writer, const char *name, struct error *
     if (writer->cipher != NULL && age_writer_finish(writer->cipher, error) != 0) {
         return -1;
     }
+    if (behind_end(writer->disk) != 0) {
+        return write_error(error, "writing", name);
+    }
     if (fsync(writer->fd) != 0) {
         return write_error(error, "making durable", name);
     }
@@ -119,6 +117,7 @@ void stored_abandon(struct stored_writer *writer)
     if (writer->fd == -1) {
         return;
     }
+    behind_cancel(writer->disk);
     if (writer->fd >= 0) {
         close(writer->fd);
     }
@@ -131,6 +130,8 @@ void stored_end(struct stored_writer *writer)
     stored_abandon(writer);
     age_writer_free(writer->cipher);
     writer->cipher = NULL;
+    behind_free(writer->disk);
+    writer->disk = NULL;
 }
 
 /* Bytes as they lie on the disk. */

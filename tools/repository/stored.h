@@ -35,8 +35,8 @@ struct stored_writer {
     int fd;                             /* -1: none open */
     char temporary[STORED_NAME_SIZE];
     uint64_t size_bytes; /* on the disk so far */
-    uint64_t flushed_bytes;
-    struct age_writer *cipher; /* kept from file to file */
+    struct behind *disk; /* kept from file to file, as what follows */
+    struct age_writer *cipher;
 };
 
 /* Makes a new temporary file in the folder; the writer was {.fd = -1} before its first one. A full disk is
