@@ -236,7 +236,7 @@ static int back_up(const struct options *options, int root_fd, const struct repo
     }
     const struct strings *damaged = repository_damaged(repository);
     for (size_t i = 0; i < damaged->count; i++) {
-        screen_line(stderr, "caisson: warning: %s is damaged and left out; `caisson verify` says what it costs",
+        screen_line(stderr, "caisson: warning: %s is damaged and left out; `caisson verify` says what it costs, `caisson repair` mends",
                     damaged->items[i]);
     }
     watching_open(&console, options);

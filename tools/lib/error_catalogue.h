@@ -162,6 +162,8 @@ ERROR_ENUM(CSN_REPOSITORY_UNLOCKED, "CSN-R013", EXIT_BAD, "locks on that file sy
     "See to it that no other machine uses the repository, then say so: --alone.")
 ERROR_ENUM(CSN_REPOSITORY_PRUNED, "CSN-R014", EXIT_BAD, "packs were removed while the backup ran",
     "Run the backup again, and `prune` and `repair` only while nobody else uses the repository.")
+ERROR_ENUM(CSN_REPOSITORY_KEY, "CSN-R015", EXIT_BAD, "key.age, the key that the passphrase opens, is lost",
+    "No passphrase helps. If another copy of this repository has a good key.age, put it here and run `caisson repair`. Else only --identity FILE (a recipient's, or a machine's own key) reads it: start a new repository.")
 ERROR_ENUM(CSN_REPOSITORY_LIMIT, "CSN-R016", EXIT_BAD, "the list of files is longer than one snapshot can be",
     "Back the folders up one by one, each as a snapshot of its own.")
 

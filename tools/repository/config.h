@@ -5,6 +5,7 @@
 #define CAISSON_REPOSITORY_CONFIG_H
 
 #include "age/key.h"
+#include "lib/buffer.h"
 #include "lib/error.h"
 #include "lib/sha256.h"
 #include "repository/chunker.h"
@@ -21,7 +22,9 @@ struct repository_config {
     uint8_t page_hashes[CONFIG_PAGES][SHA256_SIZE];
     struct age_recipient *recipients; /* 0: not encrypted */
     size_t recipient_count;
-    bool has_passphrase; /* the last recipient's identity lies in the repository, encrypted to a passphrase */
+    bool
+        has_passphrase; /* the last recipient's identity lies in the repository, encrypted to a passphrase: key_file.h */
+    uint8_t key_hash[SHA256_SIZE]; /* SHA-256 of that file */
 };
 
 /* Text that lies in each repository: README.txt and restore.sh. */
@@ -32,13 +35,18 @@ struct config_page {
 };
 extern const struct config_page config_pages[CONFIG_PAGES];
 
-/* Writes the pages, the copy and, last, repository.json: from then on the folder is a repository. Of config only the recipients and
- * has_passphrase are taken. */
+/* Writes the pages, the copy and, last, repository.json: from then on the folder is a repository. Of config only the recipients,
+ * has_passphrase and key_hash are taken. */
 int config_write(const struct repository_config *config, int folder_fd, struct error *error) MUST_CHECK;
 
 /* From the copy where repository.json is damaged. CSN_REPOSITORY_NOT where there is none, _VERSION, _DAMAGED (both are). */
 int config_read(struct repository_config *config, int folder_fd, const char *path, struct error *error) MUST_CHECK;
-/* Calls damaged for each of repository.json, its copy and the pages that is not as it was written. CSN_MEMORY. */
+/* The text of repository.json or its copy, and its first line's length, if its hash holds. 0; 1: it is damaged or not there; -1. */
+int config_read_text(int folder_fd, const char *name, struct buffer *text, size_t *line_size, struct error *error)
+    MUST_CHECK;
+
+/* Calls damaged for each of repository.json, the pages, key.age and the copies that is not as it was written. CSN_MEMORY,
+ * CSN_PRIVILEGE. */
 int config_check(const struct repository_config *config, int folder_fd,
                  void (*damaged)(void *context, const char *file, const char *what), void *context, struct error *error)
     MUST_CHECK;

@@ -8,6 +8,7 @@
 
 #include "lib/file.h"
 #include "repository/internal.h"
+#include "repository/key_file.h"
 
 /* What may lie in a folder that becomes a repository: what file systems put into an empty one, and what an init that
  * was cut off has left. */
@@ -22,7 +23,8 @@ static bool is_no_hindrance(const char *name)
         REPOSITORY_LOCK,
         "README.txt",
         "restore.sh",
-        REPOSITORY_KEY,
+        KEY_FILE,
+        KEY_FILE_COPY,
         CONFIG_COPY,
     };
     size_t length = strlen(name);
@@ -128,18 +130,25 @@ static int protect(struct repository_config *config, const struct repository_pro
     }
     age_identity_wipe(&identity);
     config->has_passphrase = true;
+    sha256_of(buffer_text(key_file), key_file->size, config->key_hash);
     return result;
 }
 
-/* The key first: with repository.json the folder is a repository. */
+/* What an init that was cut off has left may not vouch for a key that is replaced now. */
+static int remove_old_copy(int folder_fd, struct error *error)
+{
+    if (unlinkat(folder_fd, CONFIG_COPY, 0) != 0) {
+        return errno == ENOENT ? 0 : error_system(error, CSN_IO, "removing " CONFIG_COPY);
+    }
+    return file_sync_parent(folder_fd, CONFIG_COPY, error);
+}
+
+/* The key first: with repository.json, or its copy, the folder is a repository. */
 static int write_files(const struct repository_config *config, const struct buffer *key_file, int folder_fd,
                        struct error *error)
 {
-    if (key_file->size > 0 &&
-        file_replace(folder_fd, REPOSITORY_KEY, key_file->data, key_file->size, 0600, error) != 0) {
-        if (error != NULL && error->code == CSN_NO_SPACE) {
-            error->code = CSN_REPOSITORY_FULL;
-        }
+    if (remove_old_copy(folder_fd, error) != 0 ||
+        (key_file->size > 0 && key_file_write(folder_fd, key_file, error) != 0)) {
         return -1;
     }
     return config_write(config, folder_fd, error);

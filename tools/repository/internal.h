@@ -16,7 +16,6 @@
 #define REPOSITORY_PACKS "packs"
 #define REPOSITORY_SNAPSHOTS "snapshots"
 #define REPOSITORY_LOCK "lock"
-#define REPOSITORY_KEY "key.age"
 
 struct repository {
     char *path; /* for messages */

@@ -10,6 +10,7 @@
 
 #include "lib/file.h"
 #include "repository/internal.h"
+#include "repository/key_file.h"
 #include "repository/lock.h"
 
 /* --- files in it --- */
@@ -195,6 +196,38 @@ int repository_refresh(struct repository *repository, struct error *error)
     return result;
 }
 
+/* --- the key --- */
+
+struct noting {
+    struct repository *repository;
+    struct error *error;
+    int result;
+};
+
+static void note_key(void *context, const char *file, const char *what)
+{
+    struct noting *noting = context;
+    noting->result = noting->result != 0 ? -1 : note_damage(noting->repository, file, what, noting->error);
+}
+
+/* Who writes for years into what nobody can read any more has to hear of it. Rights to read the key it needs none. */
+static int check_key(struct repository *repository, struct error *error)
+{
+    const struct repository_config *config = &repository->config;
+    struct noting noting = {.repository = repository, .error = error};
+    if (!config->has_passphrase) {
+        return 0;
+    }
+    if (key_file_check(config, repository->folder_fd, note_key, &noting, error) != 0) {
+        return error->code == CSN_PRIVILEGE ? 0 : -1;
+    }
+    if (noting.result == 0 && config->recipient_count == 1 &&
+        key_file_is_there(config, repository->folder_fd, error) != 0) {
+        return error_wrap(error, "%s", repository->path);
+    }
+    return noting.result;
+}
+
 /* --- opening --- */
 
 static int open_folders(struct repository *repository, struct error *error)
@@ -242,7 +275,8 @@ struct repository *repository_open(const char *path, enum repository_mode mode, 
     repository->mode = mode;
     repository->folder_fd = repository->packs_folder.fd = repository->snapshots_folder.fd = repository->lock_fd = -1;
     if (open_folders(repository, error) != 0 || repository_unlock(repository, keys, error) != 0 ||
-        lock_take(repository, error) != 0 || repository_refresh(repository, error) != 0) {
+        lock_take(repository, error) != 0 || repository_refresh(repository, error) != 0 ||
+        (mode == REPOSITORY_WRITE && check_key(repository, error) != 0)) {
         goto failed;
     }
     /* A snapshot will rely on packs that another writer has renamed into place but perhaps not yet made durable. */

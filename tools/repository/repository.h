@@ -56,7 +56,8 @@ struct repository_keys {
 
 /* Opens it, takes the shared lock, reads every pack's index. A writer that is alone removes what a killed one left.
  * A pack whose index is damaged is left out and remembered (repository_verify names it). NULL with CSN_REPOSITORY_NOT,
- * _VERSION, _DAMAGED, _LOCKED (it is encrypted, and no key is given; a writer needs none), CSN_BUSY (ALONE, and somebody has it
+ * _VERSION, _DAMAGED, _LOCKED (it is encrypted, and no key is given; a writer needs none), _KEY (key.age is lost, and nothing else
+ * would read it), CSN_BUSY (ALONE, and somebody has it
  * open), CSN_REPOSITORY_UNLOCKED (ALONE, on a file system whose locks other machines may not see), or a system error. keys may be NULL. Free with repository_close. */
 struct repository *repository_open(const char *path, enum repository_mode mode, const struct repository_keys *keys,
                                    struct error *error) MUST_CHECK;
@@ -66,7 +67,7 @@ void repository_close(struct repository *repository);
 int repository_check_recipients(const struct repository *repository, const struct strings *recipients,
                                 struct error *error) MUST_CHECK;
 
-/* The files of the repository that opening found damaged and left out. Valid until the next call on it. */
+/* The files of the repository that opening found damaged and left out, for a writer also key.age and its copy. Valid until the next call on it. */
 const struct strings *repository_damaged(const struct repository *repository);
 
 /* --- backup --- */
@@ -318,7 +319,7 @@ struct repository_repair_summary {
 
 /* Writes what can be had of damaged packs and snapshots into new ones, with new indexes, and puts the damaged files into the folder
  * damaged/: nothing is thrown away. A snapshot that was damaged comes back under a new id, with the tag "repaired" (the old id), and
- * what it has lost is not in it. The two pages, and repository.json from its copy, are written anew. done is called for each file.
+ * what it has lost is not in it. The two pages, and repository.json and key.age from their copies, are written anew. done is called for each file.
  * What the damage costs, repository_verify says afterwards. Needs REPOSITORY_ALONE; the repository can only be closed afterwards.
  * What is rebuilt is for the repository's recipients alone: a machine's own key does not read it. */
 int repository_repair(struct repository *repository, void (*done)(void *context, const char *file, const char *what),

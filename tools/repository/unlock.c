@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "repository/internal.h"
+#include "repository/key_file.h"
 
 static bool is_recipient(const struct repository_config *config, const struct age_identity *identity)
 {
@@ -16,13 +17,14 @@ static bool is_recipient(const struct repository_config *config, const struct ag
 /* The repository's own identity, which a passphrase opens. */
 static int open_key_file(struct repository *repository, const char *passphrase, struct error *error)
 {
-    if (!repository->config.has_passphrase || passphrase == NULL) {
-        return 0;
+    struct age_identities *identities = &repository->identities;
+    int result = 0;
+    if (passphrase != NULL && repository->config_damaged) {
+        result = key_file_rescue(identities, repository->folder_fd, passphrase, error);
+    } else if (passphrase != NULL && repository->config.has_passphrase) {
+        result = key_file_read(identities, &repository->config, repository->folder_fd, passphrase, error);
     }
-    if (age_identities_read(&repository->identities, repository->folder_fd, REPOSITORY_KEY, passphrase, error) != 0) {
-        return error_wrap(error, "%s", repository->path);
-    }
-    return 0;
+    return result == 0 ? 0 : error_wrap(error, "%s", repository->path);
 }
 
 static int take_identities(struct repository *repository, const struct repository_keys *keys, struct error *error)
@@ -54,22 +56,38 @@ static int set_recipients(struct repository *repository, const struct age_identi
     return 0;
 }
 
+static int refuse_without_key(const struct repository *repository, struct error *error)
+{
+    const struct repository_config *config = &repository->config;
+    if (!config->has_passphrase) {
+        return error_set(error, CSN_REPOSITORY_LOCKED, "%s is encrypted", repository->path);
+    }
+    return key_file_is_there(config, repository->folder_fd, error) == 0
+               ? error_set(error, CSN_AGE_PASSPHRASE, "%s is encrypted: --passphrase-file FILE, or --identity FILE",
+                           repository->path)
+               : error_wrap(error, "%s", repository->path);
+}
+
 int repository_unlock(struct repository *repository, const struct repository_keys *keys, struct error *error)
 {
     static const struct repository_keys none;
     keys = keys == NULL ? &none : keys;
-    bool given = keys->identities != NULL && keys->identities->count > 0;
-    if (repository->config.recipient_count == 0 && !(repository->config_damaged && given)) {
+    const struct age_identities *identities = &repository->identities;
+    bool encrypted = repository->config.recipient_count > 0;
+    if (!encrypted && !repository->config_damaged) {
         return 0;
     }
-    if (take_identities(repository, keys, error) != 0 || set_recipients(repository, keys->own, error) != 0) {
+    if (take_identities(repository, keys, error) != 0) {
         return -1;
     }
-    const struct age_identities *identities = &repository->identities;
+    if (!encrypted && identities->count == 0) {
+        return 0;
+    }
+    if (set_recipients(repository, keys->own, error) != 0) {
+        return -1;
+    }
     if (identities->count == 0 && repository->mode != REPOSITORY_WRITE) {
-        return repository->config.has_passphrase
-                   ? error_set(error, CSN_AGE_PASSPHRASE, "%s is encrypted", repository->path)
-                   : error_set(error, CSN_REPOSITORY_LOCKED, "%s is encrypted", repository->path);
+        return refuse_without_key(repository, error);
     }
     for (size_t i = 0; i < identities->count; i++) {
         repository->reads_all = repository->reads_all || is_recipient(&repository->config, &identities->items[i]);

@@ -1,0 +1,150 @@
+#!/bin/sh
+# keys.sh: the key of a repository, which a passphrase opens, damaged and lost; a machine's own key; keys that are given by mistake.
+# shellcheck disable=SC2016,SC2317 # scripts for an inner shell are in single quotes; functions are called by check
+set -u
+CAISSON=${CAISSON:-out/caisson}
+case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
+work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-keys.XXXXXX") || exit 3
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 3
+failed=0
+check() { # NAME COMMAND...
+	name=$1
+	shift
+	if "$@" >held 2>&1; then echo "ok $name"; else echo "not ok $name: $* $(tail -n 3 held) $(tail -n 3 said)"; failed=1; fi
+}
+# run COMMAND...: of caisson; exit code in $status, words in said.
+run() { "$CAISSON" "$@" >said 2>&1; status=$?; }
+# refused NAME EXIT CODE
+refused() { check "$1: $3" [ "$status/$(sed -n 's/^caisson: \(CSN-[A-Z0-9]*\):.*/\1/p' said)" = "$2/$3" ]; }
+flip() { # FILE OFFSET: one bit of it
+	byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
+	# shellcheck disable=SC2059 # the format is the byte
+	printf "\\$(printf %o $((byte ^ (1 << $2 % 8))))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+for name in site other nobody; do age-keygen -o "$name.key" 2>/dev/null; done
+site=$(age-keygen -y site.key)
+echo 'correct horse' >passphrase
+echo 'wrong horse' >wrong
+mkdir tree
+echo 'a word' >tree/file
+
+# --- key.age and its copy
+"$CAISSON" repository init two --recipient "$site" --passphrase-file passphrase >said
+"$CAISSON" backup --repository two --key own.key "$work/tree" >said
+check "there are two of it" cmp two/key.age two/key.age.copy
+check "repository.json has its hash" [ "$(head -n 1 two/repository.json | jq -r .key)" = "$(sha256sum two/key.age | cut -d ' ' -f 1)" ]
+cp two/key.age key.age
+size=$(stat -c %s key.age)
+for file in key.age key.age.copy; do
+	missed=
+	at=0
+	while [ "$at" -lt "$size" ]; do
+		flip "two/$file" "$at"
+		run verify --repository two --structure --identity site.key
+		[ "$status/$(grep -c "^damaged: $file: it is not as it was written" said)/$(grep -c '^damaged:' said)" = 1/1/1 ] || missed="$missed $at"
+		cp key.age "two/$file"
+		at=$((at + 3))
+	done
+	check "a flipped bit of $file is found" [ -z "$missed" ]
+	for hurt in flipped short gone; do
+		case $hurt in
+		flipped) flip "two/$file" 30 ;;
+		short) truncate -s -1 "two/$file" ;;
+		gone) rm "two/$file" ;;
+		esac
+		for level in structure all sample=1; do
+			run verify --repository two --$level --identity site.key
+			check "$file $hurt: verify --$level names it" [ "$status/$(grep -c "^damaged: $file: " said)" = 1/1 ]
+		done
+		run snapshots --repository two --passphrase-file passphrase
+		check "$file $hurt: the passphrase reads" [ "$status" -eq 0 ]
+		run backup --repository two --key own.key "$work/tree"
+		check "$file $hurt: a backup is made and warns" [ "$status/$(grep -c "^caisson: warning: $file is damaged" said)" = 0/1 ]
+		run repair --repository two --passphrase-file passphrase
+		check "$file $hurt: repair mends" [ "$status/$(grep -c "^$file: written anew" said)" = 0/1 ]
+		check "$file $hurt: it is what it was" cmp key.age "two/$file"
+	done
+done
+run verify --repository two --passphrase-file passphrase
+check "all is well" [ "$status" -eq 0 ]
+cp two/repository.json two/repository.json.copy .
+for file in repository.json repository.json.copy; do flip "two/$file" 20; done
+run snapshots --repository two --passphrase-file passphrase
+check "the passphrase reads where repository.json is lost" [ "$status/$(grep -c "$work/tree" said)" = 0/7 ]
+cp repository.json repository.json.copy two/
+
+# --- restore.sh: the passphrase is typed
+typed() { printf 'correct horse\n' | script -qec "sh two/restore.sh $*" /dev/null >said 2>&1; status=$?; }
+for hurt in nothing key.age key.age.copy; do
+	rm -rf back
+	mkdir back
+	[ "$hurt" = nothing ] || flip "two/$hurt" 99
+	typed latest back "$work/tree"
+	check "restore.sh with the passphrase, $hurt damaged" cmp tree/file "back$work/tree/file"
+	cp key.age two/key.age
+	cp key.age two/key.age.copy
+done
+mkdir empty
+# script NAME TEXT ARGUMENTS...: restore.sh of two fails with that text and writes nothing.
+script_fails() {
+	name=$1 text=$2
+	shift 2
+	sh two/restore.sh "$@" </dev/null >said 2>&1
+	status=$?
+	check "restore.sh: $name" [ "$status/$(grep -cF -- "$text" said)/$(ls -A empty)" = 1/1/ ]
+}
+script_fails "a list, with another identity" "no snapshot can be read." --identity nobody.key
+check "restore.sh: it says what to do" grep -q -- 'recipients in repository.json, .*--identity FILE' said
+script_fails "another identity" "cannot be read: for another identity, or damaged" --identity nobody.key "$(find two/snapshots -type f | sed 's,.*/\(........\).*,\1,;q')" empty
+script_fails "latest, with another identity" "no snapshot can be read." latest empty --identity nobody.key
+script_fails "an identity that is no identity" "no snapshot can be read." --identity passphrase
+script_fails "an identity that is not there" "nowhere.key cannot be read" --identity nowhere.key latest empty
+script_fails "an identity without a file" "--identity takes one FILE" latest empty --identity
+script_fails "two identities" "--identity takes one FILE" --identity own.key latest empty --identity site.key
+sh two/restore.sh latest empty --identity site.key >said 2>&1
+check "restore.sh: an identity behind the rest" cmp tree/file "empty$work/tree/file"
+rm -rf empty
+mkdir empty
+
+# --- both of them
+for hurt in damaged gone; do
+	for file in key.age key.age.copy; do if [ "$hurt" = damaged ]; then flip "two/$file" 100; else rm "two/$file"; fi; done
+	for keys in '' '--passphrase-file passphrase' '--passphrase-file wrong'; do
+		for command in snapshots verify 'ls latest' repair; do
+			# shellcheck disable=SC2086 # words
+			run $command --repository two $keys
+			refused "both $hurt: $command $keys" 1 CSN-R015
+		done
+	done
+	run verify --repository two --identity site.key
+	check "both $hurt: verify names both" [ "$status/$(grep -c '^damaged: key.age' said)" = 1/2 ]
+	script_fails "both $hurt" "key.age and key.age.copy are damaged or gone"
+	run repair --repository two --identity site.key
+	check "both $hurt: repair says so" [ "$status/$(grep -c '^key.age.*: it cannot be written anew' said)" = 1/2 ]
+	run backup --repository two --key own.key "$work/tree"
+	check "both $hurt: a backup, which others read, is made and warns" [ "$status/$(grep -c '^caisson: warning: key.age' said)" = 0/2 ]
+done
+cp key.age two/
+run repair --repository two --identity site.key
+check "one that is put back mends both" cmp two/key.age two/key.age.copy
+"$CAISSON" repository init sole --passphrase-file passphrase >said
+rm sole/key.age sole/key.age.copy
+run backup --repository sole --key own.key "$work/tree"
+refused "no backup is made that nobody could read" 1 CSN-R015
+check "and nothing was written" [ -z "$(find sole/packs sole/snapshots -type f)" ]
+
+# --- an init that was cut off: what it left does not vouch for the next one's key
+"$CAISSON" repository init cut --passphrase-file passphrase >said
+rm cut/repository.json cut/key.age
+mkdir cut/key.age
+run repository init cut --passphrase-file wrong
+check "an init that fails" [ "$status" -ne 0 ]
+check "has taken away what vouched for the old key" [ ! -e cut/repository.json.copy ]
+rmdir cut/key.age
+run repository init cut --passphrase-file passphrase
+check "the next one is good" [ "$status" -eq 0 ]
+run verify --repository cut --passphrase-file passphrase
+check "and whole" [ "$status" -eq 0 ]
+exit "$failed"
