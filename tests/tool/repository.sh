@@ -185,6 +185,16 @@ mkdir script-part
 expect "restore.sh brings one path" 0 "1 entries are back" sh repo/restore.sh "$first" script-part "$work/tree/folder/deeper"
 holds "restore.sh brings only that" [ "$(find script-part ! -type d; ls -d "script-part$work/tree/folder/"*)" = \
 	"script-part$work/tree/folder/deeper" ]
+mkdir script-latest
+expect "restore.sh brings the newest" 0 "are back" sh repo/restore.sh latest script-latest
+look script-latest/tree >script.look
+same "which is the one that the program takes" latest.look script.look
+expect "restore.sh lists the newest last" 0 " server " sh -c 'sh repo/restore.sh | tail -n 1'
+for arguments in latest "latest empty / more" "--frob latest empty" "latest empty --frob"; do
+	# shellcheck disable=SC2086 # several words
+	expect "restore.sh $arguments" 1 "usage: sh restore.sh" sh repo/restore.sh $arguments
+done
+holds "and nothing was written" nothing_in empty
 expect "restore.sh refuses a folder that is not empty" 1 "not empty" sh repo/restore.sh "$first" script
 expect "restore.sh of no snapshot" 1 "there is no snapshot" sh repo/restore.sh 00ff script-part
 

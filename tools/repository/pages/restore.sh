@@ -1,5 +1,5 @@
 #!/bin/sh
-# restore.sh [--identity FILE] [SNAPSHOT TARGET [PATH]]: brings a snapshot of the repository in which this file lies back into the
+# restore.sh [--identity FILE] [SNAPSHOT|latest TARGET [PATH]]: brings a snapshot of the repository in which this file lies back into the
 # empty folder TARGET, with public tools only: sh, coreutils, zstd, jq; age for an encrypted one; setfattr for extended attributes.
 # README.txt says more.
 set -eu
@@ -12,41 +12,94 @@ for tool in zstd jq od dd base64 sha256sum truncate mknod tac; do
 	command -v "$tool" >/dev/null || die "$tool is needed"
 done
 
-identity='' age=''
-[ "${1:-}" != --identity ] || { identity=${2:?"--identity FILE"}; shift 2; }
+usage='usage: sh restore.sh [--identity FILE] [SNAPSHOT|latest TARGET [PATH]]; without any: a list of the snapshots'
+identity='' age='' operands=0 snapshot='' target='' only=/
+while [ $# -gt 0 ]; do
+	case $1 in
+	--identity)
+		if [ -n "$identity" ] || [ -z "${2:-}" ]; then die "--identity takes one FILE, once"; fi
+		identity=$2
+		shift ;;
+	--help) echo "$usage"; exit 0 ;;
+	-*) die "there is no option $1; $usage" ;;
+	*)
+		operands=$((operands + 1))
+		case $operands in 1) snapshot=$1 ;; 2) target=$1 ;; 3) only=$1 ;; *) die "$usage" ;; esac ;;
+	esac
+	shift
+done
+[ "$operands" -ne 1 ] || die "$usage"
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-if head -n 1 "$home/repository.json" | jq -e '.recipients' >/dev/null; then
-	age=.age
+trap 'exit 1' HUP INT TERM # what is decrypted must not stay
+for file in "$home"/snapshots/*.jsonl.zst.age; do [ ! -e "$file" ] || age=.age; done
+if [ -n "$age" ]; then
 	command -v age >/dev/null || die "age is needed: this repository is encrypted"
-	if [ -z "$identity" ] && [ -e "$home/key.age" ]; then
-		age -d "$home/key.age" >"$work/key"
+	[ -z "$identity" ] || [ -r "$identity" ] || die "the identity $identity cannot be read: is that the file's name?"
+	if [ -z "$identity" ]; then
+		key='' there=''
+		known=$(grep -hs '"key":"' "$home/repository.json" "$home/repository.json.copy") || known=''
+		for file in "$home/key.age.copy" "$home/key.age"; do
+			[ -e "$file" ] || continue
+			there=1
+			hash=$(sha256sum <"$file")
+			case $known in *"\"key\":\"${hash%% *}\""* | '') key=$file ;; esac
+		done
+		grep -qs '"passphrase":true' "$home/repository.json" "$home/repository.json.copy" || [ -n "$there" ] ||
+			die "this repository is encrypted: give the identity of one of the recipients in repository.json, --identity FILE"
+		[ -n "$key" ] || die "key.age and key.age.copy are damaged or gone: no passphrase helps. Take them from another copy of this repository, or give an identity, --identity FILE"
+		age -d "$key" >"$work/key" || die "the passphrase does not open $key"
 		identity=$work/key
 	fi
-	[ -n "$identity" ] || die "this repository is encrypted: --identity FILE"
 fi
 plain() { if [ -n "$age" ]; then age -d -i "$identity" "$1"; else cat "$1"; fi; }
+id_of() { id=${1##*/}; id=${id%.jsonl.zst"$age"}; }
 
-if [ $# -eq 0 ]; then
+# "TIME ID" of the snapshots that can be read into times, the oldest first; the first line of each into line-ID.
+list() {
+	: >"$work/times"
 	for file in "$home"/snapshots/*.jsonl.zst"$age"; do
 		[ -e "$file" ] || die "there are no snapshots"
-		name=${file##*/}
-		printf '%s ' "${name%.jsonl.zst"$age"}"
-		plain "$file" | zstd -dcq | head -n 1 | jq -r '"\(.time) \(.host) \(.label) \([.sources[].name] | join(" "))"'
+		id_of "$file"
+		line=$({ plain "$file" | zstd -dcq | head -n 1; } 2>>"$work/said")
+		time=$(printf '%s\n' "$line" | jq -r '.time // empty' 2>/dev/null) || time=''
+		[ -n "$time" ] || { echo "restore.sh: $id cannot be read: for another identity, or damaged" >&2; continue; }
+		printf '%s\n' "$line" >"$work/line-$id"
+		echo "$time $id" >>"$work/times"
 	done
+	[ -s "$work/times" ] || die "no snapshot can be read. $(head -n 1 "$work/said") $advice"
+	sort -o "$work/times" "$work/times"
+}
+advice=''
+[ -z "$age" ] || advice='Give the identity of one of the recipients in repository.json, or the key of the machine that was backed up: --identity FILE'
+
+if [ "$operands" -eq 0 ]; then
+	list
+	while read -r _ id; do
+		printf '%s ' "$id"
+		jq -r '"\(.time) \(.host) \(.label) \([.sources[].name] | join(" "))"' "$work/line-$id"
+	done <"$work/times"
 	exit 0
 fi
-[ $# -eq 2 ] || [ $# -eq 3 ] || die "usage: restore.sh [--identity FILE] [SNAPSHOT TARGET [PATH]]"
-set -- "$1" "$2" "${3:-/}"
+if [ "$snapshot" = latest ]; then
+	list
+	snapshot=$(tail -n 1 "$work/times")
+	snapshot=${snapshot#* }
+fi
 found=
-for file in "$home/snapshots/$1"*.jsonl.zst"$age"; do
-	[ -e "$file" ] || die "there is no snapshot $1"
-	[ -z "$found" ] || die "$1 fits several snapshots"
+for file in "$home/snapshots/$snapshot"*.jsonl.zst"$age"; do
+	[ -e "$file" ] || die "there is no snapshot $snapshot; without SNAPSHOT and TARGET restore.sh lists them"
+	[ -z "$found" ] || die "$snapshot fits several snapshots; more of its digits tell which"
 	found=$file
 done
-[ -d "$2" ] || die "$2 is not a folder"
-[ -z "$(find "$2" -mindepth 1 ! -path "$2/lost+found" | head -n 1)" ] || die "$2 is not empty"
-target=$(cd "$2" && pwd -P)
+[ -d "$target" ] || die "$target is not a folder"
+[ -z "$(find "$target" -mindepth 1 ! -path "$target/lost+found" | head -n 1)" ] || die "$target is not empty"
+target=$(cd "$target" && pwd -P)
+if ! plain "$found" >"$work/snapshot" 2>"$work/said"; then
+	id_of "$found"
+	die "the snapshot $id cannot be read: for another identity, or damaged. $(head -n 1 "$work/said") $advice"
+fi
 
 # Where each chunk is: "ID PACK START LENGTH", from the index at the end of each pack.
 : >"$work/places"
@@ -72,7 +125,7 @@ for pack in "$home"/packs/*/*.zst"$age"; do
 done
 
 # The snapshot as plain words. Names are in base64, so that they may hold anything.
-plain "$found" | zstd -dcq | jq -r --arg only "${3%/}" '
+zstd -dcq <"$work/snapshot" | jq -r --arg only "${only%/}" '
 	def name($key): if has($key) then .[$key] | @base64 else .[$key + "64"] end;
 	def nine: "000000000\(.)" | .[-9:];
 	def time: if .[0] < 0 and .[1] > 0 then "-\(-.[0] - 1).\(1000000000 - .[1] | nine)" else "\(.[0]).\(.[1] | nine)" end;
@@ -94,7 +147,7 @@ plain "$found" | zstd -dcq | jq -r --arg only "${3%/}" '
 		$1 == "entry" || $1 == "other" { wanted = $1 == "entry" }
 		wanted && $1 == "piece" && $2 != "hole" { print $0, place[$2]; next }
 		wanted' >"$work/plan"
-[ -s "$work/plan" ] || die "there is nothing of $3 in the snapshot"
+[ -s "$work/plan" ] || die "there is nothing of $only in the snapshot"
 
 # opened PACK: where its plain bytes are; of an encrypted one those of the last 16 packs are kept.
 opened() {
