@@ -133,6 +133,9 @@ int age_identities_read(struct age_identities *list, int dir_fd, const char *pat
 {
     struct buffer file = {0};
     struct buffer plain = {0};
+    if (age_key_is_secret(path)) {
+        return error_set(error, CSN_AGE_KEY, "a secret key itself is given, not the name of the file that holds it");
+    }
     /* All at once: a buffer that grows leaves copies behind. */
     (void)buffer_reserve(&file, FILE_LIMIT_BYTES + READ_STEP_BYTES);
     int result = file_read(dir_fd, path, FILE_LIMIT_BYTES, &file, error);

@@ -1,19 +1,37 @@
 #include "age/key.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "lib/crypto.h"
 
 #define RECIPIENT_PREFIX "age"
 #define IDENTITY_PREFIX "AGE-SECRET-KEY-"
 
+bool age_key_is_secret(const char *text)
+{
+    return strcasestr(text, IDENTITY_PREFIX) != NULL;
+}
+
+/* What does not look like a recipient may be a secret: it is not repeated. */
+static int refuse_recipient(const char *text, struct error *error)
+{
+    bool shown = strncasecmp(text, RECIPIENT_PREFIX "1", strlen(RECIPIENT_PREFIX "1")) == 0;
+    return age_key_is_secret(text)
+               ? error_set(error, CSN_AGE_KEY,
+                           "what is given as a recipient is a secret key; the recipient is what `age-keygen -y FILE` "
+                           "prints for the key's file")
+               : error_set(error, CSN_AGE_KEY,
+                           "%s%.80s%s is not a recipient: that is age1 and 58 characters, exactly as printed",
+                           shown ? "\"" : "what is given", shown ? text : "", shown ? "\"" : "");
+}
+
 int age_recipient_parse(struct age_recipient *recipient, const char *text, struct error *error)
 {
     static const uint8_t any[AGE_KEY_BYTES];
     uint8_t shared[AGE_KEY_BYTES];
     if (!bech32_decode(text, RECIPIENT_PREFIX, recipient->point, sizeof recipient->point)) {
-        return error_set(error, CSN_AGE_KEY,
-                         "\"%.80s\" is not a recipient: that is age1 and 58 characters, exactly as printed", text);
+        return refuse_recipient(text, error);
     }
     if (crypto_x25519(any, recipient->point, shared, error) != 0) {
         return -1;

@@ -7,6 +7,7 @@
 #ifndef CAISSON_AGE_KEY_H
 #define CAISSON_AGE_KEY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "age/bech32.h"
@@ -25,7 +26,11 @@ struct age_identity {
     struct age_recipient recipient;
 };
 
-/* CSN_AGE_KEY: not "age1..." with a checksum that holds, or a point with which nothing would be secret. */
+/* A secret key is somewhere in it, or what is left of one: not to be shown. */
+bool age_key_is_secret(const char *text);
+
+/* CSN_AGE_KEY: not "age1..." with a checksum that holds, or a point with which nothing would be secret. The message repeats only
+ * what begins with "age1". */
 int age_recipient_parse(struct age_recipient *recipient, const char *text, struct error *error) MUST_CHECK;
 void age_recipient_print(const struct age_recipient *recipient, char text[AGE_RECIPIENT_TEXT_SIZE]);
 

@@ -1,5 +1,6 @@
 #include "lib/error.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -14,6 +15,19 @@ static const struct error_entry catalogue[CSN_COUNT] = {
 };
 #undef ERROR_ENUM
 
+/* Whoever gives a secret key in a wrong place must not find it in a log: messages repeat what they were given. */
+static void hide_secrets(char *message)
+{
+    static const char prefix[] = "AGE-SECRET-KEY-";
+    char *found = message;
+    while ((found = strcasestr(found, prefix)) != NULL) {
+        found += strlen(prefix);
+        for (; isalnum((unsigned char)*found) || *found == '-'; found++) {
+            *found = '*';
+        }
+    }
+}
+
 int error_set(struct error *error, enum error_code code, const char *format, ...)
 {
     if (error == NULL) {
@@ -24,6 +38,7 @@ int error_set(struct error *error, enum error_code code, const char *format, ...
     va_start(arguments, format);
     vsnprintf(error->message, sizeof error->message, format, arguments);
     va_end(arguments);
+    hide_secrets(error->message);
     return -1;
 }
 
@@ -40,6 +55,7 @@ int error_system(struct error *error, enum error_code code, const char *format, 
     va_end(arguments);
     size_t used = strlen(error->message);
     snprintf(error->message + used, sizeof error->message - used, ": %s", strerror(saved));
+    hide_secrets(error->message);
     return -1;
 }
 
@@ -57,6 +73,7 @@ int error_wrap(struct error *error, const char *format, ...)
     snprintf(joined, sizeof joined, "%s: %s", context, error->message);
     joined[sizeof error->message - 1] = '\0';
     memcpy(error->message, joined, strlen(joined) + 1);
+    hide_secrets(error->message);
     return -1;
 }
 

@@ -17,6 +17,27 @@
 #define IDENTITY "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"
 #define RECIPIENT "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 
+static void does_not_repeat_what_may_be_secret(void **state)
+{
+    (void)state;
+    struct age_recipient recipient;
+    struct age_identities list = {0};
+    struct error error = {0};
+    static const char *const secrets[] = {IDENTITY, "recipient=" IDENTITY, "age-secret-key-1gfpyy", "correct horse"};
+    for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++) {
+        assert_int_equal(age_recipient_parse(&recipient, secrets[i], &error), -1);
+        assert_int_equal(error.code, CSN_AGE_KEY);
+        assert_null(strcasestr(error.message, "gfpyy"));
+        assert_null(strstr(error.message, "horse"));
+        assert_int_equal(strstr(error.message, "is a secret key") != NULL, i < 3);
+    }
+    assert_int_equal(age_identities_read(&list, AT_FDCWD, IDENTITY, NULL, &error), -1);
+    assert_int_equal(error.code, CSN_AGE_KEY);
+    assert_null(strcasestr(error.message, "gfpyy"));
+    assert_int_equal(age_recipient_parse(&recipient, "age1nonsense", &error), -1);
+    assert_non_null(strstr(error.message, "\"age1nonsense\" is not a recipient"));
+}
+
 /* BIP 173, "Test vectors"; the one that is too long for it is good without that limit. */
 static void tells_bech32_from_what_is_not(void **state)
 {
@@ -286,6 +307,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_bech32_from_what_is_not),
+        cmocka_unit_test(does_not_repeat_what_may_be_secret),
         cmocka_unit_test(finds_every_changed_character),
         cmocka_unit_test(writes_bech32_of_any_length),
         cmocka_unit_test(reads_and_writes_base64),

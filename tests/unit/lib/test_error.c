@@ -44,6 +44,19 @@ static void test_wrap_keeps_within_bounds(void **state)
     assert_int_equal(error_set(NULL, CSN_IO, "nobody asks"), -1);
 }
 
+static void test_secrets_are_not_repeated(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    error_set(&error, CSN_IO, "opening %s: it", "AGE-SECRET-KEY-1QQ, age-secret-key-1zz");
+    assert_string_equal(error.message, "opening AGE-SECRET-KEY-***, age-secret-key-***: it");
+    error_system(&error, CSN_IO, "%s", "AGE-SECRET-KEY-PQ-1QQ/x");
+    assert_memory_equal(error.message, "AGE-SECRET-KEY-******/x: ", 25);
+    error_set(&error, CSN_IO, "inside");
+    error_wrap(&error, "%s", "AGE-SECRET-KEY-1");
+    assert_string_equal(error.message, "AGE-SECRET-KEY-*: inside");
+}
+
 static void test_utf8(void **state)
 {
     (void)state;
@@ -94,7 +107,8 @@ static void test_one_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_catalogue),
-                                       cmocka_unit_test(test_wrap_keeps_within_bounds), cmocka_unit_test(test_utf8),
+                                       cmocka_unit_test(test_wrap_keeps_within_bounds), cmocka_unit_test(test_secrets_are_not_repeated),
+        cmocka_unit_test(test_utf8),
                                        cmocka_unit_test(test_inside), cmocka_unit_test(test_one_line)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
