@@ -37,13 +37,21 @@ static bool is_no_hindrance(const char *name)
            strcmp(name + length - strlen(STORED_TEMPORARY_SUFFIX), STORED_TEMPORARY_SUFFIX) == 0;
 }
 
+/* What stands in the way is somebody's; a disk that is full or read-only has codes of its own. */
+static int place_error(struct error *error, const char *doing, const char *path)
+{
+    return errno == ENOTDIR  ? error_system(error, CSN_REPOSITORY_EXISTS, "%s %s", doing, path)
+           : errno == ENOSPC ? error_system(error, CSN_REPOSITORY_FULL, "%s %s", doing, path)
+                             : file_error(error, doing, path);
+}
+
 /* 1 if nothing is in it but that; folder names an empty folder is allowed by. */
 static int is_empty(int folder_fd, const char *path, bool inside, struct error *error)
 {
     int fd = openat(folder_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
     if (directory == NULL) {
-        error_system(error, CSN_IO, "reading the folder %s", path);
+        place_error(error, "reading the folder", path);
         file_drop(&fd);
         return -1;
     }
@@ -65,7 +73,7 @@ static int is_empty(int folder_fd, const char *path, bool inside, struct error *
 static int make_folder(int folder_fd, const char *name, struct error *error)
 {
     if (mkdirat(folder_fd, name, 0700) != 0 && errno != EEXIST) {
-        return error_system(error, errno == ENOSPC ? CSN_REPOSITORY_FULL : CSN_IO, "making the folder %s", name);
+        return place_error(error, "making the folder", name);
     }
     return 0;
 }
@@ -165,11 +173,11 @@ static int make_repository(const char *path, const struct repository_config *con
             return -1;
         }
     } else if (errno != EEXIST) {
-        return error_system(error, errno == ENOENT ? CSN_NOT_FOUND : CSN_IO, "making the folder %s", path);
+        return place_error(error, "making the folder", path);
     }
     folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder_fd < 0) {
-        error_system(error, errno == ENOTDIR ? CSN_REPOSITORY_EXISTS : CSN_IO, "opening the folder %s", path);
+        place_error(error, "opening the folder", path);
         goto out;
     }
     int empty = is_empty(folder_fd, ".", false, error);
@@ -186,7 +194,7 @@ static int make_repository(const char *path, const struct repository_config *con
     }
     lock_fd = openat(folder_fd, REPOSITORY_LOCK, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (lock_fd < 0) {
-        error_system(error, errno == ENOSPC ? CSN_REPOSITORY_FULL : CSN_IO, "making the lock of %s", path);
+        place_error(error, "making the lock of", path);
         goto out;
     }
     result = write_files(config, key_file, folder_fd, error);
