@@ -116,9 +116,6 @@ static void print_sums(const struct repository_verification *sums, bool json, ui
         printf("%" PRIu64 " packs, %" PRIu64 " chunks, %" PRIu64 " snapshots checked%s%s%s; damages: %" PRIu64 "\n",
                sums->packs, sums->chunks, sums->snapshots, read ? ", " : "", read ? bytes : "", read ? " hashed" : "",
                sums->damages);
-        if (sums->locked > 0) {
-            printf("not checked, as they are for other keys: %" PRIu64 " packs and snapshots\n", sums->locked);
-        }
         return;
     }
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
@@ -130,8 +127,22 @@ static void print_sums(const struct repository_verification *sums, bool json, ui
     yyjson_mut_obj_add_uint(document, object, "snapshots", sums->snapshots);
     yyjson_mut_obj_add_uint(document, object, "bytes", sums->bytes);
     yyjson_mut_obj_add_uint(document, object, "damages", sums->damages);
-    yyjson_mut_obj_add_uint(document, object, "locked", sums->locked);
+    yyjson_mut_obj_add_uint(document, object, "locked_packs", sums->locked_packs);
+    yyjson_mut_obj_add_uint(document, object, "locked_snapshots", sums->locked_snapshots);
     print_line(document);
+}
+
+/* Not an error: where several machines share a repository it is so every day. */
+static void warn_of_locked(const struct repository_verification *sums)
+{
+    if (sums->locked_packs + sums->locked_snapshots > 0) {
+        fflush(stdout);
+        screen_line(stderr,
+                    "caisson: warning: NOT verified: %" PRIu64 " packs and %" PRIu64
+                    " snapshots, which the keys given do not open: other machines', or damaged. An identity of one of "
+                    "the repository's recipients verifies all (--identity)",
+                    sums->locked_packs, sums->locked_snapshots);
+    }
 }
 
 static int run(const struct options *options)
@@ -157,6 +168,7 @@ static int run(const struct options *options)
         return command_fail(&error);
     }
     print_sums(&sums, listener.json, share_ppm);
+    warn_of_locked(&sums);
     if (sums.damages > 0) {
         error_set(&error, CSN_REPOSITORY_DAMAGED, "%s: damages found: %" PRIu64 ", named above", path, sums.damages);
         return command_fail(&error);

@@ -67,7 +67,7 @@ int repository_list(struct repository *repository, struct repository_snapshots *
     }
     if (snapshots->count == 0 && snapshots->locked > 0 && repository->mode != REPOSITORY_WRITE) {
         repository_snapshots_free(snapshots);
-        return error_set(error, CSN_AGE_NO_IDENTITY, "the snapshots of %s", repository->path);
+        return repository_refuse_locked(repository, "the snapshots", error);
     }
     if (snapshots->count > 1) {
         qsort(snapshots->items, snapshots->count, sizeof *snapshots->items, by_time);
@@ -113,7 +113,8 @@ static int find_damaged(const struct repository_snapshots *snapshots, const char
                              snapshots->damaged.items[i]);
         }
     }
-    return error_set(error, CSN_REPOSITORY_NO_SNAPSHOT, "there is no snapshot \"%s\"", what);
+    return error_set(error, CSN_REPOSITORY_NO_SNAPSHOT, "there is no snapshot \"%s\"%s", what,
+                     snapshots->locked > 0 ? " among those that the keys given open" : "");
 }
 
 int repository_find(struct repository *repository, const char *what, const struct repository_tag *tag,

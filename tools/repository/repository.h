@@ -146,7 +146,7 @@ struct repository_snapshots {
     uint64_t locked;        /* how many none of the keys given opens */
 };
 
-/* CSN_AGE_NO_IDENTITY if there are some and the keys open none. */
+/* CSN_AGE_NO_IDENTITY if there are some and the keys open none; where no key was given but the machine's own, as without any. */
 int repository_list(struct repository *repository, struct repository_snapshots *snapshots, struct error *error)
     MUST_CHECK;
 void repository_snapshots_free(struct repository_snapshots *snapshots);
@@ -290,7 +290,8 @@ struct repository_verification {
     uint64_t chunks;
     uint64_t bytes; /* decompressed and hashed */
     uint64_t damages;
-    uint64_t locked; /* packs and snapshots that none of the keys given opens: not checked */
+    uint64_t locked_packs; /* that none of the keys given opens: not checked. Other machines', or damaged at their head */
+    uint64_t locked_snapshots;
 };
 
 struct repository_damage {
@@ -300,7 +301,7 @@ struct repository_damage {
     const char *path;     /* recorded name of the file it costs, or NULL: the whole snapshot */
 };
 
-/* Calls damaged for each damage: once with the file of the repository, then once for each path of each snapshot that
+/* Calls damaged for each damage, also for a chunk that may be in a locked pack: once with the file of the repository, then once for each path of each snapshot that
  * it costs. 0 also if there is damage: see damages. -1 only if the check itself could not be done. */
 int repository_verify(struct repository *repository, uint32_t share_ppm,
                       void (*damaged)(void *context, const struct repository_damage *damage), void *context,

@@ -68,6 +68,12 @@ static int refuse_without_key(const struct repository *repository, struct error 
                : error_wrap(error, "%s", repository->path);
 }
 
+int repository_refuse_locked(const struct repository *repository, const char *what, struct error *error)
+{
+    return repository->only_own ? refuse_without_key(repository, error)
+                                : error_set(error, CSN_AGE_NO_IDENTITY, "%s of %s", what, repository->path);
+}
+
 int repository_unlock(struct repository *repository, const struct repository_keys *keys, struct error *error)
 {
     static const struct repository_keys none;
@@ -83,8 +89,12 @@ int repository_unlock(struct repository *repository, const struct repository_key
     if (!encrypted && identities->count == 0) {
         return 0;
     }
+    repository->only_own = keys->own != NULL && identities->count == 1;
     if (set_recipients(repository, keys->own, error) != 0) {
         return -1;
+    }
+    if (identities->count == 0 && keys->passphrase != NULL && repository->mode != REPOSITORY_WRITE) {
+        return error_set(error, CSN_REPOSITORY_LOCKED, "%s is encrypted, and not to a passphrase", repository->path);
     }
     if (identities->count == 0 && repository->mode != REPOSITORY_WRITE) {
         return refuse_without_key(repository, error);

@@ -74,7 +74,8 @@ static const char *check_piece(const struct verify *verify, const struct snapsho
 {
     const struct chunks *chunks = &verify->repository->chunks;
     const struct chunk_place *place = chunks_find(chunks, piece->id);
-    const char *what = "a chunk of it is in no pack that is whole";
+    const char *what = verify->repository->locked_packs == 0 ? "a chunk of it is in no pack that is whole"
+                                                             : "a chunk of it is in no pack that the keys given open";
     for (; place != NULL; place = chunks_next(chunks, place)) {
         *pack = place->pack;
         if (place->size_bytes != piece->size_bytes) {
@@ -156,7 +157,7 @@ static int check_snapshot(struct verify *verify, const char *file_name, struct e
     tree_links_free(&links);
     strings_free(&lost);
     if (reader == NULL && trouble.code == CSN_AGE_NO_IDENTITY && !verify->repository->reads_all) {
-        verify->sums->locked++;
+        verify->sums->locked_snapshots++;
         return 0;
     }
     if (result == 0 && got < 0) {
@@ -211,11 +212,11 @@ static int check_all(struct verify *verify, uint32_t share_ppm, struct error *er
             return -1;
         }
     }
-    verify->sums->locked += repository->locked_packs;
-    if (verify->sums->locked > 0 && repository->pack_count == 0) {
-        return error_set(error, CSN_AGE_NO_IDENTITY, "the packs of %s", repository->path);
-    }
-    return 0;
+    verify->sums->locked_packs = repository->locked_packs;
+    bool locked = verify->sums->locked_packs + verify->sums->locked_snapshots > 0;
+    return locked && repository->pack_count == 0 && verify->sums->snapshots == 0
+               ? repository_refuse_locked(repository, "the packs", error)
+               : 0;
 }
 
 int repository_verify(struct repository *repository, uint32_t share_ppm,
