@@ -22,6 +22,11 @@ flip() { # FILE OFFSET: one bit of it
 	# shellcheck disable=SC2059 # the format is the byte
 	printf "\\$(printf %o $((byte ^ (1 << $2 % 8))))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
+swap() { # FILE OFFSET: a letter there becomes another
+	letter=$(dd if="$1" bs=1 skip="$2" count=1 status=none)
+	if [ "$letter" = k ]; then letter=w; else letter=k; fi
+	printf %s "$letter" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
 
 for name in site other nobody; do age-keygen -o "$name.key" 2>/dev/null; done
 site=$(age-keygen -y site.key)
@@ -147,4 +152,114 @@ run repository init cut --passphrase-file passphrase
 check "the next one is good" [ "$status" -eq 0 ]
 run verify --repository cut --passphrase-file passphrase
 check "and whole" [ "$status" -eq 0 ]
+
+# --- a machine's own key, where it has one: what only reads finds it
+# own KEY COMMAND...: of caisson, on a machine whose own key this is ("" has none)
+own() {
+	key=$1
+	shift
+	mkdir -p state/caisson
+	rm -f state/caisson/backup.key
+	[ -z "$key" ] || cp "$key" state/caisson/backup.key
+	if [ "$(id -u)" -eq 0 ]; then
+		unshare --mount sh -c 'mount -t tmpfs caisson-test /var/lib && cp -r state/caisson /var/lib && exec "$@"' sh "$CAISSON" "$@" >said 2>&1
+	else
+		XDG_STATE_HOME=$work/state "$CAISSON" "$@" >said 2>&1
+	fi
+	status=$?
+}
+"$CAISSON" repository init many --recipient "$site" >said
+own own.key backup --repository many "$work/tree"
+mine=$(sed -n 's/^snapshot //p' said)
+head -c 3000000 /dev/urandom >tree/file
+"$CAISSON" backup --repository many --key other.key --host other "$work/tree" >said
+others=$(sed -n 's/^snapshot //p' said)
+mkdir here
+for command in snapshots verify 'ls latest' "diff $mine $mine" "restore --target here latest" "export --output tar latest"; do
+	# shellcheck disable=SC2086 # words
+	own nobody.key $command --repository many
+	refused "with another machine's: ${command%% *}" 2 CSN-R010
+	# shellcheck disable=SC2086 # words
+	own '' $command --repository many
+	refused "with none: ${command%% *}" 2 CSN-R010
+	# shellcheck disable=SC2086 # words
+	own own.key $command --repository many
+	check "with this machine's own key: ${command%% *}" [ "$status" -eq 0 ]
+done
+check "it is its own that came" [ "$(cat "here$work/tree/file")" = 'a word' ]
+own own.key ls --repository many "$others"
+check "another machine's snapshot" grep -q 'CSN-R005: .* among those that the keys given open' said
+own own.key prune --repository many --keep-last 1
+refused "prune needs more" 2 CSN-R010
+own nobody.key snapshots --repository two
+refused "where there is a passphrase" 2 CSN-E004
+own other.key verify --repository many --passphrase-file passphrase
+refused "a passphrase where there is none" 2 CSN-R010
+
+# --- what is for other keys is counted, and said not to be verified
+own own.key verify --repository many --all
+check "verify warns" [ "$status/$(grep -c '^caisson: warning: NOT verified: 1 packs and 1 snapshots' said)" = 0/1 ]
+own own.key verify --repository many --json
+check "in JSON, too" [ "$(grep -v ^caisson said | jq -c '[.locked_packs, .locked_snapshots, .damages]')" = '[1,1,0]' ]
+own '' verify --repository many --identity site.key
+check "with the site's all is verified" [ "$status/$(grep -c warning said)" = 0/0 ]
+snapshot=$(find many/snapshots -name "$mine*")
+cp "$snapshot" whole
+at=$(grep -abo -m 2 -e '-> X25519' "$snapshot" | sed -n '2s/:.*//p')
+swap "$snapshot" $((at + 15))
+own own.key verify --repository many
+check "a bit in the part of a snapshot that is for this machine: it is said not to be verified" \
+	[ "$status/$(grep -c '^caisson: warning: NOT verified: 1 packs and 2 snapshots' said)" = 0/1 ]
+own '' verify --repository many --identity site.key
+check "and found with the site's key" [ "$status/$(grep -c "costs all of snapshot $(echo "$mine" | cut -c 1-16)" said)" = 1/1 ]
+cp whole "$snapshot"
+for pack in many/packs/*/*.age; do
+	cp "$pack" whole
+	at=$(grep -abo -m 3 -e '-> X25519' "$pack" | sed -n '2s/:.*//p')
+	swap "$pack" $((at + 15))
+	own own.key verify --repository many --structure
+	echo "$status $(grep -c 'is in no pack that the keys given open' said)" >>found
+	cp whole "$pack"
+done
+check "a pack that a snapshot needs and the keys do not open is damage" [ "$(sort found | tr '\n' ' ')" = '0 0 1 1 ' ]
+
+# --- keys in wrong places are not repeated
+secret=$(grep AGE-SECRET site.key)
+hidden() { # NAME EXIT CODE COMMAND...
+	name=$1 exit=$2 code=$3
+	shift 3
+	run "$@"
+	refused "$name" "$exit" "$code"
+	check "$name: it is not repeated" sh -c '! grep -qiF "$1" said' sh "$(echo "$secret" | cut -c 20-50)"
+}
+hidden "a secret key as a recipient" 2 CSN-E002 repository init bad --recipient "$secret"
+check "it says what the recipient is" grep -q 'is a secret key; .*age-keygen -y' said
+hidden "half a secret key as a recipient" 2 CSN-E002 repository init bad --recipient "$(echo "$secret" | cut -c 17-60)"
+hidden "a secret key as an identity's file" 2 CSN-E002 snapshots --repository many --identity "$secret"
+hidden "a secret key as a machine's key" 2 CSN-E002 backup --repository many --key "$secret" "$work/tree"
+hidden "a secret key as a repository" 2 CSN-R001 snapshots --repository "$secret"
+hidden "a secret key as a snapshot" 1 CSN-R005 ls --repository many --identity site.key "$secret"
+hidden "a secret key as an option" 2 CSN-U001 verify "--$secret"
+run repository init bad --passphrase-file 'correct horse'
+check "a passphrase in the place of its file is not repeated" [ "$status/$(grep -c horse said)" = 2/0 ]
+check "nothing was made" [ ! -e bad ]
+
+# --- init in bad places
+run repository init nowhere/bad
+refused "below what is not there" 2 CSN-S005
+run repository init passphrase
+refused "a file" 1 CSN-R002
+run repository init passphrase/bad
+refused "below a file" 1 CSN-R002
+ln -s nowhere broken
+run repository init broken
+refused "a link to nothing" 2 CSN-S005
+if [ "$(id -u)" -eq 0 ]; then
+	mkdir small
+	mount -t tmpfs -o size=1m,ro caisson-test small 2>/dev/null && {
+		run repository init small/bad
+		refused "a disk that is read-only" 3 CSN-S006
+		umount small
+	}
+fi
 exit "$failed"

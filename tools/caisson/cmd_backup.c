@@ -35,7 +35,7 @@ static const struct option_rule rules[] = {
     KEYS_RULES,
     {"key", OPTION_TEXT, false, "FILE",
      "this machine's own key for an encrypted repository, made if it is not there (default: " OWN_KEY_FILE
-     ", of a user in ~/.local/state/caisson)"},
+     ", of a user in ~/.local/state/caisson). Servers share what they store only with one --key, or with --identity"},
     {"reread", OPTION_FLAG, false, NULL, "reads every file, also those that look unchanged"},
     {"json", OPTION_FLAG, false, NULL, "the summary as JSON on stdout"},
     {.name = NULL},
@@ -236,8 +236,10 @@ static int back_up(const struct options *options, int root_fd, const struct repo
     }
     const struct strings *damaged = repository_damaged(repository);
     for (size_t i = 0; i < damaged->count; i++) {
-        screen_line(stderr, "caisson: warning: %s is damaged and left out; `caisson verify` says what it costs, `caisson repair` mends",
-                    damaged->items[i]);
+        screen_line(
+            stderr,
+            "caisson: warning: %s is damaged and left out; `caisson verify` says what it costs, `caisson repair` mends",
+            damaged->items[i]);
     }
     watching_open(&console, options);
     int result = repository_backup(repository, sources, count, &backup, &console.progress, &summary, &error);

@@ -26,6 +26,9 @@ int keys_read_passphrase(const char *path, char **passphrase, struct error *erro
         explicit_bzero(text.data, text.size);
     }
     buffer_free(&text);
+    if (result != 0 && error->code == CSN_NOT_FOUND) { /* perhaps it is the passphrase itself: it is not repeated */
+        error_set(error, CSN_NOT_FOUND, "the file that --passphrase-file names is not there; it takes no passphrase");
+    }
     return result;
 }
 
@@ -42,23 +45,6 @@ int keys_take(struct keys *keys, const struct options *options, struct error *er
     keys->given.identities = &keys->identities;
     keys->given.passphrase = passphrase;
     return result;
-}
-
-struct repository *keys_open_repository(const struct options *options, enum repository_mode mode, struct error *error)
-{
-    struct keys keys = {0};
-    struct repository *repository =
-        keys_take(&keys, options, error) != 0
-            ? NULL
-            : repository_open(options_text(options, "repository"), mode, &keys.given, error);
-    keys_free(&keys);
-    return repository;
-}
-
-struct repository *keys_open_alone(const struct options *options, struct error *error)
-{
-    return keys_open_repository(options, options_flag(options, "alone") ? REPOSITORY_ALONE_ASSURED : REPOSITORY_ALONE,
-                                error);
 }
 
 /* Root's is the machine's; anybody else has one of their own. */
@@ -84,6 +70,9 @@ int keys_take_own(struct keys *keys, const struct options *options, int root_fd,
     bool encrypted = false;
     struct buffer path = {0};
     int host_fd = -1;
+    if (named != NULL && age_key_is_secret(named)) {
+        return error_set(error, CSN_AGE_KEY, "--key takes the name of a file, not the key itself");
+    }
     int result = repository_is_encrypted(options_text(options, "repository"), &encrypted, error);
     if (result != 0 || !encrypted) {
         return result;
@@ -106,6 +95,43 @@ int keys_take_own(struct keys *keys, const struct options *options, int root_fd,
     file_drop(&host_fd);
     buffer_free(&path);
     return result == 0 ? 0 : error_wrap(error, "this machine's key");
+}
+
+/* Nobody named a key: what this machine has written its own key reads. */
+static int take_usual(struct keys *keys, const struct options *options, struct error *error)
+{
+    struct error unused;
+    struct buffer path = {0};
+    bool encrypted = false;
+    if (keys->identities.count > 0 || keys->passphrase != NULL ||
+        repository_is_encrypted(options_text(options, "repository"), &encrypted, &unused) != 0 || !encrypted ||
+        usual_place(&path, &unused) != 0) {
+        buffer_free(&path);
+        return 0;
+    }
+    int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int there = own_key_read(&keys->own, root_fd, path.data, error);
+    keys->given.own = there == 1 ? &keys->own : NULL;
+    file_drop(&root_fd);
+    buffer_free(&path);
+    return there >= 0 ? 0 : error_wrap(error, "this machine's key");
+}
+
+struct repository *keys_open_repository(const struct options *options, enum repository_mode mode, struct error *error)
+{
+    struct keys keys = {0};
+    struct repository *repository =
+        keys_take(&keys, options, error) != 0 || (mode == REPOSITORY_READ && take_usual(&keys, options, error) != 0)
+            ? NULL
+            : repository_open(options_text(options, "repository"), mode, &keys.given, error);
+    keys_free(&keys);
+    return repository;
+}
+
+struct repository *keys_open_alone(const struct options *options, struct error *error)
+{
+    return keys_open_repository(options, options_flag(options, "alone") ? REPOSITORY_ALONE_ASSURED : REPOSITORY_ALONE,
+                                error);
 }
 
 void keys_free(struct keys *keys)

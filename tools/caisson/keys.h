@@ -11,7 +11,8 @@
 
 #define KEYS_RULES                                                                                                     \
     {"identity", OPTION_LIST, false, "FILE",                                                                           \
-     "an identity that reads the repository, if it is encrypted: as age-keygen writes it"},                            \
+     "an identity that reads the repository, if it is encrypted: as age-keygen writes it (default, to read: this "     \
+     "machine's own key, if it has one)"},                                                                             \
     {                                                                                                                  \
         "passphrase-file", OPTION_TEXT, false, "FILE",                                                                 \
             "the first line is the passphrase of the repository, or of the "                                           \
@@ -35,7 +36,8 @@ struct keys {
 /* Reads what the options name. CSN_AGE_..., CSN_NOT_FOUND, ... */
 int keys_take(struct keys *keys, const struct options *options, struct error *error) MUST_CHECK;
 
-/* The repository that the option "repository" names, opened with the keys that the options name; closed with repository_close. NULL:
+/* The repository that the option "repository" names, opened with the keys that the options name; to read, without any, with this
+ * machine's own from its usual place; closed with repository_close. NULL:
  * as keys_take and repository_open. */
 struct repository *keys_open_repository(const struct options *options, enum repository_mode mode, struct error *error)
     MUST_CHECK;

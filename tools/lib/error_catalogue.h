@@ -152,7 +152,7 @@ ERROR_ENUM(CSN_REPOSITORY_TARGET, "CSN-R008", EXIT_BAD, "the place to restore to
     "Choose an empty folder.")
 ERROR_ENUM(CSN_REPOSITORY_DIFFERS, "CSN-R009", EXIT_BAD, "what was restored is not what was backed up",
     "The backup does not count. Run memory and disk checks, then make a new one on another disk.")
-ERROR_ENUM(CSN_REPOSITORY_LOCKED, "CSN-R010", EXIT_USAGE, "the repository is encrypted, and no key was given",
+ERROR_ENUM(CSN_REPOSITORY_LOCKED, "CSN-R010", EXIT_USAGE, "the repository is encrypted, and no key that could read it was given",
     "Give the identity that belongs to one of its recipients: --identity FILE. To back up, none is needed.")
 ERROR_ENUM(CSN_REPOSITORY_RECIPIENTS, "CSN-R011", EXIT_BAD, "the repository is for other readers than were named",
     "Name exactly its recipients (`repository.json` lists them), if they are right; else use a new folder, which is encrypted as named.")
@@ -171,11 +171,11 @@ ERROR_ENUM(CSN_REPOSITORY_LIMIT, "CSN-R016", EXIT_BAD, "the list of files is lon
 ERROR_ENUM(CSN_AGE_NOT, "CSN-E001", EXIT_BAD, "the file is not encrypted as age v1",
     "Check that it is the file meant. One in ASCII armor, or of a newer version, has to be decrypted with age itself.")
 ERROR_ENUM(CSN_AGE_KEY, "CSN-E002", EXIT_USAGE, "a recipient or an identity is not one",
-    "Copy it again, whole: a recipient is age1..., an identity AGE-SECRET-KEY-1..., as age-keygen prints them.")
+    "Copy it again, whole: a recipient is age1..., as `age-keygen -y FILE` prints it; an identity is a file with a line AGE-SECRET-KEY-1...")
 ERROR_ENUM(CSN_AGE_NO_IDENTITY, "CSN-E003", EXIT_BAD, "none of the identities given opens the file",
-    "Give the identity that belongs to one of its recipients. If it opened other files of the same backup, this one is damaged.")
+    "Give the identity that belongs to one of its recipients (`repository.json` lists a repository's): --identity FILE. If it opened other files of the same backup, this one is damaged.")
 ERROR_ENUM(CSN_AGE_PASSPHRASE, "CSN-E004", EXIT_USAGE, "a passphrase is needed",
-    "Give the passphrase that the file was encrypted with.")
+    "Give it: --passphrase-file FILE (its first line). To read a repository, --identity FILE does as well, with the identity of a recipient.")
 ERROR_ENUM(CSN_AGE_PASSPHRASE_WRONG, "CSN-E005", EXIT_BAD, "the passphrase does not open the file",
     "Type it again; check the keyboard's layout and Caps Lock. If it opened the file before, the file is damaged.")
 ERROR_ENUM(CSN_AGE_WORK, "CSN-E006", EXIT_BAD, "the passphrase's work factor is greater than allowed",
