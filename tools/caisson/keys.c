@@ -112,6 +112,7 @@ static int take_usual(struct keys *keys, const struct options *options, struct e
     int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int there = own_key_read(&keys->own, root_fd, path.data, error);
     keys->given.own = there == 1 ? &keys->own : NULL;
+    keys->given.own_unasked = there == 1;
     file_drop(&root_fd);
     buffer_free(&path);
     return there >= 0 ? 0 : error_wrap(error, "this machine's key");

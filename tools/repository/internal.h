@@ -26,7 +26,7 @@ struct repository {
     struct stored_seal seal; /* of both folders, where the repository is encrypted */
     struct age_identities identities;
     struct age_recipient *recipients; /* what seal.recipients points to */
-    bool only_own;                    /* no key was given but the machine's own */
+    bool own_unasked;                 /* there is no key but the machine's own, which nobody named */
     bool reads_all;                   /* an identity of the repository itself: what it does not open is damaged */
     uint64_t locked_packs;            /* that none of the identities opens */
     int lock_fd;                      /* -1: none could be taken (a read-only or a simple network file system) */
@@ -57,7 +57,7 @@ static inline bool repository_is_alone(const struct repository *repository)
 int repository_unlock(struct repository *repository, const struct repository_keys *keys, struct error *error)
     MUST_CHECK;
 
-/* -1: nothing of `what` ("the packs") is for the keys given. CSN_AGE_NO_IDENTITY; as without a key if there is only_own. unlock.c. */
+/* -1: nothing of `what` ("the packs") is for the keys given. CSN_AGE_NO_IDENTITY; as without a key with own_unasked. unlock.c. */
 int repository_refuse_locked(const struct repository *repository, const char *what, struct error *error) MUST_CHECK;
 
 /* The recipient of the key of the machine that writes, if it is none of the repository's own; NULL: none. unlock.c. */

@@ -50,8 +50,9 @@ struct repository_keys {
     const struct age_identities *identities; /* NULL: none */
     const char *passphrase;                  /* NULL: none */
     const struct age_identity
-        *own; /* of the machine that writes: reads what that machine has written, and nothing of other
+        *own;         /* of the machine that writes: reads what that machine has written, and nothing of other
                                        machines'. Without one, and without an identity, a writer stores everything anew. NULL: none */
+    bool own_unasked; /* nobody named it: where it opens nothing that is as if there were no key */
 };
 
 /* Opens it, takes the shared lock, reads every pack's index. A writer that is alone removes what a killed one left.
@@ -146,7 +147,7 @@ struct repository_snapshots {
     uint64_t locked;        /* how many none of the keys given opens */
 };
 
-/* CSN_AGE_NO_IDENTITY if there are some and the keys open none; where no key was given but the machine's own, as without any. */
+/* CSN_AGE_NO_IDENTITY if there are some and the keys open none; where there is own_unasked alone, as without a key. */
 int repository_list(struct repository *repository, struct repository_snapshots *snapshots, struct error *error)
     MUST_CHECK;
 void repository_snapshots_free(struct repository_snapshots *snapshots);
@@ -290,7 +291,7 @@ struct repository_verification {
     uint64_t chunks;
     uint64_t bytes; /* decompressed and hashed */
     uint64_t damages;
-    uint64_t locked_packs; /* that none of the keys given opens: not checked. Other machines', or damaged at their head */
+    uint64_t locked_packs; /* that none of the keys given opens: other machines', or damaged in their head */
     uint64_t locked_snapshots;
 };
 

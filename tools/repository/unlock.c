@@ -70,8 +70,8 @@ static int refuse_without_key(const struct repository *repository, struct error 
 
 int repository_refuse_locked(const struct repository *repository, const char *what, struct error *error)
 {
-    return repository->only_own ? refuse_without_key(repository, error)
-                                : error_set(error, CSN_AGE_NO_IDENTITY, "%s of %s", what, repository->path);
+    return repository->own_unasked ? refuse_without_key(repository, error)
+                                   : error_set(error, CSN_AGE_NO_IDENTITY, "%s of %s", what, repository->path);
 }
 
 int repository_unlock(struct repository *repository, const struct repository_keys *keys, struct error *error)
@@ -89,7 +89,7 @@ int repository_unlock(struct repository *repository, const struct repository_key
     if (!encrypted && identities->count == 0) {
         return 0;
     }
-    repository->only_own = keys->own != NULL && identities->count == 1;
+    repository->own_unasked = keys->own_unasked;
     if (set_recipients(repository, keys->own, error) != 0) {
         return -1;
     }

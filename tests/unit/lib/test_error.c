@@ -107,8 +107,10 @@ static void test_one_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_catalogue),
-                                       cmocka_unit_test(test_wrap_keeps_within_bounds), cmocka_unit_test(test_secrets_are_not_repeated),
-        cmocka_unit_test(test_utf8),
-                                       cmocka_unit_test(test_inside), cmocka_unit_test(test_one_line)};
+                                       cmocka_unit_test(test_wrap_keeps_within_bounds),
+                                       cmocka_unit_test(test_secrets_are_not_repeated),
+                                       cmocka_unit_test(test_utf8),
+                                       cmocka_unit_test(test_inside),
+                                       cmocka_unit_test(test_one_line)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
