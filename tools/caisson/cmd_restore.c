@@ -29,6 +29,10 @@ static const struct option_rule rules[] = {
      "goes on where an owner, an attribute or a device may not be kept, and counts them"},
     {"dry-run", OPTION_FLAG, false, NULL,
      "writes nothing: says what would be restored, whether there is room, and what would fail"},
+    {"skip-unsupported", OPTION_FLAG, false, NULL,
+     "leaves out what the target's file system cannot hold (names, links, sizes), and names it; exit code 1 if there "
+     "is "
+     "something"},
     {"skip-damaged", OPTION_FLAG, false, NULL,
      "restores what can be had: a file with lost content becomes NAME.damaged, with holes there; exit code 1 if there "
      "is one"},
@@ -90,6 +94,7 @@ static void print_json(const char *id, const struct repository_restore_summary *
     yyjson_mut_obj_add_uint(document, object, "bytes", summary->bytes);
     yyjson_mut_obj_add_uint(document, object, "not_kept", refusals(&summary->tolerated));
     yyjson_mut_obj_add_uint(document, object, "damaged", summary->damaged);
+    yyjson_mut_obj_add_uint(document, object, "left_out", summary->left_out);
     if (json_append_line(&line, document, &error) == 0) {
         puts(buffer_text(&line));
     }
@@ -118,8 +123,16 @@ struct listener {
 
 static void on_damaged(void *context, const char *place, const char *what)
 {
-    console_finish_line(context);
+    const struct listener *listener = context;
+    console_finish_line(listener->console);
     screen_line(stderr, "damaged: /%s.damaged: %s", place, what);
+}
+
+static void on_left_out(void *context, const char *path, const char *what)
+{
+    const struct listener *listener = context;
+    console_finish_line(listener->console);
+    screen_line(stderr, "left out: /%s: %s", path, what);
 }
 
 static void on_problem(void *context, enum error_code code, const char *path, const char *what)
@@ -127,16 +140,16 @@ static void on_problem(void *context, enum error_code code, const char *path, co
     struct listener *listener = context;
     listener->first = listener->first == CSN_NONE ? code : listener->first;
     console_finish_line(listener->console);
-    screen_line(stderr, "would fail: /%s: %s", path, what);
+    screen_line(stderr, path[0] == '\0' ? "would fail: %s%s" : "would fail: /%s: %s", path, what);
 }
 
 static void print_plan_json(const char *id, const struct repository_plan *plan)
 {
     printf("{\"snapshot\":\"%s\",\"entries\":%" PRIu64 ",\"files\":%" PRIu64 ",\"bytes\":%" PRIu64
            ",\"needed_bytes\":%" PRIu64 ",\"free_bytes\":%" PRIu64 ",\"needed_inodes\":%" PRIu64
-           ",\"problems\":%" PRIu64 "}\n",
+           ",\"left_out\":%" PRIu64 ",\"problems\":%" PRIu64 "}\n",
            id, plan->entries, plan->files, plan->bytes, plan->needed_bytes, plan->free_bytes, plan->needed_items,
-           plan->problems);
+           plan->left_out, plan->problems);
 }
 
 static void print_plan(const char *id, const char *target, const struct repository_plan *plan)
@@ -153,14 +166,13 @@ static void print_plan(const char *id, const char *target, const struct reposito
 }
 
 static int plan(const struct options *options, struct repository *repository, const char *id,
-                const struct repository_selection *selection, struct console *console, struct error *error)
+                const struct repository_selection *selection, struct listener *listener, struct error *error)
 {
     struct repository_plan made;
-    struct listener listener = {.console = console, .first = CSN_NONE};
     const char *target = options_text(options, "target");
-    int result =
-        repository_restore_plan(repository, id, selection, on_problem, &listener, &console->progress, &made, error);
-    console_finish_line(console);
+    int result = repository_restore_plan(repository, id, selection, on_problem, listener, &listener->console->progress,
+                                         &made, error);
+    console_finish_line(listener->console);
     if (result != 0) {
         return -1;
     }
@@ -171,9 +183,24 @@ static int plan(const struct options *options, struct repository *repository, co
     }
     return made.problems == 0
                ? 0
-               : error_set(error, listener.first,
+               : error_set(error, listener->first,
                            "the restore to %s would fail: %" PRIu64 " problems, named above; nothing was written",
                            target, made.problems);
+}
+
+/* What is not there, or not whole, after a restore that went through. */
+static int tell_missing(const struct repository_restore_summary *summary, struct error *error)
+{
+    if (summary->damaged > 0) {
+        return error_set(error, CSN_REPOSITORY_DAMAGED,
+                         "files that are not whole: %" PRIu64 ", left out: %" PRIu64
+                         ", named above; all others are restored",
+                         summary->damaged, summary->left_out);
+    }
+    return summary->left_out == 0
+               ? 0
+               : error_set(error, CSN_REPOSITORY_NAME,
+                           "left out: %" PRIu64 " paths, named above; all others are restored", summary->left_out);
 }
 
 static int restore(const struct options *options, struct repository *repository, int target_fd, struct error *error)
@@ -188,17 +215,17 @@ static int restore(const struct options *options, struct repository *repository,
     };
     struct repository_restore_summary summary;
     struct console console;
+    struct listener listener = {.console = &console, .first = CSN_NONE};
     char id[REPOSITORY_ID_SIZE];
     if (repository_find(repository, options->operands.items[0], NULL, id, error) != 0) {
         return -1;
     }
     watching_open(&console, options);
+    selection.context = &listener;
+    selection.damaged = options_flag(options, "skip-damaged") ? on_damaged : NULL;
+    selection.left_out = options_flag(options, "skip-unsupported") ? on_left_out : NULL;
     if (options_flag(options, "dry-run")) {
-        return plan(options, repository, id, &selection, &console, error);
-    }
-    if (options_flag(options, "skip-damaged")) {
-        selection.damaged = on_damaged;
-        selection.context = &console;
+        return plan(options, repository, id, &selection, &listener, error);
     }
     int result = repository_restore(repository, id, &selection, &console.progress, &summary, error);
     console_finish_line(&console);
@@ -210,11 +237,7 @@ static int restore(const struct options *options, struct repository *repository,
     } else {
         print_summary(id, target, &summary);
     }
-    return summary.damaged == 0
-               ? 0
-               : error_set(error, CSN_REPOSITORY_DAMAGED,
-                           "files that are not whole: %" PRIu64 ", named above; all others are restored",
-                           summary.damaged);
+    return tell_missing(&summary, error);
 }
 
 static int run(const struct options *options)

@@ -156,8 +156,8 @@ ERROR_ENUM(CSN_REPOSITORY_LOCKED, "CSN-R010", EXIT_USAGE, "the repository is enc
     "Give the identity that belongs to one of its recipients: --identity FILE. To back up, none is needed.")
 ERROR_ENUM(CSN_REPOSITORY_RECIPIENTS, "CSN-R011", EXIT_BAD, "the repository is for other readers than were named",
     "Name exactly its recipients (`repository.json` lists them), if they are right; else use a new folder, which is encrypted as named.")
-ERROR_ENUM(CSN_REPOSITORY_NAME, "CSN-R012", EXIT_BAD, "the file system cannot hold a name",
-    "Restore onto a Linux file system (ext4, XFS), or leave that path out with --path. What has been restored so far stays.")
+ERROR_ENUM(CSN_REPOSITORY_NAME, "CSN-R012", EXIT_BAD, "the file system cannot hold a name or a kind of file",
+    "Restore onto a Linux file system (ext4, XFS). `caisson restore --dry-run` names all such paths; with --skip-unsupported they are left out, and the rest is restored.")
 ERROR_ENUM(CSN_REPOSITORY_UNLOCKED, "CSN-R013", EXIT_BAD, "locks on that file system may not reach other machines",
     "See to it that no other machine uses the repository, then say so: --alone.")
 ERROR_ENUM(CSN_REPOSITORY_PRUNED, "CSN-R014", EXIT_BAD, "packs were removed while the backup ran",

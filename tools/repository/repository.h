@@ -183,6 +183,9 @@ struct repository_selection {
     /* Told of each file whose content is not all there, by its place: it lies there as NAME.damaged, with holes for what is lost,
      * and the rest is restored. NULL: the first is an error. */
     void (*damaged)(void *context, const char *place, const char *what);
+    /* Told of each path that the root's file system cannot hold (a name, a kind of file, a size), before anything is written: it is
+     * left out, and the rest is restored. NULL: CSN_REPOSITORY_NAME, and nothing is written. */
+    void (*left_out)(void *context, const char *path, const char *what);
     void *context;
 };
 
@@ -190,7 +193,8 @@ struct repository_restore_summary {
     uint64_t entries;
     uint64_t files;
     uint64_t bytes;
-    uint64_t damaged; /* files that are not whole */
+    uint64_t damaged;  /* files that are not whole */
+    uint64_t left_out; /* as the file system cannot hold them */
     struct tree_tolerated tolerated;
 };
 
@@ -211,11 +215,13 @@ struct repository_plan {
     uint64_t free_bytes;   /* there now */
     uint64_t needed_items; /* inodes */
     uint64_t free_items;   /* UINT64_MAX where the file system does not count */
+    uint64_t left_out;
     uint64_t problems;
 };
 
-/* Goes through a restore and writes nothing: are all chunks there, does the root's file system hold the names, and has it the room?
- * problem is called for each path that would fail; 0 also if there are some. Whether chunks hold is repository_verify's. */
+/* Goes through a restore and writes nothing: are all chunks there, does the root's file system hold the names and kinds of files, and
+ * the attributes, has it the room, and may this process write there? problem is called for each path that would fail ("": for what is
+ * not of one path); 0 also if there are some. Whether chunks hold is repository_verify's. */
 int repository_restore_plan(struct repository *repository, const char *id, const struct repository_selection *selection,
                             void (*problem)(void *context, enum error_code code, const char *path, const char *what),
                             void *context, const struct progress *progress, struct repository_plan *plan,

@@ -11,6 +11,7 @@
 #include "repository/internal.h"
 #include "repository/restore_files.h"
 #include "repository/restore_folders.h"
+#include "repository/restore_left_out.h"
 #include "repository/selected.h"
 #include "tree/path.h"
 
@@ -25,6 +26,7 @@ struct restore {
     struct repository_restore_summary *summary;
     uint64_t total_bytes;
     uint64_t total_items;
+    struct strings left_out;
     struct snapshot_reader
         *firsts; /* a second reader: content of files whose first name is not selected; NULL until needed */
     struct strings first_paths;  /* such first names, and by the same index, */
@@ -155,7 +157,8 @@ static int restore_orphan(struct restore *restore, int dir_fd, const char *name,
 static int restore_link(struct restore *restore, int dir_fd, const char *name, const char *place,
                         const struct snapshot_entry *entry, struct error *error)
 {
-    if (!selected_has(&restore->selected, entry->hardlink)) {
+    if (!selected_has(&restore->selected, entry->hardlink) ||
+        restore_left_out_has(&restore->left_out, entry->hardlink)) {
         return restore_orphan(restore, dir_fd, name, place, entry, error);
     }
     const char *first_place = selected_place(&restore->selected, entry->hardlink);
@@ -177,6 +180,9 @@ static int restore_entry(struct restore *restore, const struct snapshot_entry *e
     const char *name = NULL;
     if (place == NULL) {
         return error_set(error, CSN_NOT_FOUND, "/%s does not lie in /%s", tree->path, restore->selected.strip);
+    }
+    if (restore_left_out_has(&restore->left_out, tree->path)) {
+        return 0;
     }
     tell(restore, tree->path);
     restore->summary->entries++;
@@ -255,7 +261,8 @@ static int set_links_aside(struct restore *restore, const char *id, const struct
     while (got == 1 && (got = selected_next(&again, &entry, error)) == 1) {
         const char *first = entry->hardlink == NULL ? NULL : place_of_first(restore, entry->hardlink);
         const char *place = selected_place(&again, entry->tree.path);
-        if (first != NULL && place != NULL && strcmp(first, place) != 0 && strings_has(places, first)) {
+        if (first != NULL && place != NULL && strcmp(first, place) != 0 && strings_has(places, first) &&
+            !restore_left_out_has(&restore->left_out, entry->tree.path)) {
             got =
                 set_damaged_aside(restore, selection, place, "it is the same file as one that is not whole", error) == 0
                     ? 1
@@ -308,10 +315,13 @@ int repository_restore(struct repository *repository, const char *id, const stru
     /* A writer may have added the snapshot and its packs since the repository was opened. */
     if (selected_open(&restore.selected, repository, id, selection, error) != 0 ||
         repository_refresh(repository, error) != 0 ||
+        restore_left_out_find(&restore.left_out, repository, id, selection, error) != 0 ||
         (restore.files = restore_files_new(repository, &options, error)) == NULL) {
+        strings_free(&restore.left_out);
         selected_close(&restore.selected);
         return -1;
     }
+    summary->left_out = restore.left_out.count;
     restore.folders.start_fd = restore.selected.start_fd;
     restore.folders.tolerated = selection->tolerate_refusals ? &summary->tolerated : NULL;
     if (selection->paths == NULL) {
@@ -332,6 +342,7 @@ int repository_restore(struct repository *repository, const char *id, const stru
     restore_folders_free(&restore.folders);
     selected_close(&restore.selected);
     snapshot_reader_close(restore.firsts);
+    strings_free(&restore.left_out);
     strings_free(&restore.first_paths);
     strings_free(&restore.first_places);
     return result;

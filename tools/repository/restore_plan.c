@@ -2,19 +2,27 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "lib/file.h"
 #include "repository/internal.h"
+#include "repository/restore_fit.h"
+#include "repository/restore_rights.h"
 #include "repository/selected.h"
 #include "tree/path.h"
 
 struct planning {
     struct repository *repository;
     struct selected selected;
+    const struct repository_selection *selection;
     struct statvfs disk;
+    struct restore_fit fit;
+    struct restore_rights rights;
     void (*problem)(void *context, enum error_code code, const char *path, const char *what);
     void *context;
     const struct progress *progress;
@@ -63,12 +71,15 @@ static void plan_place(const struct planning *planning, const struct tree_entry 
 {
     struct stat status;
     const char *name = NULL;
+    if (place[0] == '\0') {
+        if (tree->type != TREE_FOLDER) {
+            note(planning, CSN_REPOSITORY_TARGET, tree->path, "it cannot take the place of a folder");
+        }
+        return;
+    }
     int dir_fd = tree_path_open_parent(planning->selected.start_fd, place, &name);
     int above = errno; /* of a folder that is not there yet: ENOENT */
-    const char *slash = strrchr(place, '/');
-    if (strlen(slash == NULL ? place : slash + 1) > planning->disk.f_namemax) {
-        note(planning, CSN_REPOSITORY_NAME, tree->path, "its name is too long for the file system");
-    } else if (dir_fd < 0 && above != ENOENT && above != ENAMETOOLONG) {
+    if (dir_fd < 0 && above != ENOENT) {
         note(planning, CSN_REPOSITORY_TARGET, tree->path, "what lies above it is no folder");
     } else if (dir_fd >= 0 && fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
         if (!S_ISDIR(status.st_mode) || tree->type != TREE_FOLDER) {
@@ -80,24 +91,101 @@ static void plan_place(const struct planning *planning, const struct tree_entry 
     file_drop(&dir_fd);
 }
 
-static void plan_entry(const struct planning *planning, const struct snapshot_entry *entry)
+/* *fits: it is restored, or (a problem, or left out) it is not. */
+static int plan_fit(struct planning *planning, const struct snapshot_entry *entry, const char *place, bool *fits,
+                    struct error *error)
+{
+    char text[128];
+    const char *why = NULL;
+    if (restore_fit_check(&planning->fit, entry, place, &why, error) != 0) {
+        return -1;
+    }
+    *fits = why == NULL;
+    if (why == NULL) {
+        return 0;
+    }
+    if (planning->fit.unsure) {
+        snprintf(text, sizeof text, "%s, which the file system (%s) may refuse", why, planning->fit.type);
+        why = text;
+    }
+    if (planning->selection->left_out != NULL) {
+        planning->plan->left_out++;
+        planning->selection->left_out(planning->selection->context, entry->tree.path, why);
+    } else {
+        note(planning, CSN_REPOSITORY_NAME, entry->tree.path, why);
+    }
+    return 0;
+}
+
+static int plan_entry(struct planning *planning, const struct snapshot_entry *entry, struct error *error)
 {
     const struct tree_entry *tree = &entry->tree;
     const char *place = selected_place(&planning->selected, tree->path);
-    planning->plan->entries++;
+    bool fits = false;
     if (place == NULL) {
         note(planning, CSN_NOT_FOUND, tree->path, "it does not lie below what is to be left out of the names");
-        return;
+        return 0;
     }
+    if (plan_fit(planning, entry, place, &fits, error) != 0) {
+        return -1;
+    }
+    if (!fits) {
+        return 0;
+    }
+    planning->plan->entries++;
     plan_place(planning, tree, place);
     if (entry->hardlink != NULL) {
-        return; /* costs no room: the first name is counted, or (not selected) its first further one is about as large */
+        return 0; /* costs no room: the first name is counted, or (not selected) its first further one is about as large */
     }
     planning->plan->needed_items++;
     if (tree->type == TREE_FILE) {
         plan_content(planning, entry);
     } else if (tree->type == TREE_FOLDER) {
         planning->plan->needed_bytes += planning->disk.f_frsize;
+    }
+    return planning->selection->tolerate_refusals ? 0 : restore_rights_add(&planning->rights, tree, error);
+}
+
+static int plan_entries(struct planning *planning, struct error *error)
+{
+    const struct snapshot_entry *entry = NULL;
+    const struct repository_plan *plan = planning->plan;
+    int got;
+    while ((got = selected_next(&planning->selected, &entry, error)) == 1) {
+        struct progress_state state = {
+            .doing = "planning", .item = entry->tree.path, .done_items = plan->entries, .done_bytes = plan->bytes};
+        if (plan_entry(planning, entry, error) != 0) {
+            return -1;
+        }
+        progress_tell(planning->progress, &state);
+    }
+    return got;
+}
+
+/* What is not of one path. */
+static void plan_whole(const struct planning *planning)
+{
+    struct repository_plan *plan = planning->plan;
+    char text[256];
+    for (enum right right = 0; right < RIGHT_COUNT; right++) {
+        if (planning->rights.count[right] > 0) {
+            snprintf(text, sizeof text, "%s; of %" PRIu64 " entries in all (--without-root goes on without)",
+                     restore_rights_name(right), planning->rights.count[right]);
+            note(planning, right == RIGHT_DEVICE ? CSN_PRIVILEGE : CSN_TREE_ATTRIBUTE, planning->rights.first[right],
+                 text);
+        }
+    }
+    if (faccessat(planning->selected.start_fd, ".", W_OK | X_OK, AT_EACCESS) != 0) {
+        note(planning, CSN_PRIVILEGE, "",
+             errno == EROFS ? "the target is read-only" : "the target may not be written to");
+    }
+    plan->free_bytes = (uint64_t)planning->disk.f_bavail * planning->disk.f_frsize;
+    plan->free_items = planning->disk.f_files == 0 ? UINT64_MAX : (uint64_t)planning->disk.f_favail;
+    if (plan->needed_bytes > plan->free_bytes) {
+        note(planning, CSN_NO_SPACE, "", "there is not enough room");
+    }
+    if (plan->needed_items > plan->free_items) {
+        note(planning, CSN_NO_SPACE, "", "there are not enough inodes");
     }
 }
 
@@ -106,32 +194,30 @@ int repository_restore_plan(struct repository *repository, const char *id, const
                             void *context, const struct progress *progress, struct repository_plan *plan,
                             struct error *error)
 {
-    struct planning planning = {
-        .repository = repository, .problem = problem, .context = context, .progress = progress, .plan = plan};
-    const struct snapshot_entry *entry = NULL;
-    int got = -1;
+    struct planning planning = {.repository = repository,
+                                .selection = selection,
+                                .problem = problem,
+                                .context = context,
+                                .progress = progress,
+                                .plan = plan};
+    int result = -1;
     *plan = (struct repository_plan){0};
     if (selected_open(&planning.selected, repository, id, selection, error) != 0) {
         return -1;
     }
-    if (fstatvfs(planning.selected.start_fd, &planning.disk) != 0) {
+    int start_fd = planning.selected.start_fd;
+    if (fstatvfs(start_fd, &planning.disk) != 0) {
         error_system(error, CSN_IO, "asking for the room to restore into");
-    } else if (repository_refresh(repository, error) == 0) {
-        while ((got = selected_next(&planning.selected, &entry, error)) == 1) {
-            struct progress_state state = {
-                .doing = "planning", .item = entry->tree.path, .done_items = plan->entries, .done_bytes = plan->bytes};
-            plan_entry(&planning, entry);
-            progress_tell(progress, &state);
-        }
+    } else if (restore_fit_open(&planning.fit, start_fd, false, error) == 0 &&
+               restore_rights_open(&planning.rights, start_fd, !planning.fit.rules.plain_only, error) == 0 &&
+               repository_refresh(repository, error) == 0) {
+        result = plan_entries(&planning, error);
     }
+    if (result == 0) {
+        plan_whole(&planning);
+    }
+    restore_fit_close(&planning.fit);
+    restore_rights_close(&planning.rights);
     selected_close(&planning.selected);
-    plan->free_bytes = (uint64_t)planning.disk.f_bavail * planning.disk.f_frsize;
-    plan->free_items = planning.disk.f_files == 0 ? UINT64_MAX : (uint64_t)planning.disk.f_favail;
-    if (got == 0 && plan->needed_bytes > plan->free_bytes) {
-        note(&planning, CSN_NO_SPACE, "", "there is not enough room");
-    }
-    if (got == 0 && plan->needed_items > plan->free_items) {
-        note(&planning, CSN_NO_SPACE, "", "there are not enough inodes");
-    }
-    return got;
+    return result;
 }

@@ -1,0 +1,126 @@
+#!/bin/sh
+# restore.sh: what a restore says before it writes, what it leaves when it stops, and where not all can be held.
+# shellcheck disable=SC2317 # functions are called by check
+set -u
+CAISSON=${CAISSON:-out/caisson}
+case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
+work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-restore.XXXXXX") || exit 3
+trap 'umount "$work"/mnt* 2>/dev/null; rm -rf "$work"' EXIT
+cd "$work" || exit 3
+failed=0
+check() { # NAME COMMAND...
+	name=$1
+	shift
+	if "$@" >held 2>&1; then echo "ok $name"; else echo "not ok $name: $* $(tail -n 3 held) $(tail -n 3 said)"; failed=1; fi
+}
+# run COMMAND...: of caisson; exit code in $status, words in said, what is for programs in out.
+run() { "$CAISSON" "$@" >out 2>said; status=$?; }
+# refused NAME EXIT CODE
+refused() { check "$1: $3" [ "$status/$(sed -n 's/^caisson: \(CSN-[A-Z0-9]*\):.*/\1/p' said)" = "$2/$3" ]; }
+is_empty() { [ -z "$(ls -A "$1")" ]; }
+is_root() { [ "$(id -u)" -eq 0 ]; }
+empty() { rm -rf "$1" && mkdir "$1"; }
+
+# --- names that a file system does not have ---
+mkdir -p "odd/fol:der/sub" odd/plain
+echo one >"odd/fol:der/sub/first"
+ln "odd/fol:der/sub/first" odd/plain/second
+echo two >odd/plain/two
+ln -s two odd/plain/link
+echo three >'odd/what?'
+echo four >odd/CON
+echo five >odd/dot.
+echo six >"odd/$(printf 'not\377utf8')"
+run repository init names
+run backup --repository names "$work/odd"
+names="--repository names --strip $work/odd"
+mkdir back
+# shellcheck disable=SC2086 # $names are words
+run restore $names --target back --skip-unsupported --json latest
+check "a file system that has all names" [ "$status/$(jq .left_out out)" = 0/0 ]
+check "and all are there" [ "$(find back | wc -l)" -eq "$(find odd | wc -l)" ]
+# names_on NAME: what is mounted at mnt refuses some of them
+names_on() {
+	# shellcheck disable=SC2086
+	{
+		run restore $names --target mnt --dry-run latest
+		refused "$1: a dry run" 1 CSN-R012
+		check "$1: names all of them" [ "$(grep -c '^would fail: /.*/odd/' said)" -eq "$2" ]
+		check "$1: and writes nothing" is_empty mnt
+		run restore $names --target mnt latest
+		refused "$1: a restore" 1 CSN-R012
+		check "$1: says how many" grep -q "of $2 paths" said
+		check "$1: and has written nothing" is_empty mnt
+		run restore $names --target mnt --skip-damaged latest
+		refused "$1: a name is no damage" 1 CSN-R012
+		run restore $names --target mnt --skip-unsupported --without-root --json latest
+		refused "$1: the rest" 1 CSN-R012
+		check "$1: what is left out is counted" [ "$(jq .left_out out)" -eq "$2" ]
+		check "$1: and named" [ "$(grep -c '^left out: /' said)" -eq "$2" ]
+		check "$1: the rest is there" cmp odd/plain/two mnt/plain/two
+	}
+}
+# Which of these a machine can mount is its kernel's.
+mkdir mnt
+truncate -s 64M ntfs.img fat.img exfat.img
+if is_root && mkntfs -F -Q ntfs.img >held 2>&1 && ntfs-3g -o windows_names ntfs.img mnt 2>held; then
+	names_on ntfs 7
+	check "ntfs: a second name of what is left out has the content" cmp odd/fol:der/sub/first mnt/plain/second
+	check "ntfs: links" [ "$(readlink mnt/plain/link)" = two ]
+	umount mnt
+else
+	echo "skip ntfs: it cannot be mounted"
+fi
+if is_root && mkfs.vfat fat.img >held 2>&1 && mount -o loop,utf8 fat.img mnt 2>held; then
+	names_on vfat 8
+	umount mnt
+else
+	echo "skip vfat: it cannot be mounted"
+fi
+if is_root && mkfs.exfat exfat.img >held 2>&1 && mount -o loop exfat.img mnt 2>held; then
+	names_on exfat 8
+	umount mnt
+else
+	echo "skip exfat: it cannot be mounted"
+fi
+
+# --- a dry run says whatever a restore would stop at ---
+if is_root; then
+	mkdir rights
+	echo x >rights/file
+	chown 1234:5678 rights/file
+	setfattr -n trusted.secret -v x rights/file
+	mknod rights/device c 1 3
+	run repository init rights-repository
+	run backup --repository rights-repository "$work/rights"
+	chmod -R a+rX . && cp "$CAISSON" caisson
+	mkdir theirs
+	chown 65534:65534 theirs
+	as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups ./caisson "$@" >out 2>said; status=$?; }
+	rights="--repository rights-repository --strip $work/rights --target theirs"
+	# shellcheck disable=SC2086
+	{
+		as_nobody restore $rights --dry-run latest
+		check "dry run without root: it would fail" [ "$status" -ne 0 ]
+		for what in 'its owner cannot be kept' 'an attribute of it' 'a device cannot be made'; do
+			check "dry run without root: $what" grep -q "^would fail: .*$what" said
+		done
+		dry=$status
+		as_nobody restore $rights latest
+		check "and so it does" [ "$status/$dry" = 3/3 ]
+		rm -rf theirs/*
+		as_nobody restore $rights --dry-run --without-root latest
+		check "dry run --without-root: it would go" [ "$status" -eq 0 ]
+		as_nobody restore $rights --without-root latest
+		check "and so it does, too" [ "$status" -eq 0 ]
+	}
+	mkdir mine
+	as_nobody restore --repository rights-repository --target mine --dry-run --without-root latest
+	refused "dry run: a target of somebody else" 3 CSN-S006
+	mkdir mnt-ro
+	mount -t tmpfs -o ro caisson-test mnt-ro
+	run restore --repository rights-repository --target mnt-ro --dry-run latest
+	refused "dry run: a target that is read-only" 3 CSN-S006
+	umount mnt-ro
+fi
+exit $failed

@@ -1,0 +1,291 @@
+#include "repository/restore_fit.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "lib/file.h"
+#include "lib/strings.h"
+#include "lib/text.h"
+
+/* --- what file systems refuse --- */
+
+static bool is_one_of(const char *type, const char *const types[])
+{
+    for (size_t i = 0; types[i] != NULL; i++) {
+        if (strcmp(type, types[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct fit_rules fit_rules_of(const char *type, const char *options)
+{
+    static const char *const linux_ones[] = {"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs",    "ramfs", "overlay",
+                                             "f2fs", "jfs",  "zfs",  "nfs", "nfs4",  "bcachefs", NULL};
+    static const char *const fat[] = {"vfat", "msdos", NULL};
+    struct fit_rules rules = {.names = FIT_ASK, .file_size = UINT64_MAX};
+    if (is_one_of(type, linux_ones)) {
+        rules.names = FIT_ALL;
+    } else if (is_one_of(type, fat) || strcmp(type, "exfat") == 0) {
+        rules = (struct fit_rules){.names = FIT_CHARS, .folds_case = true, .plain_only = true};
+        rules.file_size = is_one_of(type, fat) ? UINT32_MAX : UINT64_MAX;
+    } else if (strcmp(type, "ntfs3") == 0 && strstr(options, "windows_names") != NULL) {
+        rules.names = FIT_WINDOWS;
+    }
+    return rules;
+}
+
+/* CON, CON.txt, com1: names of devices for Windows, whatever follows a dot. */
+static bool is_device_name(const char *name)
+{
+    static const char *const whole[] = {"con", "prn", "aux", "nul", NULL};
+    size_t length = strcspn(name, ".");
+    for (size_t i = 0; whole[i] != NULL; i++) {
+        if (length == 3 && strncasecmp(name, whole[i], 3) == 0) {
+            return true;
+        }
+    }
+    return length == 4 && (strncasecmp(name, "com", 3) == 0 || strncasecmp(name, "lpt", 3) == 0) && name[3] >= '1' &&
+           name[3] <= '9';
+}
+
+static const char *refuses_name(enum fit_names names, const char *name)
+{
+    size_t length = strlen(name);
+    if (names == FIT_ALL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char)name[i] < 0x20 || strchr("\"*:<>?\\|", name[i]) != NULL) {
+            return (unsigned char)name[i] < 0x20 ? "there is a control character in its name"
+                                                 : "there is one of \" * : < > ? \\ | in its name";
+        }
+    }
+    if (length > 0 && (name[length - 1] == '.' || name[length - 1] == ' ')) {
+        return "its name ends with a dot or a blank";
+    }
+    if (!utf8_is_valid(name, length)) {
+        return "its name is not UTF-8";
+    }
+    return names != FIT_CHARS && is_device_name(name) ? "its name is one of a device (CON, NUL, COM1, ...)" : NULL;
+}
+
+/* --- where --- */
+
+/* mountinfo: ID PARENT DEVICE ROOT POINT OPTIONS [TAGS …] - TYPE SOURCE OPTIONS */
+static bool read_line(const char *line, long id, char type[64], char options[1024])
+{
+    const char *rest = strstr(line, " - ");
+    return rest != NULL && strtol(line, NULL, 10) == id && sscanf(rest, " - %63s %*s %1023s", type, options) == 2;
+}
+
+/* The number of the mount that fd lies on; -1: not known. */
+static long mount_of(int fd)
+{
+    struct buffer text = {0};
+    struct error unused;
+    char path[64];
+    long id = -1;
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+    if (file_read(AT_FDCWD, path, 65536, &text, &unused) == 0) {
+        const char *line = strstr(text.data, "mnt_id:");
+        id = line == NULL ? -1 : strtol(line + strlen("mnt_id:"), NULL, 10);
+    }
+    buffer_free(&text);
+    return id;
+}
+
+int restore_fit_open(struct restore_fit *fit, int fd, bool asks, struct error *error)
+{
+    struct buffer table = {0};
+    struct statvfs disk;
+    char options[1024] = "";
+    char *rest = NULL;
+    *fit = (struct restore_fit){.fd = fd, .asks = asks};
+    if (fstatvfs(fd, &disk) != 0) {
+        return error_system(error, CSN_IO, "asking the target's file system");
+    }
+    if (file_read(AT_FDCWD, "/proc/self/mountinfo", (size_t)16 << 20, &table, error) != 0) {
+        return -1;
+    }
+    long id = mount_of(fd);
+    for (char *line = strtok_r(table.data, "\n", &rest); line != NULL && fit->type[0] == '\0';
+         line = strtok_r(NULL, "\n", &rest)) {
+        if (!read_line(line, id, fit->type, options)) {
+            fit->type[0] = '\0';
+        }
+    }
+    buffer_free(&table);
+    fit->name_size = disk.f_namemax;
+    fit->rules = fit_rules_of(fit->type, options);
+    return 0;
+}
+
+void restore_fit_close(struct restore_fit *fit)
+{
+    buffer_free(&fit->skipped);
+    buffer_free(&fit->checked);
+    free(fit->seen);
+    *fit = (struct restore_fit){.fd = -1};
+}
+
+bool restore_fit_is_all(const struct restore_fit *fit)
+{
+    return fit->rules.names == FIT_ALL && fit->name_size >= 255;
+}
+
+/* --- one entry --- */
+
+/* Whether a name of this kind of trouble is refused here: it is made, and goes again. */
+static bool is_refused(const struct restore_fit *fit, const char *name)
+{
+    if (mkdirat(fit->fd, name, 0700) == 0) {
+        (void)unlinkat(fit->fd, name, AT_REMOVEDIR);
+        return false;
+    }
+    return errno != EEXIST;
+}
+
+static uint64_t hash_folded(const char *place)
+{
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (; *place != '\0'; place++) {
+        hash = (hash ^ (unsigned char)tolower((unsigned char)*place)) * 1099511628211u;
+    }
+    return hash == 0 ? 1 : hash;
+}
+
+static void put(uint64_t *seen, size_t room, uint64_t hash)
+{
+    size_t at = (size_t)hash & (room - 1);
+    while (seen[at] != 0 && seen[at] != hash) {
+        at = (at + 1) & (room - 1);
+    }
+    seen[at] = hash;
+}
+
+/* *is_new: no place before was the same but for its case. */
+static int remember(struct restore_fit *fit, const char *place, bool *is_new, struct error *error)
+{
+    if (2 * fit->seen_count >= fit->seen_room) {
+        size_t room = fit->seen_room == 0 ? 4096 : 2 * fit->seen_room;
+        uint64_t *grown = calloc(room, sizeof *grown);
+        if (grown == NULL) {
+            return error_set(error, CSN_MEMORY, "no memory for %zu names", room);
+        }
+        for (size_t i = 0; i < fit->seen_room; i++) {
+            if (fit->seen[i] != 0) {
+                put(grown, room, fit->seen[i]);
+            }
+        }
+        free(fit->seen);
+        fit->seen = grown;
+        fit->seen_room = room;
+    }
+    uint64_t hash = hash_folded(place);
+    size_t at = (size_t)hash & (fit->seen_room - 1);
+    while (fit->seen[at] != 0 && fit->seen[at] != hash) {
+        at = (at + 1) & (fit->seen_room - 1);
+    }
+    *is_new = fit->seen[at] == 0;
+    fit->seen[at] = hash;
+    fit->seen_count += *is_new ? 1 : 0;
+    return 0;
+}
+
+static const char *refuses_kind(const struct fit_rules *rules, const struct snapshot_entry *entry)
+{
+    static const char *const kinds[] = {
+        [TREE_LINK] = "the file system has no symbolic links", [TREE_FIFO] = "the file system has no pipes",
+        [TREE_SOCKET] = "the file system has no sockets",      [TREE_CHARACTER] = "the file system has no devices",
+        [TREE_BLOCK] = "the file system has no devices",
+    };
+    enum tree_type type = entry->tree.type;
+    if (rules->plain_only && type != TREE_FILE && type != TREE_FOLDER) {
+        return kinds[type];
+    }
+    if (rules->plain_only && entry->hardlink != NULL) {
+        return "the file system has no hard links";
+    }
+    return type == TREE_FILE && entry->hardlink == NULL && entry->tree.size_bytes > rules->file_size
+               ? "it is too large for the file system"
+               : NULL;
+}
+
+static const char *check_name(struct restore_fit *fit, const char *name)
+{
+    const char *why = refuses_name(fit->rules.names, name);
+    if (why != NULL && fit->rules.names == FIT_ASK) {
+        fit->unsure = !fit->asks;
+        why = fit->asks && !is_refused(fit, name) ? NULL : why;
+    }
+    return why != NULL || strlen(name) <= fit->name_size ? why : "its name is too long for the file system";
+}
+
+static int set_text(struct buffer *buffer, const char *text, size_t length, struct error *error)
+{
+    buffer_clear(buffer);
+    buffer_append(buffer, text, length);
+    return buffer_check(buffer, error);
+}
+
+/* The folders above it: those above what is selected have no entries of their own. *why as restore_fit_check. */
+static int check_above(struct restore_fit *fit, const char *place, size_t length, const char **why, struct error *error)
+{
+    char part[256];
+    if (fit->checked.size == length && memcmp(buffer_text(&fit->checked), place, length) == 0) {
+        return 0;
+    }
+    for (size_t at = 0; at < length;) {
+        size_t size = strcspn(place + at, "/");
+        snprintf(part, sizeof part, "%.*s", (int)size, place + at);
+        *why = check_name(fit, part);
+        if (*why != NULL) {
+            return set_text(&fit->skipped, place, at + size, error);
+        }
+        at += size + 1;
+    }
+    return set_text(&fit->checked, place, length, error);
+}
+
+int restore_fit_check(struct restore_fit *fit, const struct snapshot_entry *entry, const char *place, const char **why,
+                      struct error *error)
+{
+    const char *slash = strrchr(place, '/');
+    bool is_new = true;
+    *why = NULL;
+    fit->unsure = false;
+    if (restore_fit_is_all(fit)) {
+        return 0;
+    }
+    if (fit->skipped.size > 0 && path_is_inside(place, fit->skipped.data)) {
+        *why = "it lies in a folder that cannot be made";
+        return 0;
+    }
+    if (slash != NULL && check_above(fit, place, (size_t)(slash - place), why, error) != 0) {
+        return -1;
+    }
+    if (*why != NULL) {
+        return 0;
+    }
+    *why = check_name(fit, slash == NULL ? place : slash + 1);
+    if (*why == NULL) {
+        *why = refuses_kind(&fit->rules, entry);
+    }
+    if (*why == NULL && fit->rules.folds_case) {
+        if (remember(fit, place, &is_new, error) != 0) {
+            return -1;
+        }
+        *why = is_new ? NULL : "another name differs from it in case only";
+    }
+    return *why != NULL && entry->tree.type == TREE_FOLDER ? set_text(&fit->skipped, place, strlen(place), error) : 0;
+}
