@@ -123,4 +123,64 @@ if is_root; then
 	refused "dry run: a target that is read-only" 3 CSN-S006
 	umount mnt-ro
 fi
+
+# --- what it leaves when it stops ---
+# All that stands in a folder under a name of the snapshot is as it was backed up.
+only_whole() {
+	(cd "$1" && find . -type f ! -name 'INCOMPLETE-*' -exec sha256sum {} +) | while read -r sum name; do
+		[ "$sum" = "$(sha256sum <"whole/$name" | cut -d ' ' -f 1)" ] || { echo "$name is not whole" && false; } || exit 1
+	done
+}
+marker() { ls "$1"/INCOMPLETE-*.txt; }
+mkdir whole stopped
+head -c 20000000 /dev/urandom >whole/b-large
+ln whole/b-large whole/c-again
+ln whole/b-large whole/d-and-again
+for i in 1 2 3 4 5 6 7 8; do head -c 1000000 /dev/urandom >"whole/a-$i"; head -c 1000000 /dev/urandom >"whole/e-$i"; done
+touch -d '2001-02-03 04:05:06' whole
+run repository init stops
+run backup --repository stops "$work/whole"
+cp -r stops hurt
+pack=$(find hurt/packs -type f -size +20M)
+printf 'not what was there' | dd of="$pack" bs=1 seek=25000000 conv=notrunc status=none
+stop() { run restore --repository "$1" --strip "$work/whole" --target "$2" latest; }
+stop hurt stopped
+refused "a restore stops at damage" 1 CSN-R004
+check "says that the folder is incomplete" grep -q 'stopped is incomplete' said
+check "says what to do, in order" grep -q 'verify --all.*caisson repair.*restore --skip-damaged' said
+check "what stands there is whole" only_whole stopped
+check "and it says so itself" grep -q 'does not hold all' "$(marker stopped)"
+stop stops stopped
+refused "the next restore does not mix with it" 1 CSN-R008
+empty stopped
+run restore --repository hurt --strip "$work/whole" --target stopped --skip-damaged latest
+check "a restore that goes past damage comes to its end" sh -c '! ls stopped/INCOMPLETE-*'
+empty stopped
+stop stops stopped
+check "a restore that comes to its end" [ "$status" -eq 0 ]
+check "leaves nothing of its own" diff -r whole stopped
+check "and the folder has its time" [ "$(stat -c %y whole)" = "$(stat -c %y stopped)" ]
+run restore --repository stops --target stopped latest
+refused "a folder with something in it" 1 CSN-R008
+empty stopped
+run restore --repository stops --target stopped --path /nowhere latest
+refused "a path that is not in the snapshot" 2 CSN-S005
+check "leaves nothing" is_empty stopped
+if is_root && mount -t tmpfs -o size=15m caisson-test mnt; then
+	stop stops mnt
+	refused "a full disk" 3 CSN-S004
+	check "a full disk: what stands there is whole" only_whole mnt
+	check "a full disk: and it says that it is not all" marker mnt
+	umount mnt
+fi
+# Killed as soon as it has begun: it may have come to its end before, and then all is there.
+for kind in KILL TERM; do
+	empty stopped
+	"$CAISSON" restore --repository stops --strip "$work/whole" --target stopped latest >said 2>&1 &
+	child=$!
+	until marker stopped >held 2>&1 || ! kill -0 $child 2>/dev/null; do :; done
+	kill -$kind $child 2>/dev/null
+	wait $child 2>/dev/null
+	check "$kind: it says that it is not all, or it is" sh -c 'ls stopped/INCOMPLETE-*.txt || diff -r whole stopped'
+done
 exit $failed

@@ -217,6 +217,7 @@ static int restore(const struct options *options, struct repository *repository,
     struct console console;
     struct listener listener = {.console = &console, .first = CSN_NONE};
     char id[REPOSITORY_ID_SIZE];
+    char marker[64];
     if (repository_find(repository, options->operands.items[0], NULL, id, error) != 0) {
         return -1;
     }
@@ -224,13 +225,15 @@ static int restore(const struct options *options, struct repository *repository,
     selection.context = &listener;
     selection.damaged = options_flag(options, "skip-damaged") ? on_damaged : NULL;
     selection.left_out = options_flag(options, "skip-unsupported") ? on_left_out : NULL;
+    snprintf(marker, sizeof marker, "INCOMPLETE-%.16s.txt", id);
+    selection.marker = marker;
     if (options_flag(options, "dry-run")) {
         return plan(options, repository, id, &selection, &listener, error);
     }
     int result = repository_restore(repository, id, &selection, &console.progress, &summary, error);
     console_finish_line(&console);
     if (result != 0) {
-        return -1;
+        return summary.entries == 0 ? -1 : error_wrap(error, "%s is incomplete (see %s there)", target, marker);
     }
     if (options_flag(options, "json")) {
         print_json(id, &summary);

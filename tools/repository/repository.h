@@ -187,6 +187,9 @@ struct repository_selection {
      * left out, and the rest is restored. NULL: CSN_REPOSITORY_NAME, and nothing is written. */
     void (*left_out)(void *context, const char *path, const char *what);
     void *context;
+    /* A file of this name lies on the place, with a sentence in it, from before a restore's first entry until all is durable there. It
+     * stays if the restore is stopped by anything. NULL: none. */
+    const char *marker;
 };
 
 struct repository_restore_summary {
@@ -201,7 +204,8 @@ struct repository_restore_summary {
 /* Restores: owners, modes, ACLs, xattrs, capabilities, hard links, holes, devices, times to the nanosecond. Never writes
  * outside the root. Folders that are there are used and get their recorded attributes; anything else that is there
  * is CSN_REPOSITORY_TARGET. A path in the selection that is not in the snapshot is CSN_NOT_FOUND before anything is
- * written. On any other failure what has been restored so far stays. */
+ * written. On any other failure what has been restored so far stays, the entries are as many as the summary says or one less, and
+ * files that were not finished are removed. */
 int repository_restore(struct repository *repository, const char *id, const struct repository_selection *selection,
                        const struct progress *progress, struct repository_restore_summary *summary, struct error *error)
     MUST_CHECK;

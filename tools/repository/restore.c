@@ -12,26 +12,9 @@
 #include "repository/restore_files.h"
 #include "repository/restore_folders.h"
 #include "repository/restore_left_out.h"
+#include "repository/restore_remains.h"
 #include "repository/selected.h"
 #include "tree/path.h"
-
-#define RESTORE_DAMAGED_SUFFIX ".damaged"
-
-struct restore {
-    struct repository *repository;
-    struct selected selected;
-    struct restore_folders folders;
-    struct restore_files *files;
-    const struct progress *progress;
-    struct repository_restore_summary *summary;
-    uint64_t total_bytes;
-    uint64_t total_items;
-    struct strings left_out;
-    struct snapshot_reader
-        *firsts; /* a second reader: content of files whose first name is not selected; NULL until needed */
-    struct strings first_paths;  /* such first names, and by the same index, */
-    struct strings first_places; /* where the file was restored instead */
-};
 
 static void tell(const struct restore *restore, const char *item)
 {
@@ -84,7 +67,11 @@ static int restore_other(struct restore *restore, int dir_fd, const char *name, 
         }
         return error_set(error, trouble.code, "%s", trouble.message);
     }
-    return tree_entry_apply(dir_fd, name, tree, tolerated, error);
+    if (tree_entry_apply(dir_fd, name, tree, tolerated, error) != 0) {
+        (void)unlinkat(dir_fd, name, 0);
+        return -1;
+    }
+    return 0;
 }
 
 /* --- hard links --- */
@@ -204,88 +191,6 @@ static int restore_entry(struct restore *restore, const struct snapshot_entry *e
                                    : restore_other(restore, dir_fd, name, tree, error);
 }
 
-/* --- what is not whole --- */
-
-/* A file with holes where content is lost must not be taken for the file: it gets another name, and its folder keeps its time. */
-static int set_aside(int start_fd, const char *place, struct error *error)
-{
-    struct stat before;
-    struct buffer other = {0};
-    const char *name = NULL;
-    int dir_fd = tree_path_open_parent(start_fd, place, &name);
-    buffer_format(&other, "%s" RESTORE_DAMAGED_SUFFIX, name == NULL ? "" : name);
-    int result = buffer_check(&other, error);
-    if (result == 0 && (dir_fd < 0 || fstat(dir_fd, &before) != 0 ||
-                        renameat2(dir_fd, name, dir_fd, other.data, RENAME_NOREPLACE) != 0)) {
-        result = restore_refused(error, "setting aside", place);
-    }
-    if (result == 0) {
-        const struct timespec times[] = {before.st_atim, before.st_mtim};
-        result = utimensat(dir_fd, ".", times, 0) != 0 ? restore_refused(error, "setting aside", place) : 0;
-    }
-    file_drop(&dir_fd);
-    buffer_free(&other);
-    return result;
-}
-
-/* Where the content of a further name of a file has come from, or NULL. */
-static const char *place_of_first(const struct restore *restore, const char *first)
-{
-    for (size_t i = 0; i < restore->first_paths.count; i++) {
-        if (strcmp(restore->first_paths.items[i], first) == 0) {
-            return restore->first_places.items[i];
-        }
-    }
-    return selected_place(&restore->selected, first);
-}
-
-static int set_damaged_aside(struct restore *restore, const struct repository_selection *selection, const char *place,
-                             const char *what, struct error *error)
-{
-    if (set_aside(restore->selected.start_fd, place, error) != 0) {
-        return -1;
-    }
-    restore->summary->damaged++;
-    selection->damaged(selection->context, place, what);
-    return 0;
-}
-
-/* The further names of damaged files. */
-static int set_links_aside(struct restore *restore, const char *id, const struct repository_selection *selection,
-                           struct error *error)
-{
-    const struct strings *places = restore_files_damaged(restore->files);
-    const struct snapshot_entry *entry = NULL;
-    struct selected again;
-    int got = selected_open(&again, restore->repository, id, selection, error) != 0 ? -1 : 1;
-    while (got == 1 && (got = selected_next(&again, &entry, error)) == 1) {
-        const char *first = entry->hardlink == NULL ? NULL : place_of_first(restore, entry->hardlink);
-        const char *place = selected_place(&again, entry->tree.path);
-        if (first != NULL && place != NULL && strcmp(first, place) != 0 && strings_has(places, first) &&
-            !restore_left_out_has(&restore->left_out, entry->tree.path)) {
-            got =
-                set_damaged_aside(restore, selection, place, "it is the same file as one that is not whole", error) == 0
-                    ? 1
-                    : -1;
-        }
-    }
-    selected_close(&again);
-    return got;
-}
-
-static int tell_damaged(struct restore *restore, const char *id, const struct repository_selection *selection,
-                        struct error *error)
-{
-    const struct strings *places = restore_files_damaged(restore->files);
-    const struct strings *whats = restore_files_damages(restore->files);
-    for (size_t i = 0; i < places->count; i++) {
-        if (set_damaged_aside(restore, selection, places->items[i], whats->items[i], error) != 0) {
-            return -1;
-        }
-    }
-    return places->count == 0 ? 0 : set_links_aside(restore, id, selection, error);
-}
-
 /* --- the whole --- */
 
 static int restore_all(struct restore *restore, struct error *error)
@@ -328,15 +233,23 @@ int repository_restore(struct repository *repository, const char *id, const stru
         restore.total_bytes = snapshot_reader_totals(restore.selected.reader)->bytes;
         restore.total_items = snapshot_reader_totals(restore.selected.reader)->entries;
     }
-    int result = restore_all(&restore, error);
+    bool marked = restore_mark_incomplete(&restore, id, selection, error) == 0;
+    int result = marked ? restore_all(&restore, error) : -1;
     summary->bytes = restore_files_bytes(restore.files);
     restore_files_tolerated(restore.files, &summary->tolerated);
+    if (result != 0) {
+        restore_files_stop(restore.files);
+        restore_remove_undone(&restore, id, selection);
+    }
     if (result == 0) {
-        result = tell_damaged(&restore, id, selection, error);
+        result = restore_set_damaged_aside(&restore, id, selection, error);
     }
     if (result == 0 && syncfs(restore.selected.start_fd) != 0) {
         result =
             error_system(error, errno == ENOSPC ? CSN_NO_SPACE : CSN_TREE_WRITE, "making what was restored durable");
+    }
+    if (marked && (result == 0 || summary->entries == 0)) {
+        restore_unmark_incomplete(&restore, selection);
     }
     restore_files_free(restore.files);
     restore_folders_free(&restore.folders);

@@ -54,6 +54,7 @@ struct restore_files {
     pthread_mutex_t lock; /* guards the lists */
     struct strings damaged;
     struct strings damages;
+    struct strings undone;
 };
 
 /* --- content --- */
@@ -173,6 +174,15 @@ static int complete(struct restore_files *files, unsigned worker, struct restore
     return tree_entry_apply_fd(file->fd, tree, tolerated, error) != 0 ? -1 : file_close(&file->fd, tree->path, error);
 }
 
+/* There is an error already, so what memory is short for is only the removal of this file. */
+static void note_undone(struct restore_files *files, const char *place)
+{
+    struct error unused;
+    pthread_mutex_lock(&files->lock);
+    (void)!strings_add(&files->undone, place, &unused);
+    pthread_mutex_unlock(&files->lock);
+}
+
 /* One part less. good: it was written. */
 static int part_done(struct restore_files *files, unsigned worker, struct restored *file, bool good,
                      struct error *error)
@@ -183,7 +193,11 @@ static int part_done(struct restore_files *files, unsigned worker, struct restor
     if (atomic_fetch_sub(&file->parts, 1) != 1) {
         return 0;
     }
-    int result = atomic_load(&file->undone) ? 0 : complete(files, worker, file, error);
+    bool undone = atomic_load(&file->undone);
+    int result = undone ? 0 : complete(files, worker, file, error);
+    if (undone || result != 0) {
+        note_undone(files, file->place);
+    }
     file_free(file);
     return result;
 }
@@ -282,6 +296,7 @@ int restore_files_add(struct restore_files *files, int fd, const char *place, st
         free(file);
         free(copy);
         close(fd);
+        note_undone(files, place);
         snapshot_entry_free(entry);
         return error_set(error, CSN_MEMORY, "no memory for restoring /%s", place);
     }
@@ -337,25 +352,33 @@ struct restore_files *restore_files_new(struct repository *repository, const str
     return files;
 }
 
-void restore_files_free(struct restore_files *files)
+void restore_files_stop(struct restore_files *files)
 {
-    if (files == NULL) {
-        return;
-    }
     workers_end(files->workers);
+    files->workers = NULL;
     for (size_t i = 0; files->batches != NULL && i < files->batch_count; i++) {
         struct batch *batch = &files->batches[i];
         for (size_t k = 0; atomic_load(&batch->busy) && k < batch->count; k++) {
             struct error unused;
             (void)part_done(files, GIVER, batch->parts[k].file, false, &unused);
         }
+        batch->count = 0;
     }
+}
+
+void restore_files_free(struct restore_files *files)
+{
+    if (files == NULL) {
+        return;
+    }
+    restore_files_stop(files);
     for (unsigned i = 0; i < files->worker_count; i++) {
         pack_cache_free(files->caches[i]);
     }
     free(files->batches);
     strings_free(&files->damaged);
     strings_free(&files->damages);
+    strings_free(&files->undone);
     pthread_mutex_destroy(&files->lock);
     free(files);
 }
@@ -373,6 +396,11 @@ void restore_files_tolerated(const struct restore_files *files, struct tree_tole
         tolerated->xattrs += files->tolerated[i].xattrs;
         tolerated->devices += files->tolerated[i].devices;
     }
+}
+
+const struct strings *restore_files_undone(const struct restore_files *files)
+{
+    return &files->undone;
 }
 
 const struct strings *restore_files_damaged(const struct restore_files *files)

@@ -32,6 +32,12 @@ int restore_files_add(struct restore_files *files, int fd, const char *place, st
 /* Waits for all of them. */
 int restore_files_finish(struct restore_files *files, struct error *error) MUST_CHECK;
 
+/* Ends the threads where they are, after an error: what is not done stays undone. */
+void restore_files_stop(struct restore_files *files);
+
+/* After that: places of files that are not whole, or without their attributes. */
+const struct strings *restore_files_undone(const struct restore_files *files);
+
 /* Bytes written so far, holes included. */
 uint64_t restore_files_bytes(const struct restore_files *files);
 
@@ -42,6 +48,6 @@ void restore_files_tolerated(const struct restore_files *files, struct tree_tole
 const struct strings *restore_files_damaged(const struct restore_files *files);
 const struct strings *restore_files_damages(const struct restore_files *files);
 
-void restore_files_free(struct restore_files *files); /* NULL is fine; what is not done stays undone */
+void restore_files_free(struct restore_files *files); /* NULL is fine; stops it */
 
 #endif

@@ -1,0 +1,208 @@
+#include "repository/restore_remains.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/file.h"
+#include "repository/restore_left_out.h"
+#include "tree/path.h"
+
+#define RESTORE_DAMAGED_SUFFIX ".damaged"
+
+/* --- damage --- */
+
+/* A file with holes where content is lost must not be taken for the file: it gets another name, and its folder keeps its time. */
+static int set_aside(int start_fd, const char *place, struct error *error)
+{
+    struct stat before;
+    struct buffer other = {0};
+    const char *name = NULL;
+    int dir_fd = tree_path_open_parent(start_fd, place, &name);
+    buffer_format(&other, "%s" RESTORE_DAMAGED_SUFFIX, name == NULL ? "" : name);
+    int result = buffer_check(&other, error);
+    if (result == 0 && (dir_fd < 0 || fstat(dir_fd, &before) != 0 ||
+                        renameat2(dir_fd, name, dir_fd, other.data, RENAME_NOREPLACE) != 0)) {
+        result = restore_refused(error, "setting aside", place);
+    }
+    if (result == 0) {
+        const struct timespec times[] = {before.st_atim, before.st_mtim};
+        result = utimensat(dir_fd, ".", times, 0) != 0 ? restore_refused(error, "setting aside", place) : 0;
+    }
+    file_drop(&dir_fd);
+    buffer_free(&other);
+    return result;
+}
+
+/* Where the content of a further name of a file has come from, or NULL. */
+static const char *place_of_first(const struct restore *restore, const char *first)
+{
+    for (size_t i = 0; i < restore->first_paths.count; i++) {
+        if (strcmp(restore->first_paths.items[i], first) == 0) {
+            return restore->first_places.items[i];
+        }
+    }
+    return selected_place(&restore->selected, first);
+}
+
+static int set_damaged_aside(struct restore *restore, const struct repository_selection *selection, const char *place,
+                             const char *what, struct error *error)
+{
+    if (set_aside(restore->selected.start_fd, place, error) != 0) {
+        return -1;
+    }
+    restore->summary->damaged++;
+    selection->damaged(selection->context, place, what);
+    return 0;
+}
+
+/* The further names of damaged files. */
+static int set_links_aside(struct restore *restore, const char *id, const struct repository_selection *selection,
+                           struct error *error)
+{
+    const struct strings *places = restore_files_damaged(restore->files);
+    const struct snapshot_entry *entry = NULL;
+    struct selected again;
+    int got = selected_open(&again, restore->repository, id, selection, error) != 0 ? -1 : 1;
+    while (got == 1 && (got = selected_next(&again, &entry, error)) == 1) {
+        const char *first = entry->hardlink == NULL ? NULL : place_of_first(restore, entry->hardlink);
+        const char *place = selected_place(&again, entry->tree.path);
+        if (first != NULL && place != NULL && strcmp(first, place) != 0 && strings_has(places, first) &&
+            !restore_left_out_has(&restore->left_out, entry->tree.path)) {
+            got =
+                set_damaged_aside(restore, selection, place, "it is the same file as one that is not whole", error) == 0
+                    ? 1
+                    : -1;
+        }
+    }
+    selected_close(&again);
+    return got;
+}
+
+int restore_set_damaged_aside(struct restore *restore, const char *id, const struct repository_selection *selection,
+                              struct error *error)
+{
+    const struct strings *places = restore_files_damaged(restore->files);
+    const struct strings *whats = restore_files_damages(restore->files);
+    for (size_t i = 0; i < places->count; i++) {
+        if (set_damaged_aside(restore, selection, places->items[i], whats->items[i], error) != 0) {
+            return -1;
+        }
+    }
+    return places->count == 0 ? 0 : set_links_aside(restore, id, selection, error);
+}
+
+/* --- what was not finished --- */
+
+/* The files of which one name is removed already, and others may be there. */
+struct undone {
+    dev_t dev;
+    ino_t ino;
+};
+
+#define UNDONE_LIMIT 1024u /* more are not open at once */
+
+static void remove_name(int start_fd, const char *place, struct undone *others, size_t *count)
+{
+    struct stat status;
+    const char *name = NULL;
+    int dir_fd = tree_path_open_parent(start_fd, place, &name);
+    if (dir_fd >= 0 && fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && unlinkat(dir_fd, name, 0) == 0 &&
+        status.st_nlink > 1 && *count < UNDONE_LIMIT) {
+        others[(*count)++] = (struct undone){status.st_dev, status.st_ino};
+    }
+    file_drop(&dir_fd);
+}
+
+static bool is_among(const struct undone *undone, size_t count, int start_fd, const char *place)
+{
+    struct stat status;
+    const char *name = NULL;
+    int dir_fd = tree_path_open_parent(start_fd, place, &name);
+    bool there = dir_fd >= 0 && fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+    file_drop(&dir_fd);
+    for (size_t i = 0; there && i < count; i++) {
+        if (undone[i].dev == status.st_dev && undone[i].ino == status.st_ino) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void remove_links(const struct restore *restore, const struct undone *undone, size_t count, const char *id,
+                         const struct repository_selection *selection)
+{
+    struct error unused;
+    struct selected again;
+    const struct snapshot_entry *entry = NULL;
+    uint64_t left = restore->summary->entries + restore->summary->left_out; /* further it has not come */
+    size_t none = UNDONE_LIMIT;
+    if (selected_open(&again, restore->repository, id, selection, &unused) != 0) {
+        return;
+    }
+    while (left-- > 0 && selected_next(&again, &entry, &unused) == 1) {
+        const char *place = selected_place(&again, entry->tree.path);
+        if (entry->hardlink != NULL && place != NULL && is_among(undone, count, again.start_fd, place)) {
+            remove_name(again.start_fd, place, NULL, &none);
+        }
+    }
+    selected_close(&again);
+}
+
+void restore_remove_undone(const struct restore *restore, const char *id, const struct repository_selection *selection)
+{
+    struct undone undone[UNDONE_LIMIT];
+    size_t count = 0;
+    const struct strings *places = restore_files_undone(restore->files);
+    for (size_t i = 0; i < places->count; i++) {
+        remove_name(restore->selected.start_fd, places->items[i], undone, &count);
+    }
+    if (count > 0) {
+        remove_links(restore, undone, count, id, selection);
+    }
+}
+
+/* --- the marker --- */
+
+int restore_mark_incomplete(const struct restore *restore, const char *id, const struct repository_selection *selection,
+                            struct error *error)
+{
+    struct buffer text = {0};
+    if (selection->marker == NULL) {
+        return 0;
+    }
+    buffer_format(&text,
+                  "This folder does not hold all of the snapshot\n%s:\n"
+                  "a restore into it was begun and has not come to its end. Empty the folder and restore again.\n",
+                  id);
+    int result = buffer_check(&text, error);
+    int start_fd = restore->selected.start_fd;
+    int fd = result != 0 ? -1 : openat(start_fd, selection->marker, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (result == 0 && fd < 0) {
+        result = restore_refused(error, "making", selection->marker);
+    }
+    if (result == 0) {
+        result = file_write_fd(fd, selection->marker, text.data, text.size, error);
+        if (result != 0) {
+            (void)unlinkat(start_fd, selection->marker, 0);
+        }
+    }
+    file_drop(&fd);
+    buffer_free(&text);
+    return result;
+}
+
+/* The folder keeps the times that the snapshot gave it. */
+void restore_unmark_incomplete(const struct restore *restore, const struct repository_selection *selection)
+{
+    struct stat before;
+    int start_fd = restore->selected.start_fd;
+    if (selection->marker != NULL && fstat(start_fd, &before) == 0) {
+        const struct timespec times[] = {before.st_atim, before.st_mtim};
+        (void)unlinkat(start_fd, selection->marker, 0);
+        (void)futimens(start_fd, times);
+        (void)fsync(start_fd);
+    }
+}
