@@ -5,7 +5,7 @@ set -u
 CAISSON=${CAISSON:-out/caisson}
 case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
 work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-browse.XXXXXX") || exit 3
-trap 'umount "$work/small" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'umount "$work/small" "$work/full" 2>/dev/null; rm -rf "$work"' EXIT
 cd "$work" || exit 3
 failed=0
 check() { # NAME COMMAND...
@@ -110,7 +110,8 @@ second=$(jq -r .snapshot out)
 	check "export: tar brings all back" cmp tree.look untarred.look
 	check "export: with holes" [ "$(stat -c %b "untarred$work/tree/sparse")" -lt 400 ]
 	run export $keys --output first.tar.zst "$first"
-	refused "export to a file that is there" 1 CSN-R008
+	refused "export to a file that is there" 1 CSN-S012
+	check "export to a file that is there: it stays" zstd -tq first.tar.zst
 	run export $keys --output part.tar.zst --path "$work/tree/other/noise" "$second"
 	check "export of a part" [ "$(zstd -dcq part.tar.zst | tar -tf -)" = "${work#/}/tree/other/noise" ]
 	"$CAISSON" export $keys --output - "$first" 2>/dev/null | zstd -dcq | tar -tf - >listed
@@ -118,6 +119,24 @@ second=$(jq -r .snapshot out)
 	run export $keys --output none.tar.zst --path /nowhere "$first"
 	refused "export of what is not there" 2 CSN-S005
 	check "export: no half archive" [ ! -e none.tar.zst ]
+	if [ "$(id -u)" -eq 0 ] && mkdir full && mount -t tmpfs -o size=4m caisson-test full; then
+		run export $keys --output full/archive.tar.zst "$first"
+		refused "export to a full disk" 3 CSN-S004
+		check "export to a full disk: says to what" grep -q 'full/archive.tar.zst was not made: writing the archive' said
+		check "export to a full disk: no half archive" [ -z "$(ls -A full)" ]
+		head -c 3900000 /dev/zero >full/rest # the first write fails
+		run export $keys --output full/archive.tar.zst "$first"
+		refused "export to a disk that was full before" 3 CSN-S004
+		check "export to a disk that was full: no file of no bytes" [ ! -e full/archive.tar.zst ]
+		run export $keys --output full/archive.tar.zst --path "$work/tree/folder" "$first"
+		check "export of what fits" [ "$status" -eq 0 ]
+		: >full/archive.tar.zst
+		head -c 500000 /dev/zero >>full/rest 2>held
+		"$CAISSON" export $keys --output - --path "$work/tree/folder" "$first" 2>said >>full/archive.tar.zst
+		status=$?
+		refused "export that fails with its last bytes" 3 CSN-S004
+		umount full
+	fi
 }
 
 # --- restore --dry-run ---

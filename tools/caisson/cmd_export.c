@@ -38,7 +38,7 @@ static int open_output(const char *path, struct error *error)
 {
     int fd = strcmp(path, "-") == 0 ? dup(STDOUT_FILENO) : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno == EEXIST) {
-        error_set(error, CSN_REPOSITORY_TARGET, "%s is there already", path);
+        error_set(error, CSN_EXISTS, "%s is there already", path);
     } else if (fd < 0) {
         file_error(error, "making", path);
     } else if (isatty(fd)) {
@@ -89,6 +89,7 @@ static int run(const struct options *options)
     } else if (export(options, repository, fd, &error) != 0) {
         if (strcmp(output, "-") != 0) {
             (void)unlink(output); /* half an archive is none */
+            error_wrap(&error, "%s was not made", output);
         }
         exit_code = command_fail(&error);
     }

@@ -32,6 +32,8 @@ ERROR_ENUM(CSN_BUSY, "CSN-S010", EXIT_BAD, "another run of Caisson is at work th
     "Wait until it has ended. If it hangs, end it and run `caisson resume`. Nothing was changed by this one.")
 ERROR_ENUM(CSN_KERNEL, "CSN-S011", EXIT_SYSTEM, "the kernel is too old",
     "Run it on Linux 5.6 or newer, or boot the Caisson image. Nothing was done.")
+ERROR_ENUM(CSN_EXISTS, "CSN-S012", EXIT_BAD, "the file to be written is there already",
+    "Name another file, or remove that one if nobody needs it.")
 
 /* J: the job */
 ERROR_ENUM(CSN_JOB_MISSING, "CSN-J001", EXIT_USAGE, "there is no job",

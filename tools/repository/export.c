@@ -23,12 +23,15 @@ struct export
     uint64_t total_bytes;
 };
 
+/* path: of the entry at hand; "" for none. */
 static int archive_failed(struct export *export, const char *path, struct error *error)
 {
     int code = archive_errno(export->archive);
-    const char *what = archive_error_string(export->archive);
-    return error_set(error, code == ENOSPC ? CSN_NO_SPACE : CSN_IO, "writing /%s into the archive: %s", path,
-                     what == NULL ? strerror(code) : what);
+    enum error_code kind = code == ENOSPC || code == EDQUOT ? CSN_NO_SPACE : CSN_IO;
+    const char *what = code == ENOSPC || code == EDQUOT ? strerror(code) : archive_error_string(export->archive);
+    what = what == NULL ? strerror(code) : what;
+    return path[0] == '\0' ? error_set(error, kind, "writing the archive: %s", what)
+                           : error_set(error, kind, "writing the archive, at /%s: %s", path, what);
 }
 
 static void tell(const struct export *export, const char *item)
