@@ -223,6 +223,25 @@ expect "restore stops at it" 1 CSN-R004 "$CAISSON" restore --repository hurt --t
 expect "restore.sh stops at it" 1 damaged sh hurt/restore.sh "$first" hurt-script
 expect "what is whole can be had" 0 "are back" "$CAISSON" restore --repository hurt --target hurt-part --path "$work/tree/text" "$first" \
 	|| : # hurt-script may hold what came before the damage
+# --- a damaged snapshot, a damaged index: each is said once ---
+"$CAISSON" repository init single >said
+"$CAISSON" backup --repository single "$work/tree/text" >said
+cp -r single cut
+cut_snapshot=$(find cut/snapshots -type f)
+printf 'X' | dd of="$cut_snapshot" bs=1 seek=20 conv=notrunc status=none
+expect "snapshots names a damaged one" 1 CSN-R004 "$CAISSON" snapshots --repository cut
+holds "and says so once" [ "$(grep -c 'CSN-' said)" -eq 1 ]
+expect "the latest of damaged ones: that is damage" 1 CSN-R004 "$CAISSON" restore --repository cut --target empty latest
+holds "and not a lack of snapshots" [ "$(grep -c 'CSN-' said)/$(grep -c CSN-R005 said)" = 1/0 ]
+"$CAISSON" verify --repository cut >said 2>/dev/null
+name=$(basename "$cut_snapshot")
+holds "verify names the snapshot's file once" grep -qx "  costs all of snapshot $(echo "$name" | cut -c 1-16): snapshots/$name: the [a-z ]*" said
+cp -r single cut-pack
+cut_pack=$(find cut-pack/packs -type f)
+truncate -s -1 "$cut_pack"
+"$CAISSON" verify --repository cut-pack >said 2>/dev/null
+holds "verify names a pack's file once" grep -qx "damaged: ${cut_pack#cut-pack/}: the [a-z ]*" said
+
 truncate -s 1000 "$pack"
 expect "backup warns of a damaged pack and goes on" 0 "is damaged and left out" "$CAISSON" backup --repository hurt "$work/tree/text"
 rm -f "$pack"

@@ -139,7 +139,10 @@ int repository_find(struct repository *repository, const char *what, const struc
             fitting++;
         }
     }
-    if (found == NULL && latest) {
+    if (found == NULL && latest && snapshots.damaged.count > 0) {
+        error_set(error, CSN_REPOSITORY_DAMAGED, "%s has no snapshot that can be read; damaged are %zu",
+                  repository->path, snapshots.damaged.count);
+    } else if (found == NULL && latest) {
         error_set(error, CSN_REPOSITORY_NO_SNAPSHOT, "%s has no snapshot%s", repository->path,
                   tag == NULL ? "" : " with that tag");
     } else if (found == NULL) {

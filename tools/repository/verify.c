@@ -19,6 +19,24 @@ struct verify {
     struct verified_packs packs;
 };
 
+/* Messages of readers begin with the file, which is told beside them: "FILE: ", "FILE in the repository: ", "the snapshot ID: ". */
+static const char *without_name(const char *what, const char *file)
+{
+    static const char snapshot[] = "the snapshot ";
+    static const char place[] = " in the repository";
+    const char *rest = what;
+    file += strncmp(file, REPOSITORY_PACKS "/", sizeof REPOSITORY_PACKS) == 0 ? sizeof REPOSITORY_PACKS : 0;
+    size_t length = strlen(file);
+    if (strncmp(what, file, length) == 0) {
+        rest += length;
+        rest += strncmp(rest, place, sizeof place - 1) == 0 ? sizeof place - 1 : 0;
+    } else if (strncmp(what, snapshot, sizeof snapshot - 1) == 0 &&
+               strncmp(what + sizeof snapshot - 1, file, 16) == 0) {
+        rest += sizeof snapshot - 1 + 16;
+    }
+    return rest > what && strncmp(rest, ": ", 2) == 0 ? rest + 2 : what;
+}
+
 static void report(struct verify *verify, const char *folder, const char *file, const char *what, const char *snapshot,
                    const char *path)
 {
@@ -30,7 +48,7 @@ static void report(struct verify *verify, const char *folder, const char *file, 
     }
     struct repository_damage damage = {
         .file = buffer_text(&name),
-        .what = what,
+        .what = without_name(what, file),
         .snapshot = snapshot,
         .path = path == NULL ? NULL : buffer_text(&recorded),
     };
