@@ -1,5 +1,5 @@
 #!/bin/sh
-# browse.sh: what a snapshot holds, without bringing it back: ls, diff, export, restore --dry-run, verify --sample, progress as JSON.
+# browse.sh: what a snapshot holds, without bringing it back: ls, diff, export, restore --dry-run, verify --sample.
 # shellcheck disable=SC2317 # functions are called by check
 set -u
 CAISSON=${CAISSON:-out/caisson}
@@ -177,17 +177,4 @@ check "dry run: which file" grep -qF "would fail: $work/tree/other/noise:" said
 	run verify $keys --sample 5 --structure
 	refused "sample and structure" 2 CSN-U001
 }
-
-# --- progress for a program ---
-# Nothing is said of what ends within two seconds: it is held up again and again.
-head -c 300000000 /dev/urandom >tree/large
-"$CAISSON" backup --repository repository --key own.key --progress-json "$work/tree" >out 2>said &
-child=$!
-while sleep 0.1 && kill -STOP $child 2>/dev/null; do
-	sleep 1
-	kill -CONT $child
-done
-wait $child
-check "progress: lines of JSON" [ "$(grep '^{' said | jq -s 'map(.doing and (.bytes >= 0)) | length > 0 and all')" = true ]
-check "progress: with totals and the time left" [ "$(grep '^{' said | jq -s 'any(.total_bytes > 300000000) and any(has("seconds_left"))')" = true ]
 exit $failed

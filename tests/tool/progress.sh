@@ -1,0 +1,93 @@
+#!/bin/sh
+# progress.sh: how far it is, how fast, and how long it still takes: on a terminal, in a log, as JSON; of backup, verify and restore.
+# shellcheck disable=SC2317 # functions are called by check
+set -u
+CAISSON=${CAISSON:-out/caisson}
+case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
+work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-progress.XXXXXX") || exit 3
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 3
+failed=0
+check() { # NAME COMMAND...
+	name=$1
+	shift
+	if "$@" >held 2>&1; then echo "ok $name"; else echo "not ok $name: $* $(tail -n 3 held) $(tail -c 500 said)"; failed=1; fi
+}
+# Nothing is said of what ends within two seconds: whatever the machine, the work is held up again and again.
+# hold PID: runs for $run seconds, pauses for $pause
+run=0.04 pause=1
+hold() {
+	while sleep $run && kill -STOP "$1" 2>/dev/null; do
+		sleep $pause
+		kill -CONT "$1"
+	done
+}
+# slowly COMMAND...: of caisson; exit code in $status, words in said, what is for programs in out.
+slowly() {
+	"$CAISSON" "$@" >out 2>said &
+	child=$!
+	hold $child
+	wait $child
+	status=$?
+}
+# on_terminal COMMAND...: the same with all of it on a terminal, in said. It must not be `script`'s own child, whose stop stops it.
+on_terminal() {
+	rm -f pid
+	cat >on-it <<-END
+		"$CAISSON" $* &
+		echo \$! >pid.new && mv pid.new pid
+		wait \$!
+	END
+	script -qec 'sh ./on-it' said </dev/null >/dev/null 2>&1 &
+	terminal=$!
+	until [ -e pid ]; do sleep 0.01; done
+	hold "$(cat pid)"
+	wait $terminal
+	status=$?
+}
+# lines of progress as JSON, all of them in one array
+progress() { grep '^{' said | jq -s .; }
+
+mkdir tree
+for i in 1 2 3; do head -c 100000000 /dev/urandom >"tree/noise$i"; done
+"$CAISSON" repository init repository >said
+
+# --- as JSON ---
+# json_of NAME: a line has every number, and they fit one another
+json_of() {
+	check "$1: JSON" [ "$status/$(progress | jq 'length > 0 and all(.[]; .doing and .bytes >= 0)')" = 0/true ]
+	check "$1: JSON: with all of it" [ "$(progress | jq 'any(.[]; .total_bytes >= 300000000 and .bytes <= .total_bytes)')" = true ]
+	check "$1: JSON: with a rate" [ "$(progress | jq 'any(.[]; .bytes_per_second > 0)')" = true ]
+	check "$1: JSON: with the time left" [ "$(progress | jq 'any(.[]; has("seconds_left"))')" = true ]
+	check "$1: JSON: it gets on" [ "$(progress | jq '[.[] | select(.total_bytes) | .bytes] | . == sort')" = true ]
+}
+run=0.1 # it has more to do
+slowly backup --repository repository --progress-json "$work/tree"
+json_of backup
+run=0.04
+slowly verify --repository repository --progress-json
+json_of verify
+mkdir json
+slowly restore --repository repository --target json --progress-json latest
+json_of restore
+rm -rf json
+
+# --- in a log, on a serial line: lines, and nothing that moves a cursor ---
+pause=3 # a line every five seconds
+slowly verify --repository repository
+pause=1
+check "log: a line with all of it" grep -qE '^  [a-z ]+: [0-9.]+ [kMG]?B of 300\.[0-9] MB \([0-9]+ %\), [0-9.]+ [kMG]?B/s' said
+check "log: no control characters" [ "$(tr -d '\n -~' <said | wc -c)" -eq 0 ]
+
+# --- on a terminal: one line, again and again over itself ---
+mkdir terminal
+on_terminal restore --repository repository --target terminal latest
+tr '\r' '\n' <said >shown
+check "terminal: it went through" [ "$status/$(grep -c 'are back in' shown)" = 0/1 ]
+check "terminal: a line with all of it" grep -qE '^  restoring: [0-9.]+ [kMG]?B of 300\.[0-9] MB \([0-9]+ %\), [0-9.]+ [kMG]?B/s' shown
+check "terminal: with the time left" grep -qE '^  restoring: .*, [0-9.]+ s left' shown
+escape=$(printf '\033')
+check "terminal: what was there before is cleared" [ "$(grep -c '^  restoring: ' shown)" -eq "$(grep -c "^  restoring: .*$escape\[K" shown)" ]
+check "terminal: no line is broken" [ "$(sed -n "s/$escape\[K//; /^  restoring: /p" shown | awk '{ if (length($0) > most) most = length($0) } END { print (most < 80) }')" = 1 ]
+check "terminal: the line is ended before the summary" grep -q "^snapshot .* are back in terminal" shown
+exit $failed
