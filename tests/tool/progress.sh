@@ -14,12 +14,16 @@ check() { # NAME COMMAND...
 	if "$@" >held 2>&1; then echo "ok $name"; else echo "not ok $name: $* $(tail -n 3 held) $(tail -c 500 said)"; failed=1; fi
 }
 # Nothing is said of what ends within two seconds: whatever the machine, the work is held up again and again.
-# hold PID: runs for $run seconds, pauses for $pause
-run=0.04 pause=1
+# hold PID: $pauses of $pause seconds after a moment of work each, so that a fast machine has them too; then a few more.
+pauses=8 pause=1
 hold() {
+	held=0
+	run=0.01
 	while sleep $run && kill -STOP "$1" 2>/dev/null; do
 		sleep $pause
 		kill -CONT "$1"
+		held=$((held + 1))
+		[ $held -lt $pauses ] || run=0.3
 	done
 }
 # slowly COMMAND...: of caisson; exit code in $status, words in said, what is for programs in out.
@@ -55,16 +59,14 @@ for i in 1 2 3; do head -c 100000000 /dev/urandom >"tree/noise$i"; done
 # --- as JSON ---
 # json_of NAME: a line has every number, and they fit one another
 json_of() {
-	check "$1: JSON" [ "$status/$(progress | jq 'length > 0 and all(.[]; .doing and .bytes >= 0)')" = 0/true ]
+	check "$1: JSON" [ "$status/$(progress | jq 'length > 0 and all(.[]; .doing and (.bytes // 0) >= 0)')" = 0/true ]
 	check "$1: JSON: with all of it" [ "$(progress | jq 'any(.[]; .total_bytes >= 300000000 and .bytes <= .total_bytes)')" = true ]
 	check "$1: JSON: with a rate" [ "$(progress | jq 'any(.[]; .bytes_per_second > 0)')" = true ]
 	check "$1: JSON: with the time left" [ "$(progress | jq 'any(.[]; has("seconds_left"))')" = true ]
 	check "$1: JSON: it gets on" [ "$(progress | jq '[.[] | select(.total_bytes) | .bytes] | . == sort')" = true ]
 }
-run=0.1 # it has more to do
 slowly backup --repository repository --progress-json "$work/tree"
 json_of backup
-run=0.04
 slowly verify --repository repository --progress-json
 json_of verify
 mkdir json
@@ -73,7 +75,7 @@ json_of restore
 rm -rf json
 
 # --- in a log, on a serial line: lines, and nothing that moves a cursor ---
-pause=3 # a line every five seconds
+pause=2 # a line every five seconds
 slowly verify --repository repository
 pause=1
 check "log: a line with all of it" grep -qE '^  [a-z ]+: [0-9.]+ [kMG]?B of 300\.[0-9] MB \([0-9]+ %\), [0-9.]+ [kMG]?B/s' said
