@@ -167,6 +167,19 @@ mend
 refused "a pack whose head is damaged is lost" 1 CSN-R004
 check "and set aside" [ -e "repository/damaged/$(basename "$pack")" ]
 
+# --- a key that opens a part of it
+make_repository encrypted
+mkdir -p other
+head -c 300000 /dev/urandom >other/file
+run backup --repository repository --key others.key "$work/other"
+run repair --repository repository --identity own.key
+check "with one machine's key: what is not looked into is said" grep -q '^not looked into, .*: 2 packs and snapshots;' said
+check "with one machine's key: and nothing is set aside" [ ! -e repository/damaged ]
+mend
+check "with the site's key: all is looked into" [ "$status/$(grep -c 'not looked into' said)" = 0/0 ]
+run repair --repository repository --identity others.key
+check "with the other's key" grep -q '^not looked into, ' said
+
 # --- nobody else may have it open
 make_repository plain
 flock -s repository/lock sleep 10 &

@@ -80,6 +80,12 @@ static int name_losses(const struct options *options, struct console *console, s
         repository_verify(repository, REPOSITORY_VERIFY_STRUCTURE, damaged, console, &console->progress, &sums, error);
     repository_close(repository);
     console_finish_line(console);
+    if (result == 0 && sums.locked > 0) {
+        printf(
+            "not looked into, as the keys given do not open them: %" PRIu64
+            " packs and snapshots; they are for other keys, or damaged: only the site's own key (--identity) tells\n",
+            sums.locked);
+    }
     if (result == 0 && sums.damages > 0) {
         result = error_set(error, CSN_REPOSITORY_DAMAGED,
                            "what is lost for good: %" PRIu64 " paths and files, named above", sums.damages);
