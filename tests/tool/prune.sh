@@ -1,11 +1,11 @@
 #!/bin/sh
-# prune.sh: old snapshots go, and what only they needed; what must stay stays; killed at any moment nothing that stays is lost.
+# prune.sh: old snapshots go, and what only they needed; what must stay stays; killed at any moment, or on a full disk, nothing that stays is lost.
 # shellcheck disable=SC2317 # functions are called by check
 set -u
 CAISSON=${CAISSON:-out/caisson}
 case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
 work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-prune.XXXXXX") || exit 3
-trap 'rm -rf "$work"' EXIT
+trap 'umount "$work/small" 2>/dev/null; rm -rf "$work"' EXIT
 cd "$work" || exit 3
 failed=0
 check() { # NAME COMMAND...
@@ -144,4 +144,29 @@ for delay in 0.002 0.005 0.01 0.02 0.04 0.08 0.15 0.3; do
 	run prune --repository killed --keep-last 1
 	check "killed after $delay s: it goes on" [ "$status" -eq 0 ]
 done
+
+# --- on a full disk
+if [ "$(id -u)" -eq 0 ] && mkdir small && mount -t tmpfs -o size=200m caisson-test small; then
+	cp -r kept small/repository
+	head -c 200000000 /dev/zero >small/rest 2>held
+	run prune --repository small/repository --keep-last 4 # of the oldest pack a part is needed: it has to be written anew
+	refused "a full disk" 3 CSN-R003
+	check "a full disk leaves no leftover" [ -z "$(find small/repository -name '*.tmp')" ]
+	run verify --repository small/repository --all
+	check "a full disk: the repository is whole" [ "$status" -eq 0 ]
+	# shellcheck disable=SC2154
+	for id in $id2 $id3 $id4 $id5; do check "a full disk: $(echo "$id" | cut -c 1-8) is there" has small/repository "$id"; done
+	run prune --repository small/repository --keep-last 1 # whole packs can go first, and make room
+	run verify --repository small/repository --all
+	check "a full disk: whole after the next one, too" [ "$status" -eq 0 ]
+	rm small/rest
+	run prune --repository small/repository --keep-last 1
+	check "with room again it goes on" [ "$status" -eq 0 ]
+	rm -rf back5
+	mkdir back5
+	run restore --repository small/repository --target back5 "$id5"
+	sums "back5$work/tree" >back.sums
+	check "what stays is restored" cmp back.sums sums.5
+	umount small
+fi
 exit $failed
