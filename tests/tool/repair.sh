@@ -173,7 +173,7 @@ mkdir -p other
 head -c 300000 /dev/urandom >other/file
 run backup --repository repository --key others.key "$work/other"
 run repair --repository repository --identity own.key
-check "with one machine's key: what is not looked into is said" grep -q '^not looked into, .*: 2 packs and snapshots;' said
+check "with one machine's key: what is not looked into is said" grep -q '^not looked into, .*: 1 packs and 1 snapshots;' said
 check "with one machine's key: and nothing is set aside" [ ! -e repository/damaged ]
 mend
 check "with the site's key: all is looked into" [ "$status/$(grep -c 'not looked into' said)" = 0/0 ]

@@ -75,11 +75,15 @@ if is_root && mkfs.vfat fat.img >held 2>&1 && mount -o loop,utf8 fat.img mnt 2>h
 	names_on vfat 8
 	umount mnt
 else
-	echo "skip vfat: it cannot be mounted"
+	echo "# vfat: this kernel has none; its rules are in unit/repository/restore_fit"
 fi
 if is_root && mkfs.exfat exfat.img >held 2>&1 && mount -o loop exfat.img mnt 2>held; then
 	names_on exfat 8
 	umount mnt
+elif is_root && loop=$(losetup -f --show exfat.img) && mount.exfat-fuse "$loop" mnt >held 2>&1; then
+	names_on exfat-fuse 7
+	umount mnt
+	losetup -d "$loop"
 else
 	echo "skip exfat: it cannot be mounted"
 fi

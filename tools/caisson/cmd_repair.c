@@ -80,11 +80,10 @@ static int name_losses(const struct options *options, struct console *console, s
         repository_verify(repository, REPOSITORY_VERIFY_STRUCTURE, damaged, console, &console->progress, &sums, error);
     repository_close(repository);
     console_finish_line(console);
-    if (result == 0 && sums.locked > 0) {
-        printf(
-            "not looked into, as the keys given do not open them: %" PRIu64
-            " packs and snapshots; they are for other keys, or damaged: only the site's own key (--identity) tells\n",
-            sums.locked);
+    if (result == 0 && sums.locked_packs + sums.locked_snapshots > 0) {
+        printf("not looked into, as the keys given do not open them: %" PRIu64 " packs and %" PRIu64
+               " snapshots; they are for other keys, or damaged: only the site's own key (--identity) tells\n",
+               sums.locked_packs, sums.locked_snapshots);
     }
     if (result == 0 && sums.damages > 0) {
         result = error_set(error, CSN_REPOSITORY_DAMAGED,

@@ -104,13 +104,13 @@ static long mount_of(int fd)
     return id;
 }
 
-int restore_fit_open(struct restore_fit *fit, int fd, bool asks, struct error *error)
+int restore_fit_open(struct restore_fit *fit, int fd, struct error *error)
 {
     struct buffer table = {0};
     struct statvfs disk;
     char options[1024] = "";
     char *rest = NULL;
-    *fit = (struct restore_fit){.fd = fd, .asks = asks};
+    *fit = (struct restore_fit){.fd = fd};
     if (fstatvfs(fd, &disk) != 0) {
         return error_system(error, CSN_IO, "asking the target's file system");
     }
@@ -145,14 +145,57 @@ bool restore_fit_is_all(const struct restore_fit *fit)
 
 /* --- one entry --- */
 
-/* Whether a name of this kind of trouble is refused here: it is made, and goes again. */
+/* What a try that failed says of the file system; a full, read-only or foreign one says nothing. */
+static bool is_refusal(void)
+{
+    return errno != EEXIST && errno != EACCES && errno != EROFS && errno != ENOSPC && errno != EDQUOT && errno != EIO;
+}
+
+/* Whether a name is refused here: it is made, and goes again. */
 static bool is_refused(const struct restore_fit *fit, const char *name)
 {
     if (mkdirat(fit->fd, name, 0700) == 0) {
         (void)unlinkat(fit->fd, name, AT_REMOVEDIR);
         return false;
     }
-    return errno != EEXIST;
+    return is_refusal();
+}
+
+static bool make_hardlink(int dir_fd, const char *name)
+{
+    char first[64];
+    snprintf(first, sizeof first, "%s-first", name);
+    int fd = openat(dir_fd, first, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        errno = EROFS; /* says nothing of links */
+        return false;
+    }
+    close(fd);
+    bool made = linkat(dir_fd, first, dir_fd, name, 0) == 0;
+    int why = errno;
+    (void)unlinkat(dir_fd, first, 0);
+    errno = why;
+    return made;
+}
+
+/* The same of a kind of entry. A device needs rights besides: those are not this page's. */
+static bool is_kind_refused(struct restore_fit *fit, enum fit_kind kind)
+{
+    static const mode_t modes[] = {[FIT_FIFO] = S_IFIFO | 0600, [FIT_SOCKET] = S_IFSOCK | 0600};
+    char name[48];
+    if (fit->asked[kind] || kind == FIT_DEVICE) {
+        return fit->refused[kind];
+    }
+    snprintf(name, sizeof name, ".caisson-asks-%ld", (long)getpid());
+    bool made = kind == FIT_LINK       ? symlinkat("x", fit->fd, name) == 0
+                : kind == FIT_HARDLINK ? make_hardlink(fit->fd, name)
+                                       : mknodat(fit->fd, name, modes[kind], 0) == 0;
+    fit->asked[kind] = true;
+    fit->refused[kind] = !made && is_refusal();
+    if (made) {
+        (void)unlinkat(fit->fd, name, 0);
+    }
+    return fit->refused[kind];
 }
 
 static uint64_t hash_folded(const char *place)
@@ -202,31 +245,33 @@ static int remember(struct restore_fit *fit, const char *place, bool *is_new, st
     return 0;
 }
 
-static const char *refuses_kind(const struct fit_rules *rules, const struct snapshot_entry *entry)
+static const char *refuses_kind(struct restore_fit *fit, const struct snapshot_entry *entry)
 {
-    static const char *const kinds[] = {
-        [TREE_LINK] = "the file system has no symbolic links", [TREE_FIFO] = "the file system has no pipes",
-        [TREE_SOCKET] = "the file system has no sockets",      [TREE_CHARACTER] = "the file system has no devices",
-        [TREE_BLOCK] = "the file system has no devices",
+    static const enum fit_kind kinds[] = {
+        [TREE_LINK] = FIT_LINK,        [TREE_FIFO] = FIT_FIFO,    [TREE_SOCKET] = FIT_SOCKET,
+        [TREE_CHARACTER] = FIT_DEVICE, [TREE_BLOCK] = FIT_DEVICE,
+    };
+    static const char *const whys[] = {
+        [FIT_LINK] = "the file system has no symbolic links", [FIT_HARDLINK] = "the file system has no hard links",
+        [FIT_FIFO] = "the file system has no pipes",          [FIT_SOCKET] = "the file system has no sockets",
+        [FIT_DEVICE] = "the file system has no devices",
     };
     enum tree_type type = entry->tree.type;
-    if (rules->plain_only && type != TREE_FILE && type != TREE_FOLDER) {
-        return kinds[type];
+    bool plain = type == TREE_FILE || type == TREE_FOLDER;
+    if (!plain || entry->hardlink != NULL) {
+        enum fit_kind kind = plain ? FIT_HARDLINK : kinds[type];
+        bool refused = fit->rules.plain_only || (fit->rules.names == FIT_ASK && is_kind_refused(fit, kind));
+        return refused ? whys[kind] : NULL;
     }
-    if (rules->plain_only && entry->hardlink != NULL) {
-        return "the file system has no hard links";
-    }
-    return type == TREE_FILE && entry->hardlink == NULL && entry->tree.size_bytes > rules->file_size
-               ? "it is too large for the file system"
-               : NULL;
+    return type == TREE_FILE && entry->tree.size_bytes > fit->rules.file_size ? "it is too large for the file system"
+                                                                              : NULL;
 }
 
 static const char *check_name(struct restore_fit *fit, const char *name)
 {
     const char *why = refuses_name(fit->rules.names, name);
-    if (why != NULL && fit->rules.names == FIT_ASK) {
-        fit->unsure = !fit->asks;
-        why = fit->asks && !is_refused(fit, name) ? NULL : why;
+    if (why != NULL && fit->rules.names == FIT_ASK && !is_refused(fit, name)) {
+        why = NULL;
     }
     return why != NULL || strlen(name) <= fit->name_size ? why : "its name is too long for the file system";
 }
@@ -263,7 +308,6 @@ int restore_fit_check(struct restore_fit *fit, const struct snapshot_entry *entr
     const char *slash = strrchr(place, '/');
     bool is_new = true;
     *why = NULL;
-    fit->unsure = false;
     if (restore_fit_is_all(fit)) {
         return 0;
     }
@@ -279,7 +323,7 @@ int restore_fit_check(struct restore_fit *fit, const struct snapshot_entry *entr
     }
     *why = check_name(fit, slash == NULL ? place : slash + 1);
     if (*why == NULL) {
-        *why = refuses_kind(&fit->rules, entry);
+        *why = refuses_kind(fit, entry);
     }
     if (*why == NULL && fit->rules.folds_case) {
         if (remember(fit, place, &is_new, error) != 0) {

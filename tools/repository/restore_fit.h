@@ -3,7 +3,8 @@
  * restore_plan.c.
  *
  * FAT, exFAT and NTFS refuse names that Linux has. Of the common file systems it is known which; one of which it is not (FUSE does not
- * say what is behind it) can only be asked by making the name.
+ * say what is behind it) can only be asked by making one such name, link or pipe, which
+ * goes again at once.
  */
 #ifndef CAISSON_REPOSITORY_RESTORE_FIT_H
 #define CAISSON_REPOSITORY_RESTORE_FIT_H
@@ -23,6 +24,9 @@ enum fit_names {
     FIT_ASK,     /* as FIT_WINDOWS, or not */
 };
 
+/* What an entry is, besides files and folders. */
+enum fit_kind { FIT_LINK, FIT_HARDLINK, FIT_FIFO, FIT_SOCKET, FIT_DEVICE, FIT_KINDS };
+
 struct fit_rules {
     enum fit_names names;
     bool folds_case;    /* "A" and "a" are one name */
@@ -39,8 +43,8 @@ struct restore_fit {
     char type[64];
     size_t name_size;      /* the longest, in bytes */
     int fd;                /* borrowed */
-    bool asks;             /* may make a name to see whether it can be made; it is removed again */
-    bool unsure;           /* the last refusal was of a name, and was not tried out */
+    bool asked[FIT_KINDS]; /* of which kinds it is known */
+    bool refused[FIT_KINDS];
     struct buffer skipped; /* a folder that does not fit; "": none */
     struct buffer checked; /* a folder of which all parts fit */
     uint64_t *seen;        /* hashes of places in one case, if names are folded */
@@ -49,7 +53,7 @@ struct restore_fit {
 };
 
 /* Looks at the file system of the folder fd. */
-int restore_fit_open(struct restore_fit *fit, int fd, bool asks, struct error *error) MUST_CHECK;
+int restore_fit_open(struct restore_fit *fit, int fd, struct error *error) MUST_CHECK;
 void restore_fit_close(struct restore_fit *fit);
 
 /* True if all fits: nothing has to be looked through. */

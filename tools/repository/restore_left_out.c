@@ -53,7 +53,7 @@ int restore_left_out_find(struct strings *left_out, struct repository *repositor
     if (selected_open(&selected, repository, id, selection, error) != 0) {
         return -1;
     }
-    if (restore_fit_open(&fit, selected.start_fd, true, error) == 0) {
+    if (restore_fit_open(&fit, selected.start_fd, error) == 0) {
         result = restore_fit_is_all(&fit) ? 0 : find(left_out, &selected, &fit, selection, error);
     }
     restore_fit_close(&fit);

@@ -95,7 +95,6 @@ static void plan_place(const struct planning *planning, const struct tree_entry 
 static int plan_fit(struct planning *planning, const struct snapshot_entry *entry, const char *place, bool *fits,
                     struct error *error)
 {
-    char text[128];
     const char *why = NULL;
     if (restore_fit_check(&planning->fit, entry, place, &why, error) != 0) {
         return -1;
@@ -103,10 +102,6 @@ static int plan_fit(struct planning *planning, const struct snapshot_entry *entr
     *fits = why == NULL;
     if (why == NULL) {
         return 0;
-    }
-    if (planning->fit.unsure) {
-        snprintf(text, sizeof text, "%s, which the file system (%s) may refuse", why, planning->fit.type);
-        why = text;
     }
     if (planning->selection->left_out != NULL) {
         planning->plan->left_out++;
@@ -208,7 +203,7 @@ int repository_restore_plan(struct repository *repository, const char *id, const
     int start_fd = planning.selected.start_fd;
     if (fstatvfs(start_fd, &planning.disk) != 0) {
         error_system(error, CSN_IO, "asking for the room to restore into");
-    } else if (restore_fit_open(&planning.fit, start_fd, false, error) == 0 &&
+    } else if (restore_fit_open(&planning.fit, start_fd, error) == 0 &&
                restore_rights_open(&planning.rights, start_fd, !planning.fit.rules.plain_only, error) == 0 &&
                repository_refresh(repository, error) == 0) {
         result = plan_entries(&planning, error);

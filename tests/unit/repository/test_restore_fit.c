@@ -104,12 +104,13 @@ static void a_file_system_that_nobody_knows_is_asked(void **state)
     (void)state;
     assert_non_null(mkdtemp(folder));
     int fd = open(folder, O_RDONLY | O_DIRECTORY);
-    assert_int_equal(restore_fit_open(&fit, fd, true, &error), 0);
+    assert_int_equal(restore_fit_open(&fit, fd, &error), 0);
     fit.rules = fit_rules_of("fuse.something", "");
     assert_null(check(&fit, TREE_FILE, "a:b", 0, NULL));
-    fit.asks = false;
-    assert_non_null(check(&fit, TREE_FILE, "a:b", 0, NULL));
-    assert_true(fit.unsure);
+    assert_null(check(&fit, TREE_LINK, "link", 1, NULL));
+    assert_null(check(&fit, TREE_FIFO, "pipe", 0, NULL));
+    assert_null(check(&fit, TREE_SOCKET, "socket", 0, NULL));
+    assert_null(check(&fit, TREE_FILE, "second", 1, "first"));
     restore_fit_close(&fit);
     close(fd);
     assert_int_equal(rmdir(folder), 0);
