@@ -5,7 +5,7 @@
 #define WINDOW_BYTES 64 /* a bit that was shifted in 64 bytes ago has left the sum */
 
 const struct chunker_sizes chunker_default_sizes = {
-    .minimum_bytes = 256 * 1024,
+    .minimum_bytes = 384 * 1024,
     .average_bytes = 512 * 1024,
     .maximum_bytes = 2 * 1024 * 1024,
 };

@@ -44,10 +44,19 @@ static void assert_sound(const struct fixture *fixture, uint32_t share_ppm)
     free(said);
 }
 
+struct killing {
+    const struct fixture *fixture;
+    uint64_t items;
+};
+
+/* Late enough that the first pack is full; then when it is there: a thread of its own makes it durable. */
 static void kill_at(void *context, const struct progress_state *state)
 {
-    const uint64_t *items = context;
-    if (state->done_items >= *items) {
+    const struct killing *killing = context;
+    if (state->done_items >= killing->items) {
+        while (vault_files(killing->fixture, "vault/packs", ".zst", NULL) == 0) {
+            usleep(1000);
+        }
         raise(SIGKILL);
     }
 }
@@ -64,7 +73,8 @@ static pid_t start_backup(const struct fixture *fixture, uint64_t kill_after_ite
     char path[512];
     struct error error;
     struct repository_backup_summary summary;
-    const struct progress progress = {.tell = kill_at, .context = &kill_after_items};
+    struct killing killing = {.fixture = fixture, .items = kill_after_items};
+    const struct progress progress = {.tell = kill_at, .context = &killing};
     const struct repository_source source = {.root_fd = fixture->fd, .path = "tree", .name = "/opt/tree"};
     const struct repository_backup_options options = {.host = "server"};
     snprintf(path, sizeof path, "%s/vault", fixture->path);
@@ -115,12 +125,11 @@ static void killed_at_any_moment_it_opens_again(void **state)
     vault_backup(fixture, &summary);
     assert_int_equal(renameat(fixture->fd, "tree", fixture->fd, "small"), 0);
     make_noise(fixture, FILES);
-    unsigned seed = 12345;
     unsigned killed = 0;
-    for (unsigned round = 0; round < 12; round++) {
-        seed = seed * 1103515245 + 12345;
+    for (unsigned round = 0, delay = 3000; round < 14;
+         round++, delay += delay / 2) { /* up to 0.6 s, for any machine's pace */
         pid_t child = start_backup(fixture, UINT64_MAX);
-        usleep(seed / 65536 % 16 * 60000);
+        usleep(delay);
         kill(child, SIGKILL);
         killed += WIFSIGNALED(end_of(child)) ? 1 : 0;
         assert_sound(fixture, REPOSITORY_VERIFY_STRUCTURE);
