@@ -4,6 +4,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 3
 CAISSON=${CAISSON:-$PWD/out/caisson}
+make_many=$PWD/tests/make-many
 files=${FILES:-1000000}
 if [ "$(id -u)" -ne 0 ]; then echo "skip million-files: it mounts a disk of its own"; exit 0; fi
 work=$(mktemp -d /var/tmp/caisson-million-XXXXXX)
@@ -19,15 +20,6 @@ mount -o loop "$work/disk.img" "$work/disk" || exit 3
 cd "$work/disk" || exit 3
 age-keygen -o site.key 2>/dev/null
 
-# make_tree N: N files of a few bytes, each of its own, 1,000 to a folder.
-make_tree() {
-	awk -v files="$1" 'BEGIN {
-		for (i = 0; i < files; i++) {
-			if (i % 1000 == 0) { if (file) close(file); folder = sprintf("tree/%03d/%d", i / 10000, i / 1000); system("mkdir -p " folder) }
-			file = sprintf("%s/file-%07d.txt", folder, i); printf "this is file %d\n", i >file; close(file)
-		}
-	}'
-}
 # took NAME COMMAND...: prints seconds and memory; $memory in KiB, $seconds.
 took() {
 	name=$1
@@ -40,12 +32,12 @@ took() {
 under() { [ "$memory" -lt $(($1 * 1024)) ]; }
 
 quarter=$((files / 4))
-make_tree "$quarter"
+"$make_many" "$quarter" tree
 "$CAISSON" repository init small --recipient "$(age-keygen -y site.key)" >/dev/null
 took "backup of $quarter" "$CAISSON" backup --repository small --key own.key "$PWD/tree"
 small=$memory
 rm -rf small tree
-make_tree "$files"
+"$make_many" "$files" tree
 "$CAISSON" repository init repository --recipient "$(age-keygen -y site.key)" >/dev/null
 took "backup of $files" "$CAISSON" backup --repository repository --key own.key "$PWD/tree"
 echo "# slope of the backup's memory: $(((memory - small) * 1000000 / (files - quarter) / 1024)) MiB a million files"

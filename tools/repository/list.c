@@ -139,9 +139,10 @@ int repository_find(struct repository *repository, const char *what, const struc
             fitting++;
         }
     }
-    if (found == NULL && latest && snapshots.damaged.count > 0) {
-        error_set(error, CSN_REPOSITORY_DAMAGED, "%s has no snapshot that can be read; damaged are %zu",
-                  repository->path, snapshots.damaged.count);
+    if (latest && tag == NULL && snapshots.damaged.count > 0) { /* its time cannot be read either */
+        error_set(error, CSN_REPOSITORY_DAMAGED,
+                  "which snapshot is the latest is not known, as %.16s cannot be read: name the one that you mean",
+                  snapshots.damaged.items[0]);
     } else if (found == NULL && latest) {
         error_set(error, CSN_REPOSITORY_NO_SNAPSHOT, "%s has no snapshot%s", repository->path,
                   tag == NULL ? "" : " with that tag");

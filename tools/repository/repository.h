@@ -153,7 +153,8 @@ int repository_list(struct repository *repository, struct repository_snapshots *
 void repository_snapshots_free(struct repository_snapshots *snapshots);
 
 /* The snapshot meant by `what`: an id, the first 4 or more digits of one, or "latest"; of those that have tag (NULL: of
- * all). CSN_REPOSITORY_NO_SNAPSHOT if there is none or the digits fit several. */
+ * all). CSN_REPOSITORY_NO_SNAPSHOT if there is none or the digits fit several, CSN_REPOSITORY_DAMAGED
+ * if it is damaged, or which one is the latest cannot be told (tag: NULL). */
 int repository_find(struct repository *repository, const char *what, const struct repository_tag *tag,
                     char id[REPOSITORY_ID_SIZE], struct error *error) MUST_CHECK;
 
