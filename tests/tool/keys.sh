@@ -105,6 +105,8 @@ check "restore.sh: it says what to do" grep -q -- 'recipients in repository.json
 script_fails "another identity" "cannot be read: for another identity, or damaged" --identity nobody.key "$(find two/snapshots -type f | sed 's,.*/\(........\).*,\1,;q')" empty
 script_fails "latest, with another identity" "no snapshot can be read." latest empty --identity nobody.key
 script_fails "an identity that is no identity" "no snapshot can be read." --identity passphrase
+script_fails "a secret key as the file" "not the key" --identity AGE-SECRET-KEY-1QQQQ latest empty
+check "is not repeated" sh -c "! grep -q QQQQ said"
 script_fails "an identity that is not there" "nowhere.key cannot be read" --identity nowhere.key latest empty
 script_fails "an identity without a file" "--identity takes one FILE" latest empty --identity
 script_fails "two identities" "--identity takes one FILE" --identity own.key latest empty --identity site.key
@@ -140,18 +142,30 @@ run backup --repository sole --key own.key "$work/tree"
 refused "no backup is made that nobody could read" 1 CSN-R015
 check "and nothing was written" [ -z "$(find sole/packs sole/snapshots -type f)" ]
 
-# --- an init that was cut off: what it left does not vouch for the next one's key
+# --- an init that was cut off: with a whole copy it is a repository; what else it left does not vouch for the next one's key
 "$CAISSON" repository init cut --passphrase-file passphrase >said
-rm cut/repository.json cut/key.age
-mkdir cut/key.age
+rm cut/repository.json
+cp -r cut cut-before
 run repository init cut --passphrase-file wrong
-check "an init that fails" [ "$status" -ne 0 ]
-check "has taken away what vouched for the old key" [ ! -e cut/repository.json.copy ]
-rmdir cut/key.age
-run repository init cut --passphrase-file passphrase
-check "the next one is good" [ "$status" -eq 0 ]
+refused "an init over a whole copy" 1 CSN-R002
+check "its key stays" diff -r cut cut-before
+run repair --repository cut --passphrase-file passphrase
+check "repair makes it whole" [ "$status" -eq 0 ]
 run verify --repository cut --passphrase-file passphrase
-check "and whole" [ "$status" -eq 0 ]
+check "and it is" [ "$status" -eq 0 ]
+rm cut/repository.json
+flip cut/repository.json.copy 100
+run repository init cut --passphrase-file passphrase
+check "an init over a torn copy" [ "$status" -eq 0 ]
+run verify --repository cut --passphrase-file passphrase
+check "makes a whole one" [ "$status" -eq 0 ]
+# somebody else at it
+flock cut/lock sleep 5 &
+sleep 0.3
+rm cut/repository.json cut/repository.json.copy
+run repository init cut --passphrase-file passphrase
+refused "two inits at once" 1 CSN-S010
+kill $! 2>/dev/null
 
 # --- a machine's own key, where it has one: what only reads finds it
 # own KEY COMMAND...: of caisson, on a machine whose own key this is ("" has none)

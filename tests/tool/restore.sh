@@ -51,6 +51,9 @@ names_on() {
 		refused "$1: a restore" 1 CSN-R012
 		check "$1: says how many" grep -q "of $2 paths" said
 		check "$1: and has written nothing" is_empty mnt
+		run restore $names --target mnt --skip-unsupported --dry-run latest
+		refused "$1: a dry run without them" 1 CSN-R012
+		check "$1: says what would be left out" grep -q "would leave out $2 paths" said
 		run restore $names --target mnt --skip-damaged latest
 		refused "$1: a name is no damage" 1 CSN-R012
 		run restore $names --target mnt --skip-unsupported --without-root --json latest
@@ -175,6 +178,14 @@ if is_root && mount -t tmpfs -o size=15m caisson-test mnt; then
 	refused "a full disk" 3 CSN-S004
 	check "a full disk: what stands there is whole" only_whole mnt
 	check "a full disk: and it says that it is not all" marker mnt
+	umount mnt
+	mount -t tmpfs -o size=15m caisson-test mnt
+	cp -r stops hurt-early
+	pack=$(find hurt-early/packs -type f -size +20M)
+	printf 'not what was there' | dd of="$pack" bs=1 seek=2500000 conv=notrunc status=none
+	run restore --repository hurt-early --strip "$work/whole" --target mnt --skip-damaged latest
+	refused "a full disk, past damage" 3 CSN-S004
+	check "a full disk, past damage: what stands there is whole" only_whole mnt
 	umount mnt
 fi
 # Killed as soon as it has begun: it may have come to its end before, and then all is there.

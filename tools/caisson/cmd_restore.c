@@ -181,11 +181,16 @@ static int plan(const struct options *options, struct repository *repository, co
     } else {
         print_plan(id, target, &made);
     }
-    return made.problems == 0
+    if (made.problems > 0) {
+        return error_set(error, listener->first,
+                         "the restore to %s would fail: %" PRIu64 " problems, named above; nothing was written", target,
+                         made.problems);
+    }
+    return made.left_out == 0
                ? 0
-               : error_set(error, listener->first,
-                           "the restore to %s would fail: %" PRIu64 " problems, named above; nothing was written",
-                           target, made.problems);
+               : error_set(error, CSN_REPOSITORY_NAME,
+                           "the restore to %s would leave out %" PRIu64 " paths, named above; nothing was written",
+                           target, made.left_out);
 }
 
 /* What is not there, or not whole, after a restore that went through. */

@@ -57,8 +57,8 @@ static int put_all(struct behind *behind, const uint8_t *data, size_t size_bytes
             leave_direct(behind);
             continue;
         }
-        if (put < 0 && errno != EINTR) {
-            return errno;
+        if (put == 0 || (put < 0 && errno != EINTR)) {
+            return put == 0 ? EIO : errno;
         }
         if (put > 0) {
             data += put;

@@ -60,7 +60,9 @@ static int repair_text(int folder_fd, const char *from, const char *to,
         result = config_read_text(folder_fd, from, &text, &unused, error);
         if (result == 0) {
             result = file_replace(folder_fd, to, text.data, text.size, 0600, error);
-            done(context, to, "written anew");
+            if (result == 0) {
+                done(context, to, "written anew");
+            }
         } else if (result == 1) {
             done(context, to, "it cannot be written anew: its copy is damaged, too");
             result = 0;
@@ -85,8 +87,11 @@ static int repair_page(const struct repository_config *config, size_t at, int fo
         done(context, page->name, "it cannot be written anew: it is from another release of Caisson");
         return 0;
     }
+    if (file_replace(folder_fd, page->name, page->text, strlen(page->text), page->mode, error) != 0) {
+        return -1;
+    }
     done(context, page->name, "written anew");
-    return file_replace(folder_fd, page->name, page->text, strlen(page->text), page->mode, error);
+    return 0;
 }
 
 int config_repair(const struct repository_config *config, int folder_fd,

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,8 +57,14 @@ static int is_empty(int folder_fd, const char *path, bool inside, struct error *
         return -1;
     }
     int empty = 1;
-    struct dirent *entry;
-    while (empty == 1 && (entry = readdir(directory)) != NULL) {
+    while (empty == 1) {
+        errno = 0;
+        const struct dirent *entry = readdir(directory);
+        if (entry == NULL) {
+            /* What cannot be seen may be a repository. */
+            empty = errno == 0 ? 1 : place_error(error, "reading the folder", path);
+            break;
+        }
         bool ours = !inside &&
                     (strcmp(entry->d_name, REPOSITORY_PACKS) == 0 || strcmp(entry->d_name, REPOSITORY_SNAPSHOTS) == 0);
         if (ours) {
@@ -68,6 +75,23 @@ static int is_empty(int folder_fd, const char *path, bool inside, struct error *
     }
     closedir(directory);
     return empty;
+}
+
+/* 0: nothing is there that this would write over. */
+static int check_free(int folder_fd, const char *path, struct error *error)
+{
+    struct buffer text = {0};
+    size_t unused = 0;
+    int empty = is_empty(folder_fd, ".", false, error);
+    if (empty != 1) {
+        return empty < 0 ? -1 : error_set(error, CSN_REPOSITORY_EXISTS, "%s is not empty", path);
+    }
+    int copy = config_read_text(folder_fd, CONFIG_COPY, &text, &unused, error);
+    buffer_free(&text);
+    if (copy == 0) {
+        return error_set(error, CSN_REPOSITORY_EXISTS, "%s has a whole " CONFIG_COPY ": it is a repository", path);
+    }
+    return copy < 0 ? -1 : 0;
 }
 
 static int make_folder(int folder_fd, const char *name, struct error *error)
@@ -142,24 +166,13 @@ static int protect(struct repository_config *config, const struct repository_pro
     return result;
 }
 
-/* What an init that was cut off has left may not vouch for a key that is replaced now. */
-static int remove_old_copy(int folder_fd, struct error *error)
-{
-    if (unlinkat(folder_fd, CONFIG_COPY, 0) != 0) {
-        return errno == ENOENT ? 0 : error_system(error, CSN_IO, "removing " CONFIG_COPY);
-    }
-    return file_sync_parent(folder_fd, CONFIG_COPY, error);
-}
-
 /* The key first: with repository.json, or its copy, the folder is a repository. */
 static int write_files(const struct repository_config *config, const struct buffer *key_file, int folder_fd,
                        struct error *error)
 {
-    if (remove_old_copy(folder_fd, error) != 0 ||
-        (key_file->size > 0 && key_file_write(folder_fd, key_file, error) != 0)) {
-        return -1;
-    }
-    return config_write(config, folder_fd, error);
+    return key_file->size > 0 && key_file_write(folder_fd, key_file, error) != 0
+               ? -1
+               : config_write(config, folder_fd, error);
 }
 
 static int make_repository(const char *path, const struct repository_config *config, const struct buffer *key_file,
@@ -180,21 +193,20 @@ static int make_repository(const char *path, const struct repository_config *con
         place_error(error, "opening the folder", path);
         goto out;
     }
-    int empty = is_empty(folder_fd, ".", false, error);
-    if (empty < 0) {
-        goto out;
-    }
-    if (empty == 0) {
-        error_set(error, CSN_REPOSITORY_EXISTS, "%s is not empty", path);
-        goto out;
-    }
-    if (make_folder(folder_fd, REPOSITORY_PACKS, error) != 0 ||
+    if (check_free(folder_fd, path, error) != 0 || make_folder(folder_fd, REPOSITORY_PACKS, error) != 0 ||
         make_folder(folder_fd, REPOSITORY_SNAPSHOTS, error) != 0) {
         goto out;
     }
     lock_fd = openat(folder_fd, REPOSITORY_LOCK, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (lock_fd < 0) {
         place_error(error, "making the lock of", path);
+        goto out;
+    }
+    if (flock(lock_fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        error_set(error, CSN_BUSY, "somebody else is making the repository %s", path);
+        goto out;
+    }
+    if (check_free(folder_fd, path, error) != 0) { /* who had the lock before may have made it */
         goto out;
     }
     result = write_files(config, key_file, folder_fd, error);

@@ -224,7 +224,8 @@ struct repository_plan {
     uint64_t problems;
 };
 
-/* Goes through a restore and writes nothing: are all chunks there, does the root's file system hold the names and kinds of files, and
+/* Goes through a restore and writes nothing (a file system of which nothing is known is asked by making a name, which goes again): are
+ * all chunks there, does the root's file system hold the names and kinds of files, and
  * the attributes, has it the room, and may this process write there? problem is called for each path that would fail ("": for what is
  * not of one path); 0 also if there are some. Whether chunks hold is repository_verify's. */
 int repository_restore_plan(struct repository *repository, const char *id, const struct repository_selection *selection,

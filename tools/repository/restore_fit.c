@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,18 +115,17 @@ int restore_fit_open(struct restore_fit *fit, int fd, struct error *error)
     if (fstatvfs(fd, &disk) != 0) {
         return error_system(error, CSN_IO, "asking the target's file system");
     }
-    if (file_read(AT_FDCWD, "/proc/self/mountinfo", (size_t)16 << 20, &table, error) != 0) {
-        return -1;
-    }
-    long id = mount_of(fd);
-    for (char *line = strtok_r(table.data, "\n", &rest); line != NULL && fit->type[0] == '\0';
+    struct error unused; /* without /proc nothing is known of the file system, and it is asked */
+    bool known = file_read(AT_FDCWD, "/proc/self/mountinfo", (size_t)16 << 20, &table, &unused) == 0;
+    long id = known ? mount_of(fd) : -1;
+    for (char *line = known ? strtok_r(table.data, "\n", &rest) : NULL; line != NULL && fit->type[0] == '\0';
          line = strtok_r(NULL, "\n", &rest)) {
         if (!read_line(line, id, fit->type, options)) {
             fit->type[0] = '\0';
         }
     }
     buffer_free(&table);
-    fit->name_size = disk.f_namemax;
+    fit->name_size = disk.f_namemax == 0 ? NAME_MAX : disk.f_namemax; /* 0: it does not say */
     fit->rules = fit_rules_of(fit->type, options);
     return 0;
 }
@@ -145,10 +145,11 @@ bool restore_fit_is_all(const struct restore_fit *fit)
 
 /* --- one entry --- */
 
-/* What a try that failed says of the file system; a full, read-only or foreign one says nothing. */
+/* What a try that failed says of the file system. A full, read-only, foreign or stumbling one says nothing. */
 static bool is_refusal(void)
 {
-    return errno != EEXIST && errno != EACCES && errno != EROFS && errno != ENOSPC && errno != EDQUOT && errno != EIO;
+    return errno == EINVAL || errno == EILSEQ || errno == ENAMETOOLONG || errno == ENOENT || errno == EPERM ||
+           errno == ENOSYS || errno == EOPNOTSUPP;
 }
 
 /* Whether a name is refused here: it is made, and goes again. */

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +16,37 @@
 
 /* --- damage --- */
 
+/* Not over what is there. NFS and some FUSE cannot do that in one: there nobody else makes names in the folder that is restored to. */
+static int rename_new(int dir_fd, const char *from, const char *to)
+{
+    struct stat status;
+    if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0) {
+        return 0;
+    }
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) {
+        return -1;
+    }
+    if (fstatat(dir_fd, to, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return renameat(dir_fd, from, dir_fd, to);
+}
+
+/* Bytes of a name that leave room for the suffix, whole characters of UTF-8. */
+static size_t room_of(const char *name)
+{
+    size_t length = strlen(name);
+    size_t room = NAME_MAX - strlen(RESTORE_DAMAGED_SUFFIX);
+    if (length <= room) {
+        return length;
+    }
+    while (room > 0 && ((unsigned char)name[room] & 0xC0u) == 0x80u) {
+        room--;
+    }
+    return room;
+}
+
 /* A file with holes where content is lost must not be taken for the file: it gets another name, and its folder keeps its time. */
 static int set_aside(int start_fd, const char *place, struct error *error)
 {
@@ -21,10 +54,10 @@ static int set_aside(int start_fd, const char *place, struct error *error)
     struct buffer other = {0};
     const char *name = NULL;
     int dir_fd = tree_path_open_parent(start_fd, place, &name);
-    buffer_format(&other, "%s" RESTORE_DAMAGED_SUFFIX, name == NULL ? "" : name);
+    buffer_format(&other, "%.*s" RESTORE_DAMAGED_SUFFIX, name == NULL ? 0 : (int)room_of(name),
+                  name == NULL ? "" : name);
     int result = buffer_check(&other, error);
-    if (result == 0 && (dir_fd < 0 || fstat(dir_fd, &before) != 0 ||
-                        renameat2(dir_fd, name, dir_fd, other.data, RENAME_NOREPLACE) != 0)) {
+    if (result == 0 && (dir_fd < 0 || fstat(dir_fd, &before) != 0 || rename_new(dir_fd, name, other.data) != 0)) {
         result = restore_refused(error, "setting aside", place);
     }
     if (result == 0) {
@@ -104,12 +137,31 @@ struct undone {
 
 #define UNDONE_LIMIT 1024u /* more are not open at once */
 
+/* Who is not root may have given the folder away already: its attributes may be those of the snapshot. */
+static int unlink_in(int dir_fd, const char *name)
+{
+    struct stat status;
+    if (unlinkat(dir_fd, name, 0) == 0) {
+        return 0;
+    }
+    int why = errno;
+    if (why != EACCES || fstat(dir_fd, &status) != 0 || fchmod(dir_fd, status.st_mode | 0300) != 0) {
+        errno = why;
+        return -1;
+    }
+    int result = unlinkat(dir_fd, name, 0);
+    why = errno;
+    (void)fchmod(dir_fd, status.st_mode & 07777);
+    errno = why;
+    return result;
+}
+
 static void remove_name(int start_fd, const char *place, struct undone *others, size_t *count)
 {
     struct stat status;
     const char *name = NULL;
     int dir_fd = tree_path_open_parent(start_fd, place, &name);
-    if (dir_fd >= 0 && fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && unlinkat(dir_fd, name, 0) == 0 &&
+    if (dir_fd >= 0 && fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && unlink_in(dir_fd, name) == 0 &&
         status.st_nlink > 1 && *count < UNDONE_LIMIT) {
         others[(*count)++] = (struct undone){status.st_dev, status.st_ino};
     }
@@ -155,9 +207,11 @@ void restore_remove_undone(const struct restore *restore, const char *id, const 
 {
     struct undone undone[UNDONE_LIMIT];
     size_t count = 0;
-    const struct strings *places = restore_files_undone(restore->files);
-    for (size_t i = 0; i < places->count; i++) {
-        remove_name(restore->selected.start_fd, places->items[i], undone, &count);
+    const struct strings *lists[] = {restore_files_undone(restore->files), restore_files_damaged(restore->files)};
+    for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++) {
+        for (size_t i = 0; i < lists[k]->count; i++) {
+            remove_name(restore->selected.start_fd, lists[k]->items[i], undone, &count);
+        }
     }
     if (count > 0) {
         remove_links(restore, undone, count, id, selection);
@@ -185,6 +239,10 @@ int restore_mark_incomplete(const struct restore *restore, const char *id, const
     }
     if (result == 0) {
         result = file_write_fd(fd, selection->marker, text.data, text.size, error);
+        /* Before anything else can be on the disk, whatever order the file system writes in. */
+        if (result == 0 && (fsync(fd) != 0 || (fsync(start_fd) != 0 && errno != EINVAL))) {
+            result = restore_refused(error, "making durable", selection->marker);
+        }
         if (result != 0) {
             (void)unlinkat(start_fd, selection->marker, 0);
         }
@@ -195,14 +253,19 @@ int restore_mark_incomplete(const struct restore *restore, const char *id, const
 }
 
 /* The folder keeps the times that the snapshot gave it. */
-void restore_unmark_incomplete(const struct restore *restore, const struct repository_selection *selection)
+int restore_unmark_incomplete(const struct restore *restore, const struct repository_selection *selection,
+                              struct error *error)
 {
     struct stat before;
     int start_fd = restore->selected.start_fd;
-    if (selection->marker != NULL && fstat(start_fd, &before) == 0) {
-        const struct timespec times[] = {before.st_atim, before.st_mtim};
-        (void)unlinkat(start_fd, selection->marker, 0);
-        (void)futimens(start_fd, times);
-        (void)fsync(start_fd);
+    if (selection->marker == NULL) {
+        return 0;
     }
+    if (fstat(start_fd, &before) != 0 || unlink_in(start_fd, selection->marker) != 0) {
+        return error_system(error, CSN_TREE_WRITE, "all is restored; but removing %s", selection->marker);
+    }
+    const struct timespec times[] = {before.st_atim, before.st_mtim};
+    (void)futimens(start_fd, times);
+    (void)fsync(start_fd);
+    return 0;
 }

@@ -30,12 +30,14 @@ struct restore {
 int restore_set_damaged_aside(struct restore *restore, const char *id, const struct repository_selection *selection,
                               struct error *error) MUST_CHECK;
 
-/* After restore_files_stop: removes the files that were begun and not finished, under all their names. */
+/* After restore_files_stop: removes the files that were begun and not finished, and those with lost content that still have their
+ * names, under all of them. */
 void restore_remove_undone(const struct restore *restore, const char *id, const struct repository_selection *selection);
 
 /* The selection's marker: there, if it wants one, from before the first entry until all is durable. */
 int restore_mark_incomplete(const struct restore *restore, const char *id, const struct repository_selection *selection,
                             struct error *error) MUST_CHECK;
-void restore_unmark_incomplete(const struct restore *restore, const struct repository_selection *selection);
+int restore_unmark_incomplete(const struct restore *restore, const struct repository_selection *selection,
+                              struct error *error) MUST_CHECK;
 
 #endif

@@ -25,16 +25,33 @@ static int take_key(struct run *run, struct error *error)
     return there == 1 ? 0 : error_wrap(error, "the server's key");
 }
 
+/* Makes it where there is none yet, or only what was left of making it when the power went. */
+static int make_sure(const char *path, const struct repository_protection *protection, struct error *error)
+{
+    struct error trouble = {.code = CSN_NONE};
+    bool unused = false;
+    if (repository_is_encrypted(path, &unused, &trouble) == 0 || trouble.code != CSN_REPOSITORY_NOT) {
+        return 0; /* opening it says what is wrong */
+    }
+    if (file_make_dirs(AT_FDCWD, path, 0700, error) != 0) {
+        return -1;
+    }
+    if (repository_init(path, protection, error) == 0) {
+        return 0;
+    }
+    if (error != NULL && error->code == CSN_REPOSITORY_EXISTS) { /* a folder of somebody's */
+        *error = trouble;
+    }
+    return -1;
+}
+
 struct repository *run_open_repository(struct run *run, enum repository_mode mode, struct error *error)
 {
     const char *path = run->repository_path;
     const struct repository_protection protection = {.recipients = &run->job.recipients};
     bool encrypted = false;
-    if (mode == REPOSITORY_WRITE && access(path, F_OK) != 0 && errno == ENOENT &&
-        (file_make_dirs(AT_FDCWD, path, 0700, error) != 0 || repository_init(path, &protection, error) != 0)) {
-        return NULL;
-    }
-    if (repository_is_encrypted(path, &encrypted, error) != 0 || (encrypted && take_key(run, error) != 0)) {
+    if ((mode == REPOSITORY_WRITE && make_sure(path, &protection, error) != 0) ||
+        repository_is_encrypted(path, &encrypted, error) != 0 || (encrypted && take_key(run, error) != 0)) {
         return NULL;
     }
     const struct repository_keys keys = {.own = encrypted ? &run->key : NULL};

@@ -95,6 +95,10 @@ int step_backup(struct run *run, struct site *site, struct buffer *detail, struc
     }
     repository = run_open_repository(run, REPOSITORY_WRITE, error);
     result = repository == NULL ? -1 : back_up(run, repository, sources, count, detail, error);
+    if (result == 0 && repository_damaged(repository)->count > 0) {
+        buffer_format(detail, "; %zu files of the repository are damaged and were left out, the first is %s",
+                      repository_damaged(repository)->count, repository_damaged(repository)->items[0]);
+    }
     if (result != 0 && error != NULL && error->code == CSN_REPOSITORY_FULL) {
         error_wrap(error, "the backup in %s", run->repository_path);
     }

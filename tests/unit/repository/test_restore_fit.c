@@ -40,7 +40,6 @@ static void each_file_system_has_its_names(void **state)
         assert_false(fits("vfat", "rw", odd[i]));
         assert_false(fits("exfat", "rw", odd[i]));
         assert_false(fits("ntfs3", "rw,windows_names", odd[i]));
-        assert_false(fits("fuseblk", "rw", odd[i])); /* nobody was asked */
     }
     assert_true(fits("vfat", "rw", "aux.c"));
     assert_false(fits("ntfs3", "rw,windows_names", "aux.c"));

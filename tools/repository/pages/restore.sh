@@ -36,6 +36,7 @@ trap 'exit 1' HUP INT TERM # what is decrypted must not stay
 for file in "$home"/snapshots/*.jsonl.zst.age; do [ ! -e "$file" ] || age=.age; done
 if [ -n "$age" ]; then
 	command -v age >/dev/null || die "age is needed: this repository is encrypted"
+	case $identity in *AGE-SECRET-KEY-*) die "--identity takes the name of a file that holds the secret key, not the key" ;; esac
 	[ -z "$identity" ] || [ -r "$identity" ] || die "the identity $identity cannot be read: is that the file's name?"
 	if [ -z "$identity" ]; then
 		key='' there=''
@@ -59,12 +60,13 @@ id_of() { id=${1##*/}; id=${id%.jsonl.zst"$age"}; }
 # "TIME ID" of the snapshots that can be read into times, the oldest first; the first line of each into line-ID.
 list() {
 	: >"$work/times"
+	unread=''
 	for file in "$home"/snapshots/*.jsonl.zst"$age"; do
 		[ -e "$file" ] || die "there are no snapshots"
 		id_of "$file"
 		line=$({ plain "$file" | zstd -dcq | head -n 1; } 2>>"$work/said")
 		time=$(printf '%s\n' "$line" | jq -r '.time // empty' 2>/dev/null) || time=''
-		[ -n "$time" ] || { echo "restore.sh: $id cannot be read: for another identity, or damaged" >&2; continue; }
+		[ -n "$time" ] || { unread=$id; echo "restore.sh: $id cannot be read: for another identity, or damaged" >&2; continue; }
 		printf '%s\n' "$line" >"$work/line-$id"
 		echo "$time $id" >>"$work/times"
 	done
@@ -86,6 +88,7 @@ if [ "$snapshot" = latest ]; then
 	list
 	snapshot=$(tail -n 1 "$work/times")
 	snapshot=${snapshot#* }
+	[ -n "$age" ] || [ -z "$unread" ] || die "which snapshot is the latest is not known, as $unread cannot be read: name the one that you mean"
 fi
 found=
 for file in "$home/snapshots/$snapshot"*.jsonl.zst"$age"; do
