@@ -24,7 +24,7 @@ first=$(jq -r 'select(.kind == "snapshot") | .id' "$(journal)")
 check "the backup was proven" [ "$(jq -r 'select(.kind == "proof") | .snapshot' "$(journal)")" = "$first" ]
 check "every pack and snapshot is a file of age" [ -z "$(find "$repository/packs" "$repository/snapshots" -type f ! -name '*.age')" ]
 check "the server has its key, for root alone" [ "$(stat -c '%a %u' "$key")" = '600 0' ]
-check "the key is nowhere else" [ -z "$(grep -rl AGE-SECRET-KEY "$tmp/stick" "$tmp/backup")" ]
+check "the key is nowhere else" [ -z "$(grep -rl AGE-SECRET-KEY-1 "$tmp/stick" "$tmp/backup")" ]
 check "not in the journal" [ -z "$(grep -l AGE-SECRET-KEY "$(journal)" "$tmp/out")" ]
 # Names, ids, and contents that the thief knows.
 chunk=$(sha256sum <"$files/2023/01/1.txt" | cut -d' ' -f1)
