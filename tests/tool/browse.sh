@@ -1,22 +1,10 @@
 #!/bin/sh
 # browse.sh: what a snapshot holds, without bringing it back: ls, diff, export, restore --dry-run, verify --sample.
 # shellcheck disable=SC2317 # functions are called by check
-set -u
-CAISSON=${CAISSON:-out/caisson}
-case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
-work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-browse.XXXXXX") || exit 3
-trap 'umount "$work/small" "$work/full" 2>/dev/null; rm -rf "$work"' EXIT
-cd "$work" || exit 3
-failed=0
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >held 2>&1; then echo "ok $name"; else echo "not ok $name: $* $(tail -n 3 held) $(tail -n 3 said)"; failed=1; fi
-}
+# shellcheck source=common
+. "$(dirname "$0")/common"
 # run COMMAND...: of caisson; exit code in $status, words in said, what is for programs in out.
 run() { "$CAISSON" "$@" >out 2>said; status=$?; }
-# refused NAME EXIT CODE
-refused() { check "$1: $3" [ "$status/$(sed -n 's/^caisson: \(CSN-[A-Z0-9]*\):.*/\1/p' said)" = "$2/$3" ]; }
 # look FOLDER: all that find, sha256sum and getfattr tell of a tree
 look() {
 	(

@@ -1,30 +1,8 @@
 #!/bin/sh
 # encryption.sh: repositories encrypted to age's recipients and to a passphrase, by the commands; read by age, zstd and jq alone; wrong keys.
 # shellcheck disable=SC2016,SC2317 # scripts for an inner shell are in single quotes; functions are called by check
-set -u
-CAISSON=${CAISSON:-out/caisson}
-case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
-work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-encryption.XXXXXX") || exit 3
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 3
-failed=0
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >held 2>&1; then echo "ok $name"; else echo "not ok $name: $* $(tail -n 3 held) $(tail -n 3 said)"; failed=1; fi
-}
-# run COMMAND...: of caisson; exit code in $status, words in said.
-run() { "$CAISSON" "$@" >said 2>&1; status=$?; }
-# refused NAME EXIT CODE
-refused() { check "$1: $3" [ "$status/$(sed -n 's/^caisson: \(CSN-[A-Z0-9]*\):.*/\1/p' said)" = "$2/$3" ]; }
-snapshot() { sed -n 's/^snapshot \([0-9a-f]*\)$/\1/p' said; }
-sums() { (cd "$1" && find . -type f -exec sha256sum {} + | sort -k 2); }
-# byte FILE OFFSET: one bit of it is flipped.
-flip() {
-	byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
-	# shellcheck disable=SC2059 # the format is the byte
-	printf "\\$(printf %o $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
+# shellcheck source=common
+. "$(dirname "$0")/common"
 
 for name in site other; do age-keygen -o "$name.key" 2>/dev/null; done
 site=$(age-keygen -y site.key)

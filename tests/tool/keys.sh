@@ -1,27 +1,8 @@
 #!/bin/sh
 # keys.sh: the key of a repository, which a passphrase opens, damaged and lost; a machine's own key; keys that are given by mistake.
 # shellcheck disable=SC2016,SC2317 # scripts for an inner shell are in single quotes; functions are called by check
-set -u
-CAISSON=${CAISSON:-out/caisson}
-case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
-work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-keys.XXXXXX") || exit 3
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 3
-failed=0
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >held 2>&1; then echo "ok $name"; else echo "not ok $name: $* $(tail -n 3 held) $(tail -n 3 said)"; failed=1; fi
-}
-# run COMMAND...: of caisson; exit code in $status, words in said.
-run() { "$CAISSON" "$@" >said 2>&1; status=$?; }
-# refused NAME EXIT CODE
-refused() { check "$1: $3" [ "$status/$(sed -n 's/^caisson: \(CSN-[A-Z0-9]*\):.*/\1/p' said)" = "$2/$3" ]; }
-flip() { # FILE OFFSET: one bit of it
-	byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
-	# shellcheck disable=SC2059 # the format is the byte
-	printf "\\$(printf %o $((byte ^ (1 << $2 % 8))))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
+# shellcheck source=common
+. "$(dirname "$0")/common"
 swap() { # FILE OFFSET: a letter there becomes another
 	letter=$(dd if="$1" bs=1 skip="$2" count=1 status=none)
 	if [ "$letter" = k ]; then letter=w; else letter=k; fi

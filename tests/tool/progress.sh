@@ -1,18 +1,8 @@
 #!/bin/sh
 # progress.sh: how far it is, how fast, and how long it still takes: on a terminal, in a log, as JSON; of backup, verify and restore.
 # shellcheck disable=SC2317 # functions are called by check
-set -u
-CAISSON=${CAISSON:-out/caisson}
-case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
-work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-progress.XXXXXX") || exit 3
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 3
-failed=0
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >held 2>&1; then echo "ok $name"; else echo "not ok $name: $* $(tail -n 3 held) $(tail -c 500 said)"; failed=1; fi
-}
+# shellcheck source=common
+. "$(dirname "$0")/common"
 # Nothing is said of what ends within two seconds: whatever the machine, the work is held up again and again.
 # hold PID: $pauses of $pause seconds after a moment of work each, so that a fast machine has them too; then a few more.
 pauses=8 pause=1

@@ -1,24 +1,8 @@
 #!/bin/sh
 # prune.sh: old snapshots go, and what only they needed; what must stay stays; killed at any moment, or on a full disk, nothing that stays is lost.
 # shellcheck disable=SC2317 # functions are called by check
-set -u
-CAISSON=${CAISSON:-out/caisson}
-case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
-work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-prune.XXXXXX") || exit 3
-trap 'umount "$work/small" 2>/dev/null; rm -rf "$work"' EXIT
-cd "$work" || exit 3
-failed=0
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >held 2>&1; then echo "ok $name"; else echo "not ok $name: $* $(tail -n 3 held) $(tail -n 3 said)"; failed=1; fi
-}
-# run COMMAND...: of caisson; exit code in $status, words in said.
-run() { "$CAISSON" "$@" >said 2>&1; status=$?; }
-# refused NAME EXIT CODE
-refused() { check "$1: $3" [ "$status/$(sed -n 's/^caisson: \(CSN-[A-Z0-9]*\):.*/\1/p' said)" = "$2/$3" ]; }
-snapshot() { sed -n 's/^snapshot \([0-9a-f]*\)$/\1/p' said; }
-sums() { (cd "$1" && find . -type f -exec sha256sum {} + | sort -k 2); }
+# shellcheck source=common
+. "$(dirname "$0")/common"
 has() { "$CAISSON" snapshots --repository "$1" --json 2>/dev/null | jq -e --arg id "$2" "[.snapshots[].id] | index(\$id) != null" >/dev/null; }
 
 # Files of which a part is new each time: packs of which a part is needed.

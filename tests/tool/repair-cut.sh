@@ -1,29 +1,8 @@
 #!/bin/sh
 # repair-cut.sh: a repair that is killed, or meets a full disk: nothing more is lost than was, and the next one comes to the same end.
 # shellcheck disable=SC2317 # functions are called by check
-set -u
-CAISSON=${CAISSON:-out/caisson}
-case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
-work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-repair-cut.XXXXXX") || exit 3
-trap 'umount "$work/small" 2>/dev/null; rm -rf "$work"' EXIT
-cd "$work" || exit 3
-failed=0
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >held 2>&1; then echo "ok $name"; else echo "not ok $name: $* $(tail -n 3 held) $(tail -n 3 said)"; failed=1; fi
-}
-# run COMMAND...: of caisson; exit code in $status, words in said.
-run() { "$CAISSON" "$@" >said 2>&1; status=$?; }
-# refused NAME EXIT CODE
-refused() { check "$1: $3" [ "$status/$(sed -n 's/^caisson: \(CSN-[A-Z0-9]*\):.*/\1/p' said)" = "$2/$3" ]; }
-flip() { # FILE OFFSET: one bit of the byte there; from the end if negative
-	at=$2
-	if [ "$at" -lt 0 ]; then at=$(($(stat -c %s "$1") + at)); fi
-	byte=$(od -An -tu1 -j "$at" -N 1 "$1" | tr -d ' ')
-	# shellcheck disable=SC2059 # the format is the byte
-	printf "\\$(printf %o $((byte ^ 1)))" | dd of="$1" bs=1 seek="$at" conv=notrunc status=none
-}
+# shellcheck source=common
+. "$(dirname "$0")/common"
 # lost REPOSITORY: the paths that the named snapshots have lost, in the file losses. A repaired one has another id.
 lost() {
 	"$CAISSON" verify --all --repository "$1" --json 2>/dev/null | jq -r 'select(.path) | .snapshot + " " + .path' | sort >losses

@@ -1,31 +1,8 @@
 #!/bin/sh
 # repair.sh: damaged packs, snapshots and repository.json: repair saves what can be had, names what is lost, and the rest is restored.
 # shellcheck disable=SC2317 # functions are called by check
-set -u
-CAISSON=${CAISSON:-out/caisson}
-case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
-work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-repair.XXXXXX") || exit 3
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 3
-failed=0
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >held 2>&1; then echo "ok $name"; else echo "not ok $name: $* $(tail -n 3 held) $(tail -n 3 said)"; failed=1; fi
-}
-# run COMMAND...: of caisson; exit code in $status, words in said.
-run() { "$CAISSON" "$@" >said 2>&1; status=$?; }
-# refused NAME EXIT CODE
-refused() { check "$1: $3" [ "$status/$(sed -n 's/^caisson: \(CSN-[A-Z0-9]*\):.*/\1/p' said)" = "$2/$3" ]; }
-sums() { (cd "$1" && find . -type f -exec sha256sum {} + | sort -k 2); }
-# flip FILE OFFSET: one bit of the byte there; from the end if negative.
-flip() {
-	at=$2
-	if [ "$at" -lt 0 ]; then at=$(($(stat -c %s "$1") + at)); fi
-	byte=$(od -An -tu1 -j "$at" -N 1 "$1" | tr -d ' ')
-	# shellcheck disable=SC2059 # the format is the byte
-	printf "\\$(printf %o $((byte ^ 1)))" | dd of="$1" bs=1 seek="$at" conv=notrunc status=none
-}
+# shellcheck source=common
+. "$(dirname "$0")/common"
 
 # Files that no compression makes small, each with a chunk of its own; two hard links; one of many chunks.
 mkdir -p tree/sub

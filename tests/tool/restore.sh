@@ -1,22 +1,10 @@
 #!/bin/sh
 # restore.sh: what a restore says before it writes, what it leaves when it stops, and where not all can be held.
 # shellcheck disable=SC2317 # functions are called by check
-set -u
-CAISSON=${CAISSON:-out/caisson}
-case $CAISSON in /*) ;; *) CAISSON=$PWD/$CAISSON ;; esac
-work=$(mktemp -d "${TMPDIR:-/tmp}/caisson-restore.XXXXXX") || exit 3
-trap 'umount "$work"/mnt* 2>/dev/null; rm -rf "$work"' EXIT
-cd "$work" || exit 3
-failed=0
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >held 2>&1; then echo "ok $name"; else echo "not ok $name: $* $(tail -n 3 held) $(tail -n 3 said)"; failed=1; fi
-}
+# shellcheck source=common
+. "$(dirname "$0")/common"
 # run COMMAND...: of caisson; exit code in $status, words in said, what is for programs in out.
 run() { "$CAISSON" "$@" >out 2>said; status=$?; }
-# refused NAME EXIT CODE
-refused() { check "$1: $3" [ "$status/$(sed -n 's/^caisson: \(CSN-[A-Z0-9]*\):.*/\1/p' said)" = "$2/$3" ]; }
 is_empty() { [ -z "$(ls -A "$1")" ]; }
 is_root() { [ "$(id -u)" -eq 0 ]; }
 empty() { rm -rf "$1" && mkdir "$1"; }

@@ -11,17 +11,15 @@
 #include "lib/file.h"
 #include "lib/text.h"
 #include "lib/version.h"
-#include "repository/backup_file.h"
+#include "repository/backup_check.h"
 #include "repository/backup_parent.h"
 #include "repository/backup_queue.h"
+#include "repository/backup_read.h"
 #include "repository/backup_scan.h"
 #include "repository/internal.h"
 #include "repository/source_walk.h"
 #include "tree/links.h"
 #include "tree/path.h"
-
-/* A file that changes while it is read is read again this often before it is recorded as it came. */
-#define ATTEMPTS 3
 
 struct backup {
     struct repository *repository;
@@ -38,8 +36,7 @@ struct backup {
     const char *path;            /* of what is visited */
     struct backup_scan *scan;
     uint64_t done_items;
-    uint64_t done_bytes;  /* of entries that are on their way */
-    uint64_t read_before; /* when the file at hand was begun */
+    uint64_t done_bytes; /* of entries that are on their way */
 };
 
 static void tell(void *context)
@@ -51,7 +48,7 @@ static void tell(void *context)
     struct progress_state state = {
         .doing = "backing up",
         .item = backup->path,
-        .done_bytes = backup->done_bytes + backup->file.read_bytes - backup->read_before,
+        .done_bytes = backup->done_bytes + backup->file.read_bytes - backup->file.before_bytes,
         .total_bytes = total_bytes,
         .done_items = backup->done_items,
         .total_items = total_items,
@@ -60,72 +57,6 @@ static void tell(void *context)
 }
 
 /* --- one file --- */
-
-static bool same_time(const struct timespec *time, int64_t sec, uint32_t nsec)
-{
-    return time->tv_sec == sec && (uint32_t)time->tv_nsec == nsec;
-}
-
-static bool is_as_seen(const struct stat *status, const struct tree_entry *tree)
-{
-    return S_ISREG(status->st_mode) && status->st_ino == tree->ino && (uint64_t)status->st_size == tree->size_bytes &&
-           same_time(&status->st_mtim, tree->mtime_sec, tree->mtime_nsec) &&
-           same_time(&status->st_ctim, tree->ctime_sec, tree->ctime_nsec);
-}
-
-/* Reading must not leave a trace where that can be had: O_NOATIME is for the owner and root only. */
-static int open_quietly(int dir_fd, const char *name)
-{
-    int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    int fd = openat(dir_fd, name, flags | O_NOATIME);
-    return fd < 0 && errno == EPERM ? openat(dir_fd, name, flags) : fd;
-}
-
-static uint64_t bytes_of(const struct snapshot_entry *entry)
-{
-    uint64_t size = 0;
-    for (size_t i = 0; i < entry->piece_count; i++) {
-        size += entry->pieces[i].size_bytes;
-    }
-    return size;
-}
-
-enum reading { READ_FAILED = -1, READ_SAME, READ_CHANGED, READ_GONE };
-
-/* Reads the file once, into the entry that was begun. SAME: it stayed all the time as it was listed; CHANGED: it did not, the
- * pieces are what came; GONE: it is no file any more. */
-static enum reading read_once(struct backup *backup, int fd, struct error *error)
-{
-    struct snapshot_entry *entry = backup_queue_entry(&backup->queue);
-    struct tree_entry *tree = &entry->tree;
-    struct stat before;
-    struct stat after;
-    if (fstat(fd, &before) != 0) {
-        error_system(error, CSN_TREE_READ, "looking at /%s", tree->path);
-        return READ_FAILED;
-    }
-    if (!S_ISREG(before.st_mode)) {
-        return READ_GONE;
-    }
-    entry->sparse = (uint64_t)before.st_blocks * 512 < (uint64_t)before.st_size;
-    if (backup_file_read(&backup->file, &backup->queue, fd, tree->path, (uint64_t)before.st_size, entry->sparse,
-                         error) != 0) {
-        return READ_FAILED;
-    }
-    if (fstat(fd, &after) != 0) {
-        error_system(error, CSN_TREE_READ, "looking at /%s", tree->path);
-        return READ_FAILED;
-    }
-    uint64_t size = bytes_of(entry);
-    bool same = is_as_seen(&before, tree) && is_as_seen(&after, tree) && size == tree->size_bytes;
-    tree->size_bytes = size;
-    if (!same) { /* the content is this file's, which may be another than the one that was listed */
-        tree->dev = after.st_dev;
-        tree->ino = after.st_ino;
-        tree->nlink = after.st_nlink;
-    }
-    return same ? READ_SAME : READ_CHANGED;
-}
 
 static int note_changed(struct backup *backup, const struct tree_entry *tree, struct error *error)
 {
@@ -180,7 +111,7 @@ static int end_file(struct backup *backup, bool changed, struct error *error)
     struct snapshot_entry *entry = backup_queue_entry(&backup->queue);
     entry->changed = changed;
     backup->done_bytes += entry->tree.size_bytes;
-    backup->read_before = backup->file.read_bytes;
+    backup->file.before_bytes = backup->file.read_bytes;
     if (remember_link(backup, &entry->tree, error) != 0 ||
         (changed && note_changed(backup, &entry->tree, error) != 0)) {
         return -1;
@@ -188,66 +119,15 @@ static int end_file(struct backup *backup, bool changed, struct error *error)
     return backup_queue_end(&backup->queue, true, error);
 }
 
-/* Opens the file and reads it once, into an entry that is begun for it unless it is GONE. */
-static enum reading open_and_read(struct backup *backup, const struct tree_visit *visit, struct error *error)
-{
-    int fd = open_quietly(visit->dir_fd, visit->name);
-    if (fd < 0) {
-        /* ELOOP: a link lies there now; ENXIO: a socket, or a device without a driver */
-        if (errno == ENOENT || errno == ELOOP || errno == ENXIO || errno == ENODEV) {
-            return READ_GONE;
-        }
-        error_system(error, errno == EACCES || errno == EPERM ? CSN_PRIVILEGE : CSN_TREE_READ, "opening /%s",
-                     backup->entry.tree.path);
-        return READ_FAILED;
-    }
-    backup->read_before = backup->file.read_bytes;
-    enum reading reading = READ_FAILED;
-    if (backup_queue_begin(&backup->queue, &backup->entry, error) == 0) {
-        reading = read_once(backup, fd, error);
-        if (reading == READ_GONE && backup_queue_end(&backup->queue, false, error) != 0) {
-            reading = READ_FAILED;
-        }
-    }
-    file_drop(&fd);
-    return reading;
-}
-
-/* Lists it anew. 0; 1: there is no such file any more; -1. */
-static int list_again(const struct tree_visit *visit, struct tree_entry *fresh, struct error *error)
-{
-    struct error trouble = {.code = CSN_NONE};
-    tree_entry_free(fresh);
-    if (tree_entry_read(fresh, visit->dir_fd, visit->name, "", true, &trouble) != 0) {
-        return trouble.code == CSN_NOT_FOUND ? 1 : error_set(error, trouble.code, "%s", trouble.message);
-    }
-    return fresh->type == TREE_FILE ? 0 : 1;
-}
-
-/* Reads the file until it holds still, or ATTEMPTS times. One that is gone leaves no trace but a count. */
+/* One that is gone leaves no trace but a count. */
 static int read_file(struct backup *backup, const struct tree_visit *visit, struct error *error)
 {
-    struct tree_entry *tree = &backup->entry.tree;
-    struct tree_entry fresh = {0};
-    enum reading reading = open_and_read(backup, visit, error);
-    int result = 0;
-    for (int attempt = 1; result == 0 && reading == READ_CHANGED && attempt < ATTEMPTS; attempt++) {
-        char *path = tree->path;
-        result = backup_queue_end(&backup->queue, false, error) != 0 ? -1 : list_again(visit, &fresh, error);
-        if (result == 0) {
-            *tree = fresh;
-            tree->path = path;
-            reading = open_and_read(backup, visit, error);
-        }
-    }
-    if (result == 1 || (result == 0 && reading == READ_GONE)) {
+    enum backup_reading reading = backup_read(&backup->file, &backup->queue, visit, &backup->entry, error);
+    if (reading == READ_GONE) {
         backup->summary->vanished++;
-        result = 0;
-    } else if (result == 0) {
-        result = reading == READ_FAILED ? -1 : end_file(backup, reading == READ_CHANGED, error);
+        return 0;
     }
-    tree_entry_free(&fresh);
-    return result;
+    return reading == READ_FAILED ? -1 : end_file(backup, reading == READ_CHANGED, error);
 }
 
 static int take_over(struct backup *backup, const struct snapshot_entry *from, struct error *error)
@@ -296,79 +176,6 @@ static int visit_entry(void *context, const char *path, const struct tree_visit 
 
 /* --- the whole --- */
 
-static int compare_sources(const void *a, const void *b)
-{
-    const struct repository_source *first = *(const struct repository_source *const *)a;
-    const struct repository_source *second = *(const struct repository_source *const *)b;
-    return tree_path_compare(first->name + 1, second->name + 1);
-}
-
-/* Sorts them, so that the whole snapshot is in order, and refuses those that would bring a path twice. */
-static int sort_sources(const struct repository_source **sorted, const struct repository_source *sources, size_t count,
-                        struct strings *names, struct error *error)
-{
-    for (size_t i = 0; i < count; i++) {
-        const char *name = sources[i].name;
-        sorted[i] = &sources[i];
-        if (name[0] != '/' || !tree_path_is_sound(name + 1)) {
-            error_set(error, CSN_USAGE, "%s is not an absolute path without \".\" and \"..\" in it", name);
-            return -1;
-        }
-    }
-    qsort(sorted, count, sizeof *sorted, compare_sources);
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0 && path_is_inside(sorted[i]->name, sorted[i - 1]->name)) {
-            error_set(error, CSN_USAGE, "%s lies in %s: name only the outer one", sorted[i]->name, sorted[i - 1]->name);
-            return -1;
-        }
-        if (strings_add(names, sorted[i]->name, error) != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static int check_text(const char *what, const char *text, struct error *error)
-{
-    return utf8_is_valid(text, strlen(text)) ? 0 : error_set(error, CSN_USAGE, "the %s is not UTF-8 text", what);
-}
-
-/* What could never match would leave out nothing, and nobody would know. */
-static int check_exclude(const char *pattern, struct error *error)
-{
-    size_t prefix = pattern[0] == '/' ? 1 : strncmp(pattern, "**/", 3) == 0 ? 3 : 0;
-    size_t length = strlen(pattern + prefix);
-    char *path = strndup(pattern + prefix, length > 0 && pattern[prefix + length - 1] == '/' ? length - 1 : length);
-    if (path == NULL) {
-        return error_set(error, CSN_MEMORY, "no memory for an exclude");
-    }
-    bool good = prefix > 0 && path[0] != '\0' && tree_path_is_sound(path);
-    free(path);
-    return good
-               ? 0
-               : error_set(error, CSN_USAGE,
-                           "the exclude \"%s\" fits nothing: it is a whole path from / on, or **/ and a name", pattern);
-}
-
-static int check_options(const struct repository_backup_options *options, struct error *error)
-{
-    if (options->label != NULL && check_text("label", options->label, error) != 0) {
-        return -1;
-    }
-    for (size_t i = 0; i < options->tag_count; i++) {
-        if (check_text("tag", options->tags[i].key, error) != 0 ||
-            check_text("tag", options->tags[i].value, error) != 0) {
-            return -1;
-        }
-    }
-    for (size_t i = 0; options->excludes != NULL && i < options->excludes->count; i++) {
-        if (check_exclude(options->excludes->items[i], error) != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
 static int begin(struct backup *backup, const struct strings *names, struct error *error)
 {
     const struct repository_backup_options *options = backup->options;
@@ -390,7 +197,7 @@ static int begin(struct backup *backup, const struct strings *names, struct erro
         .tag_count = options->tag_count,
         .reader = repository_own_recipient(backup->repository, reader),
     };
-    if (check_text("host name", host_name, error) != 0 || check_options(options, error) != 0 ||
+    if (backup_check_text("host name", host_name, error) != 0 || backup_check_options(options, error) != 0 ||
         backup_parent_open(&backup->parent, backup->repository, options, host_name, names, error) != 0) {
         return -1;
     }
@@ -458,7 +265,7 @@ int repository_backup(struct repository *repository, const struct repository_sou
                   source_count == 0 ? "a backup of nothing" : "the repository is not open for writing");
         goto out;
     }
-    if (sort_sources(sorted, sources, source_count, &names, error) != 0 || begin(&backup, &names, error) != 0) {
+    if (backup_sort_sources(sorted, sources, source_count, &names, error) != 0 || begin(&backup, &names, error) != 0) {
         goto out;
     }
     repository->spent = true;

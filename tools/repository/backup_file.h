@@ -10,6 +10,7 @@
 struct backup_file {
     struct chunker chunker;
     uint64_t read_bytes;          /* sum over all files */
+    uint64_t before_bytes;        /* the same when the file at hand was begun */
     void (*watch)(void *context); /* after each read; NULL: nobody */
     void *context;
 };
