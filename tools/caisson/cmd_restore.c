@@ -30,9 +30,7 @@ static const struct option_rule rules[] = {
     {"dry-run", OPTION_FLAG, false, NULL,
      "writes nothing: says what would be restored, whether there is room, and what would fail"},
     {"skip-unsupported", OPTION_FLAG, false, NULL,
-     "leaves out what the target's file system cannot hold (names, links, sizes), and names it; exit code 1 if there "
-     "is "
-     "something"},
+     "leaves out what the target's file system cannot hold (names, links, sizes), and names it; exit code 1 then"},
     {"skip-damaged", OPTION_FLAG, false, NULL,
      "restores what can be had: a file with lost content becomes NAME.damaged, with holes there; exit code 1 if there "
      "is one"},
@@ -238,7 +236,9 @@ static int restore(const struct options *options, struct repository *repository,
     int result = repository_restore(repository, id, &selection, &console.progress, &summary, error);
     console_finish_line(&console);
     if (result != 0) {
-        return summary.entries == 0 ? -1 : error_wrap(error, "%s is incomplete (see %s there)", target, marker);
+        return summary.entries == 0 || summary.durable
+                   ? -1
+                   : error_wrap(error, "%s is incomplete (see %s there)", target, marker);
     }
     if (options_flag(options, "json")) {
         print_json(id, &summary);

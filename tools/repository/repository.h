@@ -199,6 +199,7 @@ struct repository_restore_summary {
     uint64_t bytes;
     uint64_t damaged;  /* files that are not whole */
     uint64_t left_out; /* as the file system cannot hold them */
+    bool durable;      /* all of it is there for good, whatever is said of the marker */
     struct tree_tolerated tolerated;
 };
 

@@ -261,6 +261,7 @@ int repository_restore(struct repository *repository, const char *id, const stru
         result = make_durable(restore.selected.start_fd, flush_failed, error);
     }
     if (marked && result == 0) {
+        summary->durable = true;
         result = restore_unmark_incomplete(&restore, selection, error);
     } else if (marked && summary->entries == 0) {
         struct error unused; /* the first one counts */
