@@ -43,7 +43,7 @@ on_terminal() {
 progress() { grep '^{' said | jq -s .; }
 
 mkdir tree
-for i in 1 2 3; do head -c 100000000 /dev/urandom >"tree/noise$i"; done
+head -c 300000000 /dev/urandom >tree/noise # one file: progress within it, too
 "$CAISSON" repository init repository >said
 
 # --- as JSON ---

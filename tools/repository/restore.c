@@ -17,8 +17,9 @@
 #include "repository/selected.h"
 #include "tree/path.h"
 
-static void tell(const struct restore *restore, const char *item)
+static void tell(void *context, const char *item)
 {
+    const struct restore *restore = context;
     struct progress_state state = {
         .doing = "restoring",
         .item = item,
@@ -226,6 +227,8 @@ int repository_restore(struct repository *repository, const char *id, const stru
     struct restore_files_options options = {
         .tolerate_refusals = selection->tolerate_refusals,
         .skip_damaged = selection->damaged != NULL,
+        .went_on = tell,
+        .context = &restore,
     };
     *summary = (struct repository_restore_summary){0};
     /* A writer may have added the snapshot and its packs since the repository was opened. */

@@ -283,6 +283,9 @@ static int hand_out(struct restore_files *files, struct restored *file, struct e
         }
         first += count;
         offset += bytes;
+        if (first < entry->piece_count) {
+            files->options.went_on(files->options.context, entry->tree.path);
+        }
     } while (first < entry->piece_count);
     return 0;
 }

@@ -19,6 +19,8 @@ struct restore_files;
 struct restore_files_options {
     bool tolerate_refusals; /* what may not be kept is counted, not an error */
     bool skip_damaged;      /* what cannot be had of a file stays a hole, and the file's place is noted */
+    void (*went_on)(void *context, const char *path); /* within a large file; in the thread that hands over */
+    void *context;
 };
 
 struct restore_files *restore_files_new(struct repository *repository, const struct restore_files_options *options,

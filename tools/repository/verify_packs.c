@@ -1,7 +1,6 @@
 #include "repository/verify_packs.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -27,8 +26,9 @@ struct verify {
     uint64_t seed;
     uint32_t surely;      /* the pack whose first run is in every sample: one of nothing would say nothing */
     uint64_t total_bytes; /* stored, of all packs */
-    atomic_uint_least64_t done_bytes;
-    pthread_mutex_t lock; /* guards verified, and who is told of damage */
+    uint64_t done_bytes;
+    uint32_t done_packs;
+    pthread_mutex_t lock; /* guards verified, done_*, and who is told of damage and progress */
 };
 
 /* A pack that one thread is at. */
@@ -156,6 +156,23 @@ static bool is_chosen(struct pack_check *check, const struct pack_record *record
     return check->chosen;
 }
 
+/* Frame by frame: a pack can take a slow stick longer than a person waits for a word. */
+static void tell(struct verify *verify, uint64_t more_bytes, uint32_t more_packs)
+{
+    pthread_mutex_lock(&verify->lock);
+    verify->done_bytes += more_bytes;
+    verify->done_packs += more_packs;
+    struct progress_state state = {
+        .doing = "checking packs",
+        .done_bytes = verify->done_bytes,
+        .total_bytes = verify->total_bytes,
+        .done_items = verify->done_packs,
+        .total_items = verify->repository->pack_count,
+    };
+    progress_tell(verify->options->progress, &state);
+    pthread_mutex_unlock(&verify->lock);
+}
+
 /* Nobody needs it, but it has to be as it was written. */
 static void check_padding(struct pack_check *check)
 {
@@ -175,7 +192,7 @@ static int check_frames(struct pack_check *check, struct error *error)
     uint32_t position = 0;
     while (pack_index_next(&check->reader->index, &position, &record)) {
         struct error trouble = {.code = CSN_NONE};
-        atomic_fetch_add(&check->verify->done_bytes, record.stored_bytes);
+        tell(check->verify, record.stored_bytes, 0);
         if (!is_chosen(check, &record)) {
             continue;
         }
@@ -215,6 +232,7 @@ static int check_pack(void *context, unsigned worker, void *job, struct error *e
         result = check_frames(&check, error);
     }
     stored_close(&check.file);
+    tell(verify, 0, 1);
     pthread_mutex_lock(&verify->lock);
     verify->verified->packs += check.reported && check.chunks == 0 ? 0 : 1;
     verify->verified->chunks += check.chunks;
@@ -252,14 +270,6 @@ static int check_packs(struct verify *verify, struct workers *workers, struct er
 {
     struct repository *repository = verify->repository;
     for (uint32_t i = 0; i < repository->pack_count; i++) {
-        struct progress_state state = {
-            .doing = "checking packs",
-            .done_bytes = atomic_load(&verify->done_bytes),
-            .total_bytes = verify->total_bytes,
-            .done_items = i,
-            .total_items = repository->pack_count,
-        };
-        progress_tell(verify->options->progress, &state);
         if (verify->options->share_ppm == ALL_PPM) {
             char name[PACK_NAME_SIZE];
             pack_name(PACK_CHUNKS, repository->packs[i], repository_is_sealed(repository), name);
