@@ -104,6 +104,7 @@ ratios() {
 			both("first-to-tar-zstd", "first", "caisson", "tar"); both("encrypted-to-plain", "first", "caisson", "plain")
 			better("again-to-better", "again"); better("changed-to-better", "changed")
 			better("restore-to-better", "restore"); both("restore-to-tar", "restore", "caisson", "tar")
+			better("durable-to-better", "durable"); both("durable-to-tar", "durable", "caisson", "tar")
 			better("verify-to-better", "verify"); both("verify-to-zstd-t", "verify", "caisson", "tar")
 			both("image-to-partclone-zstd", "first", "plain", "partclone")
 			say("stored-to-restic", cpu["first-stored", "caisson"], cpu["first-stored", "restic"])
@@ -146,11 +147,16 @@ round() {
 	cd "$tmp/disks/caisson" && measure changed caisson "$data" "$CAISSON" backup --repository repository --key own.key "$data"
 	cd "$tmp/disks/restic" && measure changed restic "$data" restic -q -r repository backup "$data"
 	cd "$tmp/disks/borg" && measure changed borg "$data" borg create repository::changed "$data"
-	cd "$tmp/disks/caisson" && mkdir back && measure restore caisson repository "$CAISSON" restore --repository repository --identity "$tmp/site.key" --target back latest
+	# As they come none of the others waits for the disk; then all do.
+	cd "$tmp/disks/caisson" && mkdir back durable && measure restore caisson repository "$CAISSON" restore --repository repository --identity "$tmp/site.key" --no-sync --target back latest
 	diff -rq "$data" "back$data" >&2 || die "what caisson restored differs"
-	cd "$tmp/disks/restic" && mkdir back && measure restore restic repository restic -q -r repository restore latest --target back
-	cd "$tmp/disks/borg" && mkdir back && cd back && measure restore borg ../repository borg extract ../repository::changed
-	cd "$tmp/disks/tar" && mkdir back && measure restore tar tar.zst sh -c 'zstd -qdc tar.zst | tar -C back -xSf -'
+	measure durable caisson repository "$CAISSON" restore --repository repository --identity "$tmp/site.key" --target durable latest
+	cd "$tmp/disks/restic" && mkdir back durable && measure restore restic repository restic -q -r repository restore latest --target back
+	measure durable restic repository sh -c 'restic -q -r repository restore latest --target durable && sync -f durable'
+	cd "$tmp/disks/borg" && mkdir back durable && cd back && measure restore borg ../repository borg extract ../repository::changed
+	cd ../durable && measure durable borg ../repository sh -c 'borg extract ../repository::changed && sync -f .'
+	cd "$tmp/disks/tar" && mkdir back durable && measure restore tar tar.zst sh -c 'zstd -qdc tar.zst | tar -C back -xSf -'
+	measure durable tar tar.zst sh -c 'zstd -qdc tar.zst | tar -C durable -xSf - && sync -f durable'
 	cd "$tmp/disks/caisson" && measure verify caisson repository "$CAISSON" verify --repository repository --identity "$tmp/site.key" --all
 	cd "$tmp/disks/restic" && measure verify restic repository restic -q -r repository check --read-data
 	cd "$tmp/disks/borg" && measure verify borg repository borg check --verify-data repository

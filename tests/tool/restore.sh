@@ -27,6 +27,11 @@ mkdir back
 run restore $names --target back --skip-unsupported --json latest
 check "a file system that has all names" [ "$status/$(jq .left_out out)" = 0/0 ]
 check "and all are there" [ "$(find back | wc -l)" -eq "$(find odd | wc -l)" ]
+empty back
+# shellcheck disable=SC2086
+run restore $names --target back --no-sync latest
+check "without waiting for the disk" [ "$status" -eq 0 ]
+check "all are there, and nothing else" [ "$(find back | wc -l)" -eq "$(find odd | wc -l)" ]
 # names_on NAME: what is mounted at mnt refuses some of them
 names_on() {
 	# shellcheck disable=SC2086

@@ -34,6 +34,8 @@ static const struct option_rule rules[] = {
     {"skip-damaged", OPTION_FLAG, false, NULL,
      "restores what can be had: a file with lost content becomes NAME.damaged, with holes there; exit code 1 if there "
      "is one"},
+    {"no-sync", OPTION_FLAG, false, NULL,
+     "for a scratch place: does not wait until the disk has it all; a power cut soon after may cost files"},
     WATCHING_RULE,
     KEYS_RULES,
     {"json", OPTION_FLAG, false, NULL, "the summary as JSON on stdout"},
@@ -226,6 +228,7 @@ static int restore(const struct options *options, struct repository *repository,
     }
     watching_open(&console, options);
     selection.context = &listener;
+    selection.leave_unsynced = options_flag(options, "no-sync");
     selection.damaged = options_flag(options, "skip-damaged") ? on_damaged : NULL;
     selection.left_out = options_flag(options, "skip-unsupported") ? on_left_out : NULL;
     snprintf(marker, sizeof marker, "INCOMPLETE-%.16s.txt", id);
@@ -236,7 +239,7 @@ static int restore(const struct options *options, struct repository *repository,
     int result = repository_restore(repository, id, &selection, &console.progress, &summary, error);
     console_finish_line(&console);
     if (result != 0) {
-        return summary.entries == 0 || summary.durable
+        return summary.entries == 0 || summary.complete
                    ? -1
                    : error_wrap(error, "%s is incomplete (see %s there)", target, marker);
     }

@@ -120,6 +120,10 @@ static void tell(void *context, const struct progress_state *state)
 {
     const struct relay *relay = context;
     struct progress_state all = *state;
+    if (strcmp(state->doing, TREE_COPY_DOING) != 0) {
+        progress_tell(relay->progress, state);
+        return;
+    }
     all.doing = "cloning the database";
     all.done_bytes += relay->before_bytes;
     all.total_bytes = relay->total_bytes;

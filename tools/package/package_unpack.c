@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/file.h"
+#include "lib/flush.h"
 #include "lib/root.h"
 #include "package/package_payload.h"
 #include "tree/remove.h"
@@ -48,7 +49,7 @@ static int unpack_into(const struct package *package, const struct tree_manifest
         return -1;
     }
     int result = payload_read(package, manifest, &target, progress, error);
-    if (result == 0 && syncfs(target.top_fd) != 0) {
+    if (result == 0 && flush_file_system(target.top_fd, progress) != 0) {
         result = write_error(error, "making durable", name);
     }
     file_drop(&target.top_fd);

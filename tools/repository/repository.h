@@ -181,6 +181,7 @@ struct repository_selection {
     const char *strip;           /* NULL: nothing */
     const char *place;           /* NULL: nothing; a folder that exists on the root */
     bool tolerate_refusals;      /* restore without root: what may not be kept is counted, not an error */
+    bool leave_unsynced;         /* the caller syncs, or does not care: a scratch place */
     /* Told of each file whose content is not all there, by its place: it lies there as NAME.damaged, with holes for what is lost,
      * and the rest is restored. NULL: the first is an error. */
     void (*damaged)(void *context, const char *place, const char *what);
@@ -188,7 +189,7 @@ struct repository_selection {
      * left out, and the rest is restored. NULL: CSN_REPOSITORY_NAME, and nothing is written. */
     void (*left_out)(void *context, const char *path, const char *what);
     void *context;
-    /* A file of this name lies on the place, with a sentence in it, from before a restore's first entry until all is durable there. It
+    /* A file of this name lies on the place, with a sentence in it, from before a restore's first entry until all is there. It
      * stays if the restore is stopped by anything. NULL: none. */
     const char *marker;
 };
@@ -199,7 +200,7 @@ struct repository_restore_summary {
     uint64_t bytes;
     uint64_t damaged;  /* files that are not whole */
     uint64_t left_out; /* as the file system cannot hold them */
-    bool durable;      /* all of it is there for good, whatever is said of the marker */
+    bool complete;     /* all of it is there (and durable, if it was to be), whatever is said of the marker */
     struct tree_tolerated tolerated;
 };
 

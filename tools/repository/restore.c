@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "lib/file.h"
+#include "lib/flush.h"
 #include "repository/internal.h"
 #include "repository/restore_files.h"
-#include "repository/restore_flush.h"
 #include "repository/restore_folders.h"
 #include "repository/restore_left_out.h"
 #include "repository/restore_remains.h"
@@ -210,14 +210,12 @@ static int restore_all(struct restore *restore, struct error *error)
                : 0;
 }
 
-/* failed: errno of what was not written on the way. */
-static int make_durable(int fd, int failed, struct error *error)
+static int make_durable(const struct restore *restore, struct error *error)
 {
-    failed = syncfs(fd) != 0 ? errno : failed;
-    errno = failed;
-    return failed == 0 ? 0
-                       : error_system(error, failed == ENOSPC ? CSN_NO_SPACE : CSN_TREE_WRITE,
-                                      "making what was restored durable");
+    return flush_file_system(restore->selected.start_fd, restore->progress) == 0
+               ? 0
+               : error_system(error, errno == ENOSPC ? CSN_NO_SPACE : CSN_TREE_WRITE,
+                              "making what was restored durable");
 }
 
 int repository_restore(struct repository *repository, const char *id, const struct repository_selection *selection,
@@ -248,9 +246,7 @@ int repository_restore(struct repository *repository, const char *id, const stru
         restore.total_items = snapshot_reader_totals(restore.selected.reader)->entries;
     }
     bool marked = restore_mark_incomplete(&restore, id, selection, error) == 0;
-    struct restore_flush *flush = marked ? restore_flush_start(restore.files, restore.selected.start_fd) : NULL;
     int result = marked ? restore_all(&restore, error) : -1;
-    int flush_failed = restore_flush_end(flush);
     summary->bytes = restore_files_bytes(restore.files);
     if (result == 0) {
         result = restore_set_damaged_aside(&restore, id, selection, error);
@@ -260,11 +256,11 @@ int repository_restore(struct repository *repository, const char *id, const stru
     if (result != 0) {
         restore_remove_undone(&restore, id, selection);
     }
-    if (result == 0) {
-        result = make_durable(restore.selected.start_fd, flush_failed, error);
+    if (result == 0 && !selection->leave_unsynced) {
+        result = make_durable(&restore, error);
     }
     if (marked && result == 0) {
-        summary->durable = true;
+        summary->complete = true;
         result = restore_unmark_incomplete(&restore, selection, error);
     } else if (marked && summary->entries == 0) {
         struct error unused; /* the first one counts */

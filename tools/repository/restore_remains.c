@@ -262,8 +262,7 @@ int restore_unmark_incomplete(const struct restore *restore, const struct reposi
         return 0;
     }
     if (fstat(start_fd, &before) != 0 || unlink_in(start_fd, selection->marker) != 0) {
-        return error_system(error, CSN_TREE_WRITE, "all is restored and durable, only %s is left: removing it",
-                            selection->marker);
+        return error_system(error, CSN_TREE_WRITE, "all is restored, only %s is left: removing it", selection->marker);
     }
     const struct timespec times[] = {before.st_atim, before.st_mtim};
     (void)futimens(start_fd, times);

@@ -40,7 +40,7 @@ static int restore(struct proving *proving, struct error *error)
         return -1;
     }
     struct strings paths = {0};
-    struct repository_selection selection = {.paths = &paths, .root_fd = proving->folder_fd};
+    struct repository_selection selection = {.paths = &paths, .root_fd = proving->folder_fd, .leave_unsynced = true};
     struct repository_restore_summary summary;
     int result = run->target.mounts.count == 0 ? 0 : strings_add(&paths, BOOT_AREAS_NAME, error);
     for (size_t i = 0; result == 0 && i < proving->paths.count; i++) {

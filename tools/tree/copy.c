@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/file.h"
+#include "lib/flush.h"
 #include "lib/root.h"
 #include "tree/internal.h"
 #include "tree/path.h"
@@ -30,7 +31,7 @@ static const char *destination_name(const struct copier *copier, const struct tr
 static void tell(const struct copier *copier, const struct tree_entry *entry)
 {
     const struct progress_state state = {
-        .doing = "copying files",
+        .doing = TREE_COPY_DOING,
         .item = entry->path,
         .done_bytes = copier->report.copied_bytes + copier->report.shared_bytes,
         .total_bytes = copier->options->total_bytes,
@@ -203,7 +204,7 @@ static int make_durable(const struct copier *copier, const char *path, struct er
     int inside_fd = tree_path_open(top_fd, copier->name, O_RDONLY | O_DIRECTORY);
     int result = 0;
     /* `into_existing` may be a mount point: the file system to sync is the one inside. */
-    if (syncfs(inside_fd >= 0 ? inside_fd : top_fd) != 0 || fsync(top_fd) != 0) {
+    if (flush_file_system(inside_fd >= 0 ? inside_fd : top_fd, copier->progress) != 0 || fsync(top_fd) != 0) {
         result = error_system(error, tree_error_code(CSN_TREE_WRITE), "making the copy %s durable", path);
     }
     file_drop(&inside_fd);

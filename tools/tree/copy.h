@@ -17,6 +17,8 @@
 #include "tree/entry.h"
 #include "tree/links.h"
 
+#define TREE_COPY_DOING "copying files" /* what the progress is told; at its end it waits for the disk (lib/flush.h) */
+
 struct tree_copy_options {
     bool one_file_system;   /* mount points inside become empty folders */
     bool into_existing;     /* the destination is an empty folder (but for lost+found), such as a mount point */
