@@ -146,11 +146,6 @@ static int look_at_link(int root_fd, struct cluster *cluster, const char *link, 
     return result;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static int read_links(int root_fd, struct cluster *cluster, struct error *error)
 {
     char path[4096];
@@ -180,9 +175,7 @@ static int read_links(int root_fd, struct cluster *cluster, struct error *error)
         error_system(error, CSN_IO, "reading %s", path);
         goto out;
     }
-    if (names.count > 1) {
-        qsort(names.items, names.count, sizeof *names.items, compare_names);
-    }
+    strings_sort(&names);
     for (size_t i = 0; i < names.count; i++) {
         char link[512];
         snprintf(link, sizeof link, "pg_tblspc/%s", names.items[i]);

@@ -47,6 +47,18 @@ int strings_split(struct strings *list, const char *text, const char *separators
     return 0;
 }
 
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void strings_sort(struct strings *list)
+{
+    if (list->count > 1) { /* an empty one has no items to point to */
+        qsort(list->items, list->count, sizeof *list->items, compare);
+    }
+}
+
 bool strings_has(const struct strings *list, const char *text)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -64,6 +76,16 @@ void strings_free(struct strings *list)
     }
     free(list->items);
     *list = (struct strings){0};
+}
+
+bool text_is_one_of(const char *text, const char *const list[])
+{
+    for (size_t i = 0; list[i] != NULL; i++) {
+        if (strcmp(text, list[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool path_is_inside(const char *path, const char *folder)

@@ -20,8 +20,14 @@ int strings_add(struct strings *list, const char *text, struct error *error) MUS
 /* Adds the parts of text between the separators, trimmed of blanks, empty ones left out. */
 int strings_split(struct strings *list, const char *text, const char *separators, struct error *error) MUST_CHECK;
 
+/* By bytes. */
+void strings_sort(struct strings *list);
+
 bool strings_has(const struct strings *list, const char *text);
 void strings_free(struct strings *list);
+
+/* Of a list that ends with NULL. */
+bool text_is_one_of(const char *text, const char *const list[]);
 
 /* True if path is folder or lies below it ("/a/b" in "/a", not "/ab" in "/a"); both absolute, no trailing slash. */
 bool path_is_inside(const char *path, const char *folder);

@@ -6,16 +6,7 @@
 #include <string.h>
 
 #include "lib/error.h"
-
-static bool is_one_of(const char *text, const char *const names[])
-{
-    for (size_t i = 0; names[i] != NULL; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
+#include "lib/strings.h"
 
 /* Index of the last run-end behind which nothing more was done; -1: the run is not finished. */
 static int64_t find_end(const struct collect *collect)
@@ -27,7 +18,7 @@ static int64_t find_end(const struct collect *collect)
         if (journal_is(record, "run-end")) {
             return (int64_t)i - 1;
         }
-        if (is_one_of(journal_get(record, "kind"), work)) {
+        if (text_is_one_of(journal_get(record, "kind"), work)) {
             return -1;
         }
     }
@@ -129,7 +120,7 @@ void collect_verdict(struct collect *collect)
     int64_t index = find_end(collect);
     yyjson_val *end = index < 0 ? NULL : journal_record(collect->journal, (size_t)index);
     const char *recorded = journal_get(end, "result");
-    const char *result = is_one_of(recorded, results) ? recorded : "unfinished";
+    const char *result = text_is_one_of(recorded, results) ? recorded : "unfinished";
     if (collect->journal->count == 0) {
         result = "empty";
     }

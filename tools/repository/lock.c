@@ -2,26 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "lib/file.h"
+#include "lib/mountinfo.h"
+#include "lib/strings.h"
 
 /* --- whether locks are seen by all --- */
-
-static bool is_one_of(const char *type, const char *const types[])
-{
-    for (size_t i = 0; types[i] != NULL; i++) {
-        if (strcmp(type, types[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
 
 bool lock_reaches_all(const char *type, const char *options)
 {
@@ -31,37 +21,19 @@ bool lock_reaches_all(const char *type, const char *options)
         return strstr(options, "local_lock=all") == NULL && strstr(options, "local_lock=flock") == NULL;
     }
     /* "fuse.sshfs" and its like; "fuseblk" is a disk of this machine */
-    return strcmp(type, "fuse") != 0 && strncmp(type, "fuse.", 5) != 0 && !is_one_of(type, doubtful);
+    return strcmp(type, "fuse") != 0 && strncmp(type, "fuse.", 5) != 0 && !text_is_one_of(type, doubtful);
 }
 
-/* ID PARENT DEVICE ROOT POINT OPTIONS [TAGS …] - TYPE SOURCE OPTIONS: true, and the two, if it is that device. */
-static bool read_line(const char *line, const char *device, char type[64], char options[1024])
-{
-    char number[32];
-    const char *rest = strstr(line, " - ");
-    return rest != NULL && sscanf(line, "%*s %*s %31s", number) == 1 && strcmp(number, device) == 0 &&
-           sscanf(rest, " - %63s %*s %1023s", type, options) == 2;
-}
-
-/* Of a file system that is not in the table nothing is known to be wrong: btrfs has other numbers there than its files have. */
+/* Of a file system that is not in the table nothing is known to be wrong. */
 static int find_reach(const struct repository *repository, bool *reaches, struct error *error)
 {
-    struct buffer table = {0};
-    char device[32];
-    char type[64];
-    char options[1024];
-    char *rest = NULL;
-    snprintf(device, sizeof device, "%u:%u", major(repository->folder_dev), minor(repository->folder_dev));
-    *reaches = true;
-    if (file_read(AT_FDCWD, "/proc/self/mountinfo", (size_t)16 << 20, &table, error) != 0) {
+    struct mountinfo mounts;
+    if (mountinfo_read(&mounts, error) != 0) {
         return -1;
     }
-    for (char *line = strtok_r(table.data, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
-        if (read_line(line, device, type, options)) {
-            *reaches = lock_reaches_all(type, options);
-        }
-    }
-    buffer_free(&table);
+    const struct mountinfo_line *mount = mountinfo_of(&mounts, repository->folder_fd);
+    *reaches = mount == NULL || lock_reaches_all(mount->type, mount->options);
+    mountinfo_free(&mounts);
     return 0;
 }
 

@@ -13,20 +13,11 @@
 #include <unistd.h>
 
 #include "lib/file.h"
+#include "lib/mountinfo.h"
 #include "lib/strings.h"
 #include "lib/text.h"
 
 /* --- what file systems refuse --- */
-
-static bool is_one_of(const char *type, const char *const types[])
-{
-    for (size_t i = 0; types[i] != NULL; i++) {
-        if (strcmp(type, types[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
 
 struct fit_rules fit_rules_of(const char *type, const char *options)
 {
@@ -34,11 +25,11 @@ struct fit_rules fit_rules_of(const char *type, const char *options)
                                              "f2fs", "jfs",  "zfs",  "nfs", "nfs4",  "bcachefs", NULL};
     static const char *const fat[] = {"vfat", "msdos", NULL};
     struct fit_rules rules = {.names = FIT_ASK, .file_size = UINT64_MAX};
-    if (is_one_of(type, linux_ones)) {
+    if (text_is_one_of(type, linux_ones)) {
         rules.names = FIT_ALL;
-    } else if (is_one_of(type, fat) || strcmp(type, "exfat") == 0) {
+    } else if (text_is_one_of(type, fat) || strcmp(type, "exfat") == 0) {
         rules = (struct fit_rules){.names = FIT_CHARS, .folds_case = true, .plain_only = true};
-        rules.file_size = is_one_of(type, fat) ? UINT32_MAX : UINT64_MAX;
+        rules.file_size = text_is_one_of(type, fat) ? UINT32_MAX : UINT64_MAX;
     } else if (strcmp(type, "ntfs3") == 0 && strstr(options, "windows_names") != NULL) {
         rules.names = FIT_WINDOWS;
     }
@@ -82,51 +73,20 @@ static const char *refuses_name(enum fit_names names, const char *name)
 
 /* --- where --- */
 
-/* mountinfo: ID PARENT DEVICE ROOT POINT OPTIONS [TAGS …] - TYPE SOURCE OPTIONS */
-static bool read_line(const char *line, long id, char type[64], char options[1024])
-{
-    const char *rest = strstr(line, " - ");
-    return rest != NULL && strtol(line, NULL, 10) == id && sscanf(rest, " - %63s %*s %1023s", type, options) == 2;
-}
-
-/* The number of the mount that fd lies on; -1: not known. */
-static long mount_of(int fd)
-{
-    struct buffer text = {0};
-    struct error unused;
-    char path[64];
-    long id = -1;
-    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
-    if (file_read(AT_FDCWD, path, 65536, &text, &unused) == 0) {
-        const char *line = strstr(text.data, "mnt_id:");
-        id = line == NULL ? -1 : strtol(line + strlen("mnt_id:"), NULL, 10);
-    }
-    buffer_free(&text);
-    return id;
-}
-
 int restore_fit_open(struct restore_fit *fit, int fd, struct error *error)
 {
-    struct buffer table = {0};
+    struct mountinfo mounts;
     struct statvfs disk;
-    char options[1024] = "";
-    char *rest = NULL;
+    struct error unused; /* without /proc nothing is known of the file system, and it is asked */
     *fit = (struct restore_fit){.fd = fd};
     if (fstatvfs(fd, &disk) != 0) {
         return error_system(error, CSN_IO, "asking the target's file system");
     }
-    struct error unused; /* without /proc nothing is known of the file system, and it is asked */
-    bool known = file_read(AT_FDCWD, "/proc/self/mountinfo", (size_t)16 << 20, &table, &unused) == 0;
-    long id = known ? mount_of(fd) : -1;
-    for (char *line = known ? strtok_r(table.data, "\n", &rest) : NULL; line != NULL && fit->type[0] == '\0';
-         line = strtok_r(NULL, "\n", &rest)) {
-        if (!read_line(line, id, fit->type, options)) {
-            fit->type[0] = '\0';
-        }
-    }
-    buffer_free(&table);
+    const struct mountinfo_line *mount = mountinfo_read(&mounts, &unused) == 0 ? mountinfo_of(&mounts, fd) : NULL;
+    snprintf(fit->type, sizeof fit->type, "%s", mount == NULL ? "" : mount->type);
+    fit->rules = fit_rules_of(fit->type, mount == NULL ? "" : mount->options);
+    mountinfo_free(&mounts);
     fit->name_size = disk.f_namemax == 0 ? NAME_MAX : disk.f_namemax; /* 0: it does not say */
-    fit->rules = fit_rules_of(fit->type, options);
     return 0;
 }
 

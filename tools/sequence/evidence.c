@@ -10,12 +10,12 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/file.h"
+#include "lib/mountinfo.h"
 #include "lib/root.h"
 #include "lib/strings.h"
 
@@ -26,53 +26,6 @@ bool evidence_is_volatile(const char *folder)
         return false;
     }
     return (unsigned long)status.f_type == TMPFS_MAGIC || (unsigned long)status.f_type == RAMFS_MAGIC;
-}
-
-/* Blanks and their like stand in mountinfo as \ooo. */
-static void unescape(char *text)
-{
-    char *put = text;
-    for (const char *get = text; *get != '\0'; put++) {
-        unsigned value;
-        if (get[0] == '\\' && sscanf(get + 1, "%3o", &value) == 1) {
-            *put = (char)value;
-            get += 4;
-        } else {
-            *put = *get++;
-        }
-    }
-    *put = '\0';
-}
-
-/* Where the file system of this folder is mounted, from /proc/self/mountinfo; the caller frees it. The same file system may be
- * mounted at several places: the one that the folder is reached through counts. */
-static char *mount_point_of(const char *folder, dev_t device)
-{
-    char wanted[32];
-    snprintf(wanted, sizeof wanted, "%u:%u", major(device), minor(device));
-    struct buffer text = {0};
-    char *found = NULL;
-    char *real = realpath(folder, NULL);
-    if (file_read(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &text, NULL) == 0) {
-        char *saved = NULL;
-        for (char *line = strtok_r(text.data, "\n", &saved); line != NULL; line = strtok_r(NULL, "\n", &saved)) {
-            char numbers[32];
-            char point[4096];
-            if (real == NULL || sscanf(line, "%*s %*s %31s %*s %4095s", numbers, point) != 2 ||
-                strcmp(numbers, wanted) != 0) {
-                continue;
-            }
-            unescape(point);
-            if ((strcmp(point, "/") == 0 || path_is_inside(real, point)) &&
-                (found == NULL || strlen(point) >= strlen(found))) {
-                free(found);
-                found = strdup(point); /* of two at one place the later one covers the other */
-            }
-        }
-    }
-    free(real);
-    buffer_free(&text);
-    return found;
 }
 
 static int lift_disk_of(dev_t device, struct protect *protect, struct error *error)
@@ -87,14 +40,22 @@ static int lift_disk_of(dev_t device, struct protect *protect, struct error *err
     return result;
 }
 
-/* Mounts what holds folder anew where it is mounted. */
-static int remount(const char *folder, dev_t device, unsigned long flags)
+/* Mounts what holds folder anew where it is mounted: of several places the one that the folder is reached through. */
+static int remount(const char *folder, unsigned long flags)
 {
-    char *point = mount_point_of(folder, device);
-    int result = point == NULL ? -1
-                               : mount(NULL, point, NULL,
-                                       MS_REMOUNT | MS_NOATIME | MS_NODEV | MS_NOSUID | MS_NOEXEC | flags, NULL);
-    free(point);
+    struct mountinfo mounts;
+    struct error unused;
+    int result = -1;
+    int fd = open(folder, O_PATH | O_CLOEXEC);
+    if (mountinfo_read(&mounts, &unused) == 0) {
+        const struct mountinfo_line *line = mountinfo_of(&mounts, fd);
+        errno = ENOENT;
+        result = line == NULL ? -1
+                              : mount(NULL, line->point, NULL,
+                                      MS_REMOUNT | MS_NOATIME | MS_NODEV | MS_NOSUID | MS_NOEXEC | flags, NULL);
+    }
+    mountinfo_free(&mounts);
+    file_drop(&fd);
     return result;
 }
 
@@ -115,7 +76,7 @@ int evidence_make_writable(const char *folder, struct protect *protect, bool *ch
     if (lift_disk_of(status.st_dev, protect, error) != 0) {
         return -1;
     }
-    if (remount(folder, status.st_dev, 0) != 0) {
+    if (remount(folder, 0) != 0) {
         return error_system(error, CSN_JOURNAL_WRITE, "the stick (%s) cannot be made writable", folder);
     }
     *changed = true;
@@ -131,7 +92,7 @@ int evidence_make_read_only(const char *folder, struct error *error)
         result = error_system(error, CSN_IO, "writing out the stick (%s)", folder);
     }
     file_drop(&fd);
-    if (result == 0 && remount(folder, status.st_dev, MS_RDONLY) != 0) {
+    if (result == 0 && remount(folder, MS_RDONLY) != 0) {
         result = error_system(error, CSN_IO, "the stick (%s) stays writable", folder);
     }
     return result;

@@ -13,6 +13,7 @@
 
 #include "lib/buffer.h"
 #include "lib/file.h"
+#include "lib/mountinfo.h"
 #include "target/installation.h"
 
 static int add_finding(struct survey *survey, struct error *error, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -34,32 +35,21 @@ static int add_finding(struct survey *survey, struct error *error, const char *f
 /* Where the device is mounted on this machine by somebody else (owned by the caller), or NULL. */
 static char *mounted_at(const struct disk_volume *volume)
 {
-    struct buffer table = {0};
+    struct mountinfo mounts;
+    struct error unused;
     char *place = NULL;
-    if (file_read(AT_FDCWD, "/proc/self/mountinfo", (size_t)16 * 1024 * 1024, &table, NULL) != 0) {
-        buffer_free(&table);
-        return NULL;
-    }
-    char *rest = table.data;
-    for (char *line; place == NULL && (line = strsep(&rest, "\n")) != NULL;) {
-        unsigned major_number = 0;
-        unsigned minor_number = 0;
-        char point[1024];
-        char source[1024];
+    size_t count = mountinfo_read(&mounts, &unused) == 0 ? mounts.count : 0;
+    for (size_t i = 0; place == NULL && i < count; i++) {
+        const struct mountinfo_line *mount = &mounts.lines[i];
         struct stat status;
-        const char *tail = strstr(line, " - ");
-        if (tail == NULL || sscanf(line, "%*d %*d %u:%u %*s %1023s", &major_number, &minor_number, point) != 3 ||
-            sscanf(tail, " - %*s %1023s", source) != 1 || strncmp(point, "/run/caisson/mnt/", 17) == 0) {
-            continue;
-        }
         /* btrfs has a number of its own: there only the source tells. */
-        if (makedev(major_number, minor_number) == volume->device ||
-            (source[0] == '/' && stat(source, &status) == 0 && S_ISBLK(status.st_mode) &&
-             status.st_rdev == volume->device)) {
-            place = strdup(point);
+        if (strncmp(mount->point, "/run/caisson/mnt/", 17) != 0 &&
+            (mount->device == volume->device || (mount->source[0] == '/' && stat(mount->source, &status) == 0 &&
+                                                 S_ISBLK(status.st_mode) && status.st_rdev == volume->device))) {
+            place = strdup(mount->point);
         }
     }
-    buffer_free(&table);
+    mountinfo_free(&mounts);
     return place;
 }
 

@@ -1,11 +1,9 @@
 #include "target/overlay.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/buffer.h"
-#include "lib/file.h"
+#include "lib/mountinfo.h"
 #include "target/overlay_internal.h"
 
 /* What the kernel makes up, and what a running server keeps in memory: no part of what lies on its disks. */
@@ -32,26 +30,6 @@ static bool is_left_out(const char *type, const char *place)
     return false;
 }
 
-/* mountinfo writes blanks, tabs, newlines and backslashes of a path as \ooo. */
-static void decode(char *text)
-{
-    char *to = text;
-    for (const char *from = text; *from != '\0'; to++) {
-        if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] != '\0' && from[3] != '\0') {
-            *to = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
-            from += 4;
-        } else {
-            *to = *from++;
-        }
-    }
-    *to = '\0';
-}
-
-static int compare(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 int overlay_sort_mounts(const struct strings *mounts, struct strings *sorted, struct error *error)
 {
     for (size_t i = 0; i < mounts->count; i++) {
@@ -70,72 +48,33 @@ int overlay_sort_mounts(const struct strings *mounts, struct strings *sorted, st
             return -1;
         }
     }
-    if (sorted->count > 1) {
-        qsort(sorted->items, sorted->count, sizeof *sorted->items, compare);
-    }
+    strings_sort(sorted);
     return 0;
 }
 
-/* A line is: ID PARENT DEVICE ROOT POINT OPTIONS [TAGS …] - TYPE SOURCE OPTIONS */
-char *overlay_mount_point(char *line, char **type)
+static int take(const struct mountinfo_line *mount, const char *path, struct strings *places, struct error *error)
 {
-    char *point = NULL;
-    char *rest = line;
-    for (int field = 0; field < 5 && rest != NULL; field++) {
-        point = strsep(&rest, " ");
-    }
-    char *separator = rest == NULL ? NULL : strstr(rest, " - ");
-    if (point == NULL || separator == NULL) {
-        return NULL;
-    }
-    *type = separator + 3;
-    (*type)[strcspn(*type, " ")] = '\0';
-    decode(point);
-    return point;
-}
-
-static int take_line(char *line, const char *path, struct strings *mounts, struct error *error)
-{
-    char *type = NULL;
-    char *point = overlay_mount_point(line, &type);
-    if (point == NULL) {
-        return 0;
-    }
     size_t length = strcmp(path, "/") == 0 ? 0 : strlen(path);
-    if (strncmp(point, path, length) != 0 || point[length] != '/' || point[length + 1] == '\0') {
+    if (strncmp(mount->point, path, length) != 0 || mount->point[length] != '/' || mount->point[length + 1] == '\0') {
         return 0;
     }
-    const char *place = point + length + 1;
-    if (is_left_out(type, place) || strings_has(mounts, place)) {
-        return 0;
-    }
-    return strings_add(mounts, place, error);
+    const char *place = mount->point + length + 1;
+    return is_left_out(mount->type, place) || strings_has(places, place) ? 0 : strings_add(places, place, error);
 }
 
-int overlay_find_mounts(const char *path, struct strings *mounts, struct error *error)
+int overlay_find_mounts(const char *path, struct strings *places, struct error *error)
 {
-    struct buffer content = {0};
+    struct mountinfo mounts = {0};
     char *real = realpath(path, NULL);
-    int result = -1;
-    if (real == NULL) {
-        error_system(error, CSN_TARGET_NAMESPACE, "finding the folder %s", path);
-        goto out;
+    int result = real == NULL ? error_system(error, CSN_TARGET_NAMESPACE, "finding the folder %s", path)
+                              : mountinfo_read(&mounts, error);
+    for (size_t i = 0; result == 0 && i < mounts.count; i++) {
+        result = take(&mounts.lines[i], real, places, error);
     }
-    if (file_read(AT_FDCWD, "/proc/self/mountinfo", (size_t)16 << 20, &content, error) != 0) {
-        goto out;
+    if (result == 0) {
+        strings_sort(places);
     }
-    char *text = content.data;
-    for (char *line = strsep(&text, "\n"); line != NULL; line = strsep(&text, "\n")) {
-        if (take_line(line, real, mounts, error) != 0) {
-            goto out;
-        }
-    }
-    if (mounts->count > 1) {
-        qsort(mounts->items, mounts->count, sizeof *mounts->items, compare);
-    }
-    result = 0;
-out:
     free(real);
-    buffer_free(&content);
+    mountinfo_free(&mounts);
     return result;
 }

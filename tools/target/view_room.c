@@ -19,6 +19,7 @@
 #include "lib/buffer.h"
 #include "lib/clock.h"
 #include "lib/file.h"
+#include "lib/mountinfo.h"
 #include "lib/root.h"
 #include "target/overlay_internal.h"
 
@@ -140,28 +141,17 @@ out:
     return result;
 }
 
-static int compare(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* Everything that is mounted now, without exception, relative to "/". */
 static int list_all_mounts(struct strings *mounts, struct error *error)
 {
-    struct buffer content = {0};
-    int result = file_read(AT_FDCWD, "/proc/self/mountinfo", (size_t)16 << 20, &content, error);
-    char *text = content.data;
-    for (char *line = strsep(&text, "\n"); line != NULL && result == 0; line = strsep(&text, "\n")) {
-        char *type = NULL;
-        char *point = overlay_mount_point(line, &type);
-        if (point != NULL && point[0] == '/' && point[1] != '\0') {
-            result = strings_add(mounts, point + 1, error);
-        }
+    struct mountinfo all;
+    int result = mountinfo_read(&all, error);
+    for (size_t i = 0; result == 0 && i < all.count; i++) {
+        const char *point = all.lines[i].point;
+        result = point[0] == '/' && point[1] != '\0' ? strings_add(mounts, point + 1, error) : 0;
     }
-    if (result == 0 && mounts->count > 1) {
-        qsort(mounts->items, mounts->count, sizeof *mounts->items, compare);
-    }
-    buffer_free(&content);
+    strings_sort(mounts);
+    mountinfo_free(&all);
     return result;
 }
 
