@@ -20,7 +20,8 @@
 #define CHUNK_STORED_LIMIT_BYTES (CHUNK_LIMIT_BYTES + 32u * 1024) /* not less than ZSTD_COMPRESSBOUND of it */
 #define PACK_CHUNKS_LIMIT 262144u                                 /* frames in one pack */
 #define PACK_FRAMES_LIMIT_BYTES UINT32_MAX                        /* all frames of one pack: offsets have 32 bits */
-#define PACK_TARGET_BYTES (64u * 1024 * 1024)                     /* a pack is ended by the chunk that reaches this */
+#define PACK_TARGET_BYTES (64u * 1024 * 1024)                     /* a pack is ended by the chunk that reaches this, */
+#define PACK_TARGET_LEAST_BYTES (48u * 1024 * 1024)               /* an encrypted one anywhere from here on */
 #define PACK_RECORD_BYTES 44u
 #define PACK_TRAILER_BYTES 64u
 #define PACK_SKIPPABLE_BYTES 8u

@@ -7,7 +7,7 @@
 #define PACK_SKIPPABLE_MAGIC 0x184D2A5Bu /* one of the sixteen of RFC 8878 3.1.2 */
 
 #define PACK_PADDING_MAGIC 0x184D2A5Cu /* another one */
-#define PACK_PADDING_LIMIT(frames_bytes) (65536u + (uint32_t)((frames_bytes) / 128))
+#define PACK_PADDING_LIMIT(frames_bytes) (65536u + (uint32_t)((frames_bytes) / 64))
 
 #define TRAILER_MAGIC "caisson" /* and the kind */
 #define TRAILER_MAGIC_BYTES 7

@@ -24,6 +24,7 @@ struct pack_writer {
     size_t records_allocated;
     uint32_t count;
     uint32_t frames_bytes;
+    uint32_t target_bytes; /* of frames: then it is full */
 };
 
 static_assert(ZSTD_COMPRESSBOUND(CHUNK_LIMIT_BYTES) <= CHUNK_STORED_LIMIT_BYTES, "a frame fits its limit");
@@ -92,6 +93,7 @@ struct pack_writer *pack_writer_new(enum pack_kind kind, const struct stored_fol
     writer->kind = kind;
     writer->folder = folder;
     writer->file.fd = -1;
+    writer->target_bytes = PACK_TARGET_BYTES;
     return writer;
 }
 
@@ -125,6 +127,20 @@ static int add_record(struct pack_writer *writer, const struct pack_record *reco
     return 0;
 }
 
+/* Where an encrypted pack ends must not follow from what is in it either. */
+static int set_target(struct pack_writer *writer, struct error *error)
+{
+    uint32_t random = 0;
+    writer->target_bytes = PACK_TARGET_BYTES;
+    if (writer->folder->seal != NULL) {
+        if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
+            return error_system(error, CSN_IO, "getting random bytes for a pack");
+        }
+        writer->target_bytes -= random % (PACK_TARGET_BYTES - PACK_TARGET_LEAST_BYTES);
+    }
+    return 0;
+}
+
 int pack_writer_add(struct pack_writer *writer, struct pack_record *record, const uint8_t *frame, struct error *error)
 {
     if (writer->count == PACK_CHUNKS_LIMIT) {
@@ -133,7 +149,8 @@ int pack_writer_add(struct pack_writer *writer, struct pack_record *record, cons
     if (record->stored_bytes > PACK_FRAMES_LIMIT_BYTES - writer->frames_bytes) {
         return error_set(error, CSN_REPOSITORY_LIMIT, "%u bytes, compressed, are the most", PACK_FRAMES_LIMIT_BYTES);
     }
-    if (writer->file.fd < 0 && stored_create(&writer->file, writer->folder, error) != 0) {
+    if (writer->file.fd < 0 &&
+        (set_target(writer, error) != 0 || stored_create(&writer->file, writer->folder, error) != 0)) {
         return -1;
     }
     record->offset = writer->frames_bytes;
@@ -146,7 +163,7 @@ int pack_writer_add(struct pack_writer *writer, struct pack_record *record, cons
 
 bool pack_writer_is_full(const struct pack_writer *writer)
 {
-    return writer->frames_bytes >= PACK_TARGET_BYTES || writer->count == PACK_CHUNKS_LIMIT;
+    return writer->frames_bytes >= writer->target_bytes || writer->count == PACK_CHUNKS_LIMIT;
 }
 
 bool pack_writer_is_empty(const struct pack_writer *writer)
@@ -155,7 +172,7 @@ bool pack_writer_is_empty(const struct pack_writer *writer)
 }
 
 /* Of an encrypted file the size is to be seen; it must not say which chunks are inside. So zeros are put in, up to 64 KiB and a
- * 128th of the rest, by chance. */
+ * 64th of the rest, by chance. */
 static int append_padding(struct pack_writer *writer, struct error *error)
 {
     static const uint8_t zeros[4096];
