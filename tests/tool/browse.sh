@@ -58,7 +58,7 @@ line' ]
 	run ls $keys latest /nowhere
 	refused "ls of a path that is not there" 2 CSN-S005
 	run ls $keys 0123abcd
-	refused "ls of no snapshot" 1 CSN-R005
+	refused "ls of no snapshot" 2 CSN-R005
 	run ls --repository repository latest
 	refused "ls without a key" 2 CSN-R010
 }

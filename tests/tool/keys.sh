@@ -233,7 +233,7 @@ hidden "half a secret key as a recipient" 2 CSN-E002 repository init bad --recip
 hidden "a secret key as an identity's file" 2 CSN-E002 snapshots --repository many --identity "$secret"
 hidden "a secret key as a machine's key" 2 CSN-E002 backup --repository many --key "$secret" "$work/tree"
 hidden "a secret key as a repository" 2 CSN-R001 snapshots --repository "$secret"
-hidden "a secret key as a snapshot" 1 CSN-R005 ls --repository many --identity site.key "$secret"
+hidden "a secret key as a snapshot" 2 CSN-R005 ls --repository many --identity site.key "$secret"
 hidden "a secret key as an option" 2 CSN-U001 verify "--$secret"
 run repository init bad --passphrase-file 'correct horse'
 check "a passphrase in the place of its file is not repeated" [ "$status/$(grep -c horse said)" = 2/0 ]

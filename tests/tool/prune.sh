@@ -73,6 +73,24 @@ run prune --repository hurt --keep-last 1
 refused "a repository with damage" 1 CSN-R004
 check "is left as it is" diff -r hurt hurt.before
 
+# A chunk of the newest whose index holds, and whose content does not: the one before is the last good one.
+mkdir one
+head -c 700000 /dev/urandom >one/file
+run repository init rotten
+run backup --repository rotten "$work/one"
+old_id=$(snapshot)
+find rotten/packs -name '*.zst' | sort >packs.old
+head -c 700000 /dev/urandom >one/file
+run backup --repository rotten "$work/one"
+find rotten/packs -name '*.zst' | sort >packs.new
+flip "$(comm -13 packs.old packs.new)" 5000
+cp -r rotten rotten.before
+run prune --repository rotten --keep-last 1
+refused "a newest one that is damaged inside" 1 CSN-R004
+check "it is said where" grep -q "$work/one/file of the snapshot" said
+check "and nothing is removed" diff -r rotten rotten.before
+check "nor the last good one" has rotten "$old_id"
+
 flock -s plain/lock sleep 10 &
 holder=$!
 sleep 0.5
@@ -98,6 +116,31 @@ check "the machine still reads its own" [ "$status" -eq 0 ]
 run backup --repository sealed --key own.key --reread --json "$work/tree"
 check "and stores nothing twice" [ "$(jq .chunks_new said)" -eq 0 ]
 
+# --- two machines that have the same content, each with a key of its own: each still reads what is its own
+mkdir shared
+head -c 3000000 /dev/urandom >shared/file
+head -c 400000 /dev/urandom >shared/more
+run repository init two --recipient "$(age-keygen -y site.key)"
+run backup --repository two --key first.key --host first "$work/shared"
+rm shared/more
+run backup --repository two --key second.key --host second "$work/shared"
+for time in once again; do
+	run prune --repository two --identity site.key --keep-last 10
+	check "two machines, $time" [ "$status" -eq 0 ]
+	[ $time = once ] || check "then nothing is left to do" grep -q 'snapshots and 0 packs; written anew: 0 packs' said
+	for key in first second site; do
+		run verify --repository two --identity $key.key
+		check "$time: $key reads what it read" [ "$status" -eq 0 ]
+	done
+	for key in first second; do
+		rm -rf two-back
+		mkdir two-back
+		run restore --repository two --identity $key.key --target two-back latest
+		check "$time: $key restores its own" cmp shared/file "two-back$work/shared/file"
+	done
+done
+check "and nothing is there twice" [ "$(du -s -B 1 --apparent-size two/packs | cut -f 1)" -lt 5000000 ]
+
 # --- whom it is for is not known any more: nothing is written for nobody, and what is there can be read
 cp -r sealed nameless
 for file in repository.json repository.json.copy; do printf x | dd of="nameless/$file" bs=1 seek=20 conv=notrunc 2>/dev/null; done
@@ -106,6 +149,8 @@ run prune --repository nameless --keep-last 1 --identity site.key
 refused "prune, with both repository.json damaged" 1 CSN-R004
 run repair --repository nameless --identity site.key
 refused "repair, with both repository.json damaged" 1 CSN-R004
+run snapshots --repository nameless
+refused "without a key it is encrypted, not empty" 2 CSN-R010
 check "both leave it as it is" diff -r nameless nameless.before
 mkdir nameless-back
 run restore --repository nameless --identity site.key --target nameless-back latest

@@ -137,6 +137,92 @@ for kind in plain encrypted; do
 	check "$kind: the copy of repository.json will do" [ "$status" -eq 0 ]
 done
 
+# --- a snapshot in its middle: what lay there is named, and what is left is never taken for whole
+mkdir many
+head -c 240000 /dev/urandom | od -An -tx1 -w20 -v | tr -d ' ' | (cd many && xargs touch)
+for kind in plain encrypted; do
+	make_repository $kind
+	rm -rf repository/snapshots/*
+	run backup --repository repository --key own.key "$work/many"
+	whole=$(snapshot)
+	touch many/name-new
+	run backup --repository repository --key own.key "$work/many"
+	hurt=$(find repository/snapshots -name "$(snapshot)*")
+	flip "$hurt" $(($(stat -c %s "$hurt") / 2))
+	mend
+	refused "$kind: a snapshot damaged in its middle" 1 CSN-R004
+	check "$kind: what is lost is said" grep -q "lost: what lay [a-z]* /.*/many" said
+	check "$kind: and how much is saved, of how much" grep -qE '[0-9]+ entries of it(, of 1200[0-9],)? are saved' said
+	is_whole
+	check "$kind: verify warns of it" grep -q '1 snapshots are what a repair saved' verified
+	restored
+	check "$kind: so does restore" grep -q 'what a repair saved of a damaged one' said
+	# shellcheck disable=SC2086
+	run prune --repository repository $keys --keep-last 1
+	check "$kind: prune keeps the one that is whole" [ -n "$(find repository/snapshots -name "$whole*")" ]
+done
+make_repository encrypted
+truncate -s 300 "$snapshot"
+mend
+refused "a snapshot of which nothing is left" 1 CSN-R004
+check "that is said" grep -q 'nothing of it can be had' said
+
+# --- names that end with .damaged are there already
+rm -rf clash
+mkdir clash
+head -c 300000 /dev/urandom >clash/a
+echo other >clash/a.damaged
+long=$(printf 'n%.0s' $(seq 247))
+head -c 300000 /dev/urandom >"clash/${long}12345678"
+head -c 300000 /dev/urandom >"clash/${long}87654321"
+rm -rf repository
+run repository init repository
+run backup --repository repository "$work/clash"
+pack=$(find repository/packs -type f)
+for part in 10 50 90; do flip "$pack" $(($(stat -c %s "$pack") * part / 100)); done
+rm -rf back
+mkdir back
+run restore --repository repository --skip-damaged --target back latest
+refused "files called .damaged among the damaged" 1 CSN-R004
+check "all of them are there" [ "$(find "back$work/clash" -type f | wc -l)" -eq 4 ]
+check "the one that was whole is" cmp clash/a.damaged "back$work/clash/a.damaged"
+check "and no damaged one has its own name" [ "$(find "back$work/clash" -type f -name '*.damaged*' | wc -l)" -eq 4 ]
+check "nothing else is left there" [ -z "$(find back -name 'INCOMPLETE*')" ]
+
+# --- repository.json and its copy gone, the folders gone
+make_repository plain
+rm repository/repository.json repository/repository.json.copy
+restored
+check "without repository.json it is restored" same_tree
+run backup --repository repository "$work/tree"
+refused "but nothing is backed up" 1 CSN-R004
+mend
+check "repair makes one" [ "$status" -eq 0 ]
+check "and all is whole" is_whole
+run backup --repository repository "$work/tree"
+check "and backed up into" [ "$status" -eq 0 ]
+restored
+check "and restored" same_tree
+make_repository encrypted
+rm repository/repository.json repository/repository.json.copy
+run snapshots --repository repository
+refused "encrypted, without repository.json and key" 2 CSN-R010
+restored
+check "with the key it is restored" same_tree
+for kind in plain encrypted; do
+	make_repository $kind
+	rm -r repository/packs
+	is_whole
+	check "$kind: without packs: verify says so" grep -q '^damaged: packs: the folder is gone' verified
+	check "$kind: without packs: verify names what that costs" grep -q "costs snapshot .*$work/tree/file7" verified
+	mend
+	refused "$kind: repair without packs" 1 CSN-R004
+	run backup --repository repository --key own.key --reread "$work/tree"
+	check "$kind: and a backup makes it whole" [ "$status" -eq 0 ]
+	restored
+	check "$kind: all of it" same_tree
+done
+
 # --- the key of an encrypted pack is in its head
 make_repository encrypted
 flip "$pack" 60
@@ -156,6 +242,13 @@ mend
 check "with the site's key: all is looked into" [ "$status/$(grep -c 'not looked into' said)" = 0/0 ]
 run repair --repository repository --identity others.key
 check "with the other's key" grep -q '^not looked into, ' said
+
+# --- whoever waits for a repair is told
+make_repository plain
+flock -x repository/lock sleep 2 &
+sleep 0.5
+run snapshots --repository repository
+check "a reader waits, and says so" [ "$status/$(grep -c 'waiting for a prune or repair to end' said)" = 0/1 ]
 
 # --- nobody else may have it open
 make_repository plain

@@ -115,7 +115,7 @@ for pattern in tree/text '[' '' / '**/' '**' /a/../b //text; do
 	expect "backup with the exclude \"$pattern\"" 2 CSN-U001 "$CAISSON" backup --repository repo --exclude "$pattern" "$work/tree"
 done
 expect "backup with a tag that is none" 2 CSN-U001 "$CAISSON" backup --repository repo --tag run "$work/tree"
-expect "no snapshot was made by those" 1 CSN-R005 "$CAISSON" restore --repository repo --target empty latest
+expect "no snapshot was made by those" 2 CSN-R005 "$CAISSON" restore --repository repo --target empty latest
 "$CAISSON" backup --repository repo --label 'the first' --tag run=1 --json "$work/tree" >first.json 2>said
 first=$(jq -r .snapshot first.json)
 holds "backup tells in JSON" [ "${#first}$(jq -c .changed first.json)" = '64[]' ]
@@ -143,7 +143,7 @@ same "everything is as it was" tree.look out.look
 holds "holes are holes" [ "$(stat -c %b "out$work/tree/sparse")" -lt 200 ]
 expect "restore refuses a folder that is not empty" 1 CSN-R008 "$CAISSON" restore --repository repo --target out "$first"
 expect "restore into no folder" 2 CSN-S005 "$CAISSON" restore --repository repo --target gone "$first"
-expect "restore of no snapshot" 1 CSN-R005 "$CAISSON" restore --repository repo --target empty 0123abcd
+expect "restore of no snapshot" 2 CSN-R005 "$CAISSON" restore --repository repo --target empty 0123abcd
 mkdir part
 expect "restore of a path that is not in it" 2 CSN-S005 "$CAISSON" restore --repository repo --target part --path /nowhere "$first"
 holds "and nothing was written" nothing_in part

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "age/header.h"
 #include "age/reader.h"
@@ -138,7 +139,11 @@ int age_identities_read(struct age_identities *list, int dir_fd, const char *pat
     }
     /* All at once: a buffer that grows leaves copies behind. */
     (void)buffer_reserve(&file, FILE_LIMIT_BYTES + READ_STEP_BYTES);
-    int result = file_read(dir_fd, path, FILE_LIMIT_BYTES, &file, error);
+    struct stat status;
+    int result =
+        fstatat(dir_fd, path, &status, 0) == 0 && S_ISREG(status.st_mode) && status.st_size > (off_t)FILE_LIMIT_BYTES
+            ? error_set(error, CSN_AGE_KEY, "%s is no file of identities: it is larger than 256 KiB", path)
+            : file_read(dir_fd, path, FILE_LIMIT_BYTES, &file, error);
     if (result == 0 && age_header_is_meant(file.data, file.size)) {
         result = decrypt(&file, passphrase, &plain, error);
         if (result != 0) {

@@ -49,7 +49,7 @@ static void damaged(void *context, const struct repository_damage *damage)
     }
 }
 
-static int repair(const struct options *options, struct console *console, struct error *error)
+static int repair(const struct options *options, struct console *console, uint64_t *lost_snapshots, struct error *error)
 {
     struct repository_repair_summary summary;
     struct repository *repository = keys_open_alone(options, error);
@@ -60,6 +60,7 @@ static int repair(const struct options *options, struct console *console, struct
     repository_close(repository);
     console_finish_line(console);
     if (result == 0) {
+        *lost_snapshots = summary.snapshots_lost;
         printf("rebuilt: %" PRIu64 " packs with %" PRIu64 " chunks, %" PRIu64 " snapshots with %" PRIu64
                " entries; set aside: %" PRIu64 " files\n",
                summary.packs_rebuilt, summary.chunks_saved, summary.snapshots_rebuilt, summary.entries_saved,
@@ -69,7 +70,8 @@ static int repair(const struct options *options, struct console *console, struct
 }
 
 /* Opened anew: what was rebuilt has to hold for whoever comes next. */
-static int name_losses(const struct options *options, struct console *console, struct error *error)
+static int name_losses(const struct options *options, struct console *console, uint64_t lost_snapshots,
+                       struct error *error)
 {
     struct repository_verification sums;
     struct repository *repository = keys_open_repository(options, REPOSITORY_READ, error);
@@ -85,9 +87,11 @@ static int name_losses(const struct options *options, struct console *console, s
                " snapshots; they are for other keys, or damaged: only the site's own key (--identity) tells\n",
                sums.locked_packs, sums.locked_snapshots);
     }
-    if (result == 0 && sums.damages > 0) {
+    if (result == 0 && sums.damages + lost_snapshots > 0) {
         result = error_set(error, CSN_REPOSITORY_DAMAGED,
-                           "what is lost for good: %" PRIu64 " paths and files, named above", sums.damages);
+                           "what is lost for good is named above: %" PRIu64 " paths and files, and of %" PRIu64
+                           " snapshots what lay between the paths named",
+                           sums.damages, lost_snapshots);
     }
     return result;
 }
@@ -96,9 +100,12 @@ static int run(const struct options *options)
 {
     struct error error;
     struct console console;
+    uint64_t lost_snapshots = 0;
     watching_open(&console, options);
-    return repair(options, &console, &error) != 0 || name_losses(options, &console, &error) != 0 ? command_fail(&error)
-                                                                                                 : EXIT_DONE;
+    return repair(options, &console, &lost_snapshots, &error) != 0 ||
+                   name_losses(options, &console, lost_snapshots, &error) != 0
+               ? command_fail(&error)
+               : EXIT_DONE;
 }
 
 int cmd_repair(int argc, char **argv)

@@ -248,6 +248,12 @@ static int restore(const struct options *options, struct repository *repository,
     } else {
         print_summary(id, target, &summary);
     }
+    if (summary.is_remnant) {
+        fflush(stdout);
+        screen_line(stderr,
+                    "caisson: warning: this snapshot is what a repair saved of a damaged one, and not all of it "
+                    "(`caisson snapshots`: the tag incomplete)");
+    }
     return tell_missing(&summary, error);
 }
 

@@ -129,7 +129,20 @@ static void print_sums(const struct repository_verification *sums, bool json, ui
     yyjson_mut_obj_add_uint(document, object, "damages", sums->damages);
     yyjson_mut_obj_add_uint(document, object, "locked_packs", sums->locked_packs);
     yyjson_mut_obj_add_uint(document, object, "locked_snapshots", sums->locked_snapshots);
+    yyjson_mut_obj_add_uint(document, object, "incomplete_snapshots", sums->incomplete_snapshots);
     print_line(document);
+}
+
+static void warn_of_incomplete(const struct repository_verification *sums)
+{
+    if (sums->incomplete_snapshots > 0) {
+        fflush(stdout);
+        screen_line(stderr,
+                    "caisson: warning: %" PRIu64
+                    " snapshots are what a repair saved of damaged ones, and not all of them "
+                    "(`caisson snapshots`: the tag incomplete)",
+                    sums->incomplete_snapshots);
+    }
 }
 
 /* Not an error: where several machines share a repository it is so every day. */
@@ -169,6 +182,7 @@ static int run(const struct options *options)
     }
     print_sums(&sums, listener.json, share_ppm);
     warn_of_locked(&sums);
+    warn_of_incomplete(&sums);
     if (sums.damages > 0) {
         error_set(&error, CSN_REPOSITORY_DAMAGED, "%s: damages found: %" PRIu64 ", named above", path, sums.damages);
         return command_fail(&error);

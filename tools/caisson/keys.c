@@ -7,6 +7,7 @@
 
 #include "lib/buffer.h"
 #include "lib/file.h"
+#include "lib/screen.h"
 #include "repository/own_key.h"
 
 #define PASSPHRASE_LIMIT_BYTES 4096u
@@ -32,6 +33,16 @@ int keys_read_passphrase(const char *path, char **passphrase, struct error *erro
     return result;
 }
 
+/* Once: who waits for hours has to know why. */
+static void say_waiting(void *context, const struct progress_state *state)
+{
+    bool *said = context;
+    if (!*said) {
+        screen_line(stderr, "caisson: %s: %s", state->item, state->doing);
+        *said = true;
+    }
+}
+
 int keys_take(struct keys *keys, const struct options *options, struct error *error)
 {
     const struct strings *files = options_list(options, "identity");
@@ -41,6 +52,8 @@ int keys_take(struct keys *keys, const struct options *options, struct error *er
     for (size_t i = 0; result == 0 && i < files->count; i++) {
         result = age_identities_read(&keys->identities, AT_FDCWD, files->items[i], passphrase, error);
     }
+    keys->waiting = (struct progress){.tell = say_waiting, .context = &keys->said_waiting};
+    keys->given.progress = &keys->waiting;
     keys->passphrase = passphrase;
     keys->given.identities = &keys->identities;
     keys->given.passphrase = passphrase;

@@ -31,6 +31,8 @@ struct keys {
     char *passphrase;
     struct age_identity own;
     struct repository_keys given; /* points into this */
+    struct progress waiting;      /* says once that somebody else has the repository alone */
+    bool said_waiting;
 };
 
 /* Reads what the options name. CSN_AGE_..., CSN_NOT_FOUND, ... */

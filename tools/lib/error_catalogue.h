@@ -144,7 +144,7 @@ ERROR_ENUM(CSN_REPOSITORY_FULL, "CSN-R003", EXIT_SYSTEM, "the disk of the reposi
     "Use a larger backup disk or remove old files from it. What was complete before stays complete; run again and it goes on.")
 ERROR_ENUM(CSN_REPOSITORY_DAMAGED, "CSN-R004", EXIT_BAD, "the repository is damaged",
     "`caisson verify --all` names what it costs, `caisson repair` saves what can be had, `caisson restore --skip-damaged` restores the rest. Then make a new backup on another disk.")
-ERROR_ENUM(CSN_REPOSITORY_NO_SNAPSHOT, "CSN-R005", EXIT_BAD, "there is no such snapshot",
+ERROR_ENUM(CSN_REPOSITORY_NO_SNAPSHOT, "CSN-R005", EXIT_USAGE, "there is no such snapshot",
     "`caisson snapshots` lists those that are there.")
 ERROR_ENUM(CSN_REPOSITORY_VERSION, "CSN-R006", EXIT_BAD, "the repository was written by a newer release",
     "Use an image at least as new as the one that wrote it.")

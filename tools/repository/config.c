@@ -228,12 +228,16 @@ int config_read(struct repository_config *config, int folder_fd, const char *pat
     size_t line_size = 0;
     *config = (struct repository_config){0};
     int result = config_read_text(folder_fd, CONFIG_FILE, &text, &line_size, error);
-    bool there = result == 0 || faccessat(folder_fd, CONFIG_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    bool named = faccessat(folder_fd, CONFIG_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    /* Who has lost both has a repository all the same. */
+    bool there = named || (faccessat(folder_fd, REPOSITORY_PACKS, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+                           faccessat(folder_fd, REPOSITORY_SNAPSHOTS, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
     if (result == 1) {
         result = config_read_text(folder_fd, CONFIG_COPY, &text, &line_size, error);
     }
     if (result == 1) {
-        result = there ? error_set(error, CSN_REPOSITORY_DAMAGED, "%s/" CONFIG_FILE ": its hash does not hold", path)
+        result = there ? error_set(error, CSN_REPOSITORY_DAMAGED, "%s/" CONFIG_FILE " and its copy: %s", path,
+                                   named ? "their hash does not hold" : "they are gone")
                        : error_set(error, CSN_REPOSITORY_NOT, "%s has no " CONFIG_FILE, path);
     } else if (result == 0) {
         result = parse(config, path, &text, line_size, error);

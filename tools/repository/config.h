@@ -10,6 +10,8 @@
 #include "lib/sha256.h"
 #include "repository/chunker.h"
 
+#define REPOSITORY_PACKS "packs"
+#define REPOSITORY_SNAPSHOTS "snapshots"
 #define CONFIG_FILE "repository.json"
 #define CONFIG_COPY "repository.json.copy" /* the same bytes: what stands in it cannot be had from anywhere else */
 #define CONFIG_VERSION 1
@@ -39,7 +41,8 @@ extern const struct config_page config_pages[CONFIG_PAGES];
  * has_passphrase and key_hash are taken. */
 int config_write(const struct repository_config *config, int folder_fd, struct error *error) MUST_CHECK;
 
-/* From the copy where repository.json is damaged. CSN_REPOSITORY_NOT where there is none, _VERSION, _DAMAGED (both are). */
+/* From the copy where repository.json is damaged. CSN_REPOSITORY_NOT where there is none, nor the folders of a repository; _VERSION,
+ * _DAMAGED (both are, or gone). */
 int config_read(struct repository_config *config, int folder_fd, const char *path, struct error *error) MUST_CHECK;
 /* The text of repository.json or its copy, and its first line's length, if its hash holds. 0; 1: it is damaged or not there; -1. */
 int config_read_text(int folder_fd, const char *name, struct buffer *text, size_t *line_size, struct error *error)

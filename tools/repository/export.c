@@ -21,6 +21,8 @@ struct export
     const struct progress *progress;
     struct repository_export_summary *summary;
     uint64_t total_bytes;
+    struct strings first_paths;  /* first names that are not selected, and by the same index, */
+    struct strings first_places; /* the name under which the file was exported instead */
 };
 
 /* path: of the entry at hand; "" for none. */
@@ -160,13 +162,25 @@ static int export_entry(struct export *export, const struct snapshot_entry *entr
     return tree->type == TREE_FILE && entry->hardlink == NULL ? write_content(export, entry, error) : 0;
 }
 
-/* A further name of a file whose first name is not selected would be a link to nothing. */
-static int refuse_orphan(const struct export *export, const struct snapshot_entry *entry, struct error *error)
+/* A further name of a file whose first name is not selected: the first of these that comes gets the content. */
+static int export_orphan(struct export *export, const struct snapshot_entry *entry, struct error *error)
 {
-    return entry->hardlink == NULL || selected_has(&export->selected, entry->hardlink)
-               ? 0
-               : error_set(error, CSN_NOT_FOUND, "/%s is the same file as /%s, which is not among what is exported",
-                           entry->tree.path, entry->hardlink);
+    const struct snapshot_entry *first = NULL;
+    for (size_t i = 0; i < export->first_paths.count; i++) {
+        if (strcmp(export->first_paths.items[i], entry->hardlink) == 0) {
+            struct snapshot_entry link = *entry;
+            link.hardlink = export->first_places.items[i];
+            return export_entry(export, &link, error);
+        }
+    }
+    if (selected_first(&export->selected, entry->hardlink, entry->tree.type, &first, error) != 0 ||
+        strings_add(&export->first_paths, entry->hardlink, error) != 0 ||
+        strings_add(&export->first_places, entry->tree.path, error) != 0) {
+        return -1;
+    }
+    struct snapshot_entry file = *first;
+    file.tree.path = entry->tree.path; /* borrowed, like the rest */
+    return export_entry(export, &file, error);
 }
 
 /* --- the whole --- */
@@ -196,7 +210,8 @@ static int write_entries(struct export *export, struct error *error)
     const struct snapshot_entry *entry = NULL;
     int got;
     while ((got = selected_next(&export->selected, &entry, error)) == 1) {
-        if (refuse_orphan(export, entry, error) != 0 || export_entry(export, entry, error) != 0) {
+        bool orphan = entry->hardlink != NULL && !selected_has(&export->selected, entry->hardlink);
+        if ((orphan ? export_orphan(export, entry, error) : export_entry(export, entry, error)) != 0) {
             return -1;
         }
     }
@@ -222,5 +237,7 @@ int repository_export(struct repository *repository, const char *id, const struc
     archive_write_free(export.archive);
     pack_cache_free(export.cache);
     selected_close(&export.selected);
+    strings_free(&export.first_paths);
+    strings_free(&export.first_places);
     return result;
 }

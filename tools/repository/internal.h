@@ -13,8 +13,6 @@
 #include "repository/pack.h"
 #include "repository/repository.h"
 
-#define REPOSITORY_PACKS "packs"
-#define REPOSITORY_SNAPSHOTS "snapshots"
 #define REPOSITORY_LOCK "lock"
 
 struct repository {
@@ -29,11 +27,13 @@ struct repository {
     bool own_unasked;                 /* there is no key but the machine's own, which nobody named */
     bool reads_all;                   /* an identity of the repository itself: what it does not open is damaged */
     uint64_t locked_packs;            /* that none of the identities opens */
+    const struct progress *progress;  /* while the lock is waited for; NULL: nobody is told */
     int lock_fd;                      /* -1: none could be taken (a read-only or a simple network file system) */
     dev_t folder_dev;                 /* so that a backup does not enter its own repository */
     ino_t folder_ino;
     struct repository_config config;
-    bool config_damaged; /* only readers go on */
+    bool config_damaged;        /* only readers go on */
+    const char *folder_is_gone; /* packs or snapshots; NULL: both are there */
     struct chunks chunks;
     uint8_t (*packs)[SHA256_SIZE]; /* id of each pack, by its number */
     uint32_t pack_count;

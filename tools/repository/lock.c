@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -10,6 +11,8 @@
 #include "lib/file.h"
 #include "lib/mountinfo.h"
 #include "lib/strings.h"
+
+#define LOCK_WAIT_MS 250
 
 /* --- whether locks are seen by all --- */
 
@@ -75,6 +78,18 @@ static int take_alone(struct repository *repository, bool reaches, struct error 
                : error_system(error, CSN_IO, "locking the repository %s", repository->path);
 }
 
+/* Somebody who prunes or repairs has it alone, perhaps for hours. */
+static int wait_shared(struct repository *repository)
+{
+    int result;
+    while ((result = flock(repository->lock_fd, LOCK_SH | LOCK_NB)) != 0 && (errno == EWOULDBLOCK || errno == EINTR)) {
+        struct progress_state state = {.doing = "waiting for a prune or repair to end", .item = repository->path};
+        progress_tell(repository->progress, &state);
+        (void)poll(NULL, 0, LOCK_WAIT_MS);
+    }
+    return result;
+}
+
 /* A reader goes on without a lock: at worst something is gone under its hands, and it says so. A writer must not where others rely
  * on it. */
 static int take_shared(struct repository *repository, bool must, struct error *error)
@@ -82,7 +97,7 @@ static int take_shared(struct repository *repository, bool must, struct error *e
     if (must && flock(repository->lock_fd, LOCK_EX | LOCK_NB) == 0 && remove_leftovers(repository, error) != 0) {
         return -1;
     }
-    if (flock(repository->lock_fd, LOCK_SH) != 0) {
+    if (wait_shared(repository) != 0) {
         if (must) {
             return error_system(error, CSN_IO, "locking the repository %s", repository->path);
         }

@@ -17,6 +17,7 @@ struct pack_use {
     uint64_t stored_bytes; /* all frames */
     uint32_t first;        /* number of its first chunk; they are numbered one after another */
     uint32_t count;
+    bool shared; /* it has a chunk that other packs have, too, and machines have keys of their own */
 };
 
 struct prune {
@@ -98,7 +99,7 @@ static int look_at(struct prune *prune, size_t at, struct error *error)
         return -1;
     }
     item->began_sec = snapshot_reader_began_sec(reader);
-    item->whole = true;
+    item->whole = !repository_is_incomplete(item->snapshot);
     while ((got = snapshot_reader_next(reader, &entry, error)) == 1) {
         for (size_t i = 0; item->whole && i < entry->piece_count; i++) {
             item->whole = snapshot_piece_is_hole(&entry->pieces[i]) ||
@@ -112,6 +113,61 @@ static int look_at(struct prune *prune, size_t at, struct error *error)
     }
     snapshot_reader_close(reader);
     return got;
+}
+
+/* --- proof --- */
+
+/* Every byte of it is read and its hash compared; chunks that were proven for another one are not read again. */
+static int prove_snapshot(struct prune *prune, size_t at, uint8_t *proven, struct error *error)
+{
+    const struct chunks *chunks = &prune->repository->chunks;
+    const struct snapshot_entry *entry = NULL;
+    struct snapshot_reader *reader = open_snapshot(prune, at, error);
+    int got = reader == NULL ? -1 : 1;
+    while (got == 1 && (got = snapshot_reader_next(reader, &entry, error)) == 1) {
+        for (size_t i = 0; got == 1 && i < entry->piece_count; i++) {
+            const struct snapshot_piece *piece = &entry->pieces[i];
+            uint32_t first = snapshot_piece_is_hole(piece) ? CHUNKS_NONE : chunks_first(chunks, piece->id);
+            if (first == CHUNKS_NONE || proven[first] != 0) {
+                continue;
+            }
+            if (pack_cache_chunk(prune->cache, piece->id, piece->size_bytes, error) == NULL) {
+                error_wrap(error,
+                           "/%s of the snapshot %.16s, which would be the newest that stays; nothing was removed",
+                           entry->tree.path, prune->items[at].snapshot->id);
+                got = -1;
+            } else {
+                proven[first] = 1;
+            }
+        }
+        tell(prune, "proving what stays", entry->tree.path, at, prune->snapshots.count);
+    }
+    snapshot_reader_close(reader);
+    return got;
+}
+
+/* That all chunks of a snapshot are there does not say that they are good. Before an older one goes, the newest of its series that stays
+ * is read. */
+static int prove_what_stays(struct prune *prune, struct error *error)
+{
+    size_t count = prune->snapshots.count;
+    uint8_t *wanted = calloc(count + 1, 1);
+    uint8_t *proven = calloc(prune->repository->chunks.count + 1, 1);
+    int result =
+        wanted == NULL || proven == NULL ? error_set(error, CSN_MEMORY, "no memory for %zu snapshots", count) : 0;
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        size_t newest = count;
+        for (size_t k = i; prune->items[i].why[0] == '\0' && k < count; k++) {
+            newest = prune->items[k].whole && prune_same_series(&prune->items[i], &prune->items[k]) ? k : newest;
+        }
+        wanted[newest] = 1;
+    }
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        result = wanted[i] == 0 ? 0 : prove_snapshot(prune, i, proven, error);
+    }
+    free(wanted);
+    free(proven);
+    return result;
 }
 
 static int decide(struct prune *prune, struct error *error)
@@ -129,6 +185,9 @@ static int decide(struct prune *prune, struct error *error)
         }
     }
     prune_decide(prune->items, snapshots->count, options->keep_last, options->keep_days);
+    if (prove_what_stays(prune, error) != 0) {
+        return -1;
+    }
     for (size_t i = 0; i < snapshots->count; i++) {
         bool stays = prune->items[i].why[0] != '\0';
         prune->summary->snapshots_kept += stays ? 1 : 0;
@@ -209,6 +268,21 @@ static int need_snapshot(struct prune *prune, size_t at, struct error *error)
     return got;
 }
 
+/* Of a chunk in several packs one place stays, and a machine's own key may open another one only: whom a pack is for cannot be told
+ * from outside. So all packs that have such chunks are written anew: the place that stays for all machines that need it, the others
+ * without it. After that the chunk is there once. */
+static void mark_shared(struct prune *prune)
+{
+    const struct chunks *chunks = &prune->repository->chunks;
+    for (uint32_t i = 0; prune->machines.count > 0 && i < chunks->count; i++) {
+        const struct chunk_place *place = chunks_at(chunks, i);
+        uint32_t first = chunks_first(chunks, place->id);
+        if (chunks_after(chunks, first) != CHUNKS_NONE) {
+            prune->packs[place->pack].shared = true;
+        }
+    }
+}
+
 static int find_needed(struct prune *prune, struct error *error)
 {
     struct repository *repository = prune->repository;
@@ -219,10 +293,6 @@ static int find_needed(struct prune *prune, struct error *error)
     prune->machine_bits = calloc(repository->pack_count + 1, prune->machine_bytes);
     if (prune->needed == NULL || prune->packs == NULL || prune->machine_bits == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for %u chunks", chunks->count);
-    }
-    prune->cache = pack_cache_new(repository, error);
-    if (prune->cache == NULL) {
-        return -1;
     }
     for (uint32_t i = 0; i < chunks->count; i++) {
         const struct chunk_place *place = chunks_at(chunks, i);
@@ -235,6 +305,7 @@ static int find_needed(struct prune *prune, struct error *error)
             return -1;
         }
     }
+    mark_shared(prune);
     return 0;
 }
 
@@ -331,7 +402,8 @@ static int rewrite_pack(struct prune *prune, uint32_t pack, struct error *error)
 
 static bool is_to_be_rewritten(const struct pack_use *use)
 {
-    return use->needed_bytes > 0 && (use->stored_bytes - use->needed_bytes) * REWRITE_ABOVE >= use->stored_bytes;
+    return use->needed_bytes > 0 &&
+           (use->shared || (use->stored_bytes - use->needed_bytes) * REWRITE_ABOVE >= use->stored_bytes);
 }
 
 /* First those that nothing needs: on a full disk they make the room for the others. */
@@ -371,7 +443,8 @@ static int prune_all(struct prune *prune, struct error *error)
         return error_set(error, CSN_USAGE, "what is to be kept has to be said, by number or by age");
     }
     if (repository_list(prune->repository, &prune->snapshots, error) != 0 || check_sound(prune, error) != 0 ||
-        decide(prune, error) != 0 || find_needed(prune, error) != 0) {
+        (prune->cache = pack_cache_new(prune->repository, error)) == NULL || decide(prune, error) != 0 ||
+        find_needed(prune, error) != 0) {
         return -1;
     }
     prune->repository->spent = true;

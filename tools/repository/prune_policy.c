@@ -19,10 +19,9 @@ static bool same_sources(const struct repository_snapshot *a, const struct repos
     return true;
 }
 
-/* Of one machine, the same folders: they replace one another. */
-static bool same_series(const struct repository_snapshot *a, const struct repository_snapshot *b)
+bool prune_same_series(const struct prune_item *a, const struct prune_item *b)
 {
-    return strcmp(a->host, b->host) == 0 && same_sources(a, b);
+    return strcmp(a->snapshot->host, b->snapshot->host) == 0 && same_sources(a->snapshot, b->snapshot);
 }
 
 static const char *tag(const struct repository_snapshot *snapshot, const char *key)
@@ -71,7 +70,7 @@ static struct after after(const struct prune_item *items, size_t count, size_t a
 {
     struct after found = {.newest_sec = items[at].began_sec};
     for (size_t i = at; i < count; i++) {
-        if (same_series(items[i].snapshot, items[at].snapshot)) {
+        if (prune_same_series(&items[i], &items[at])) {
             found.whole += items[i].whole ? 1 : 0;
             found.newest_sec = items[i].began_sec > found.newest_sec ? items[i].began_sec : found.newest_sec;
         }

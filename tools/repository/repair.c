@@ -219,6 +219,37 @@ static int mend_snapshots(struct repair *repair, struct error *error)
 
 /* --- the whole --- */
 
+static int count_snapshot(void *context, const char *name, struct error *error)
+{
+    size_t *count = context;
+    uint8_t id[SHA256_SIZE];
+    (void)error;
+    *count += pack_name_id(PACK_SNAPSHOT, name, false, id) ? 1 : 0;
+    return 0;
+}
+
+/* One that is not encrypted can go on with other parameters: the next backup stores everything once more. Whether an empty one was to
+ * be encrypted nobody knows: that stays as it is. */
+static int make_config(struct repair *repair, struct error *error)
+{
+    struct repository *repository = repair->repository;
+    const struct repository_config plain = {.recipient_count = 0};
+    size_t files = repository->pack_count + repository->damaged_files.count;
+    if (repository_each_file(repository->snapshots_folder.fd, false, count_snapshot, &files, error) != 0) {
+        return -1;
+    }
+    if (files == 0) {
+        return 0;
+    }
+    if (config_write(&plain, repository->folder_fd, error) != 0 ||
+        config_read(&repository->config, repository->folder_fd, repository->path, error) != 0) {
+        return -1;
+    }
+    repository->config_damaged = false;
+    tell_done(repair, CONFIG_FILE, "written anew, with another id; the next backup stores everything once more");
+    return 0;
+}
+
 static int repair_all(struct repair *repair, struct error *error)
 {
     struct repository *repository = repair->repository;
@@ -226,7 +257,10 @@ static int repair_all(struct repair *repair, struct error *error)
         return error_set(error, CSN_INTERNAL, "the repository is not open for a repair");
     }
     repository->spent = true;
-    if (repository->config_damaged && repository_is_sealed(repository)) {
+    if (repository->config_damaged && !repository_is_sealed(repository) && make_config(repair, error) != 0) {
+        return -1;
+    }
+    if (repository->config_damaged) {
         return error_set(error, CSN_REPOSITORY_DAMAGED,
                          "%s: " CONFIG_FILE
                          " and its copy; whom it is encrypted to is not known any more, so nothing can be "

@@ -1,6 +1,7 @@
 #include "repository/repair.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,13 @@
 struct rebuild {
     struct repair *repair;
     const uint8_t *old_id;
+    const char *name; /* of the file */
+    bool counting;    /* the first time through: nothing is written, what is lost is found */
+    const char *loss; /* the second time: the value of its tag; NULL: nothing is lost */
+    bool hole;        /* something was lost since the last entry */
+    bool ended;       /* the last line came */
+    uint64_t total;   /* entries, as it says */
+    uint64_t holes;
     struct pack_index index; /* count 0: it is lost, too */
     struct snapshot_about about;
     bool has_header;
@@ -59,7 +67,7 @@ static int begin(struct rebuild *rebuild, struct error *error)
         return -1;
     }
     size_t count = snapshot->tag_keys.count;
-    struct repository_tag *tags = calloc(count + 1, sizeof *tags);
+    struct repository_tag *tags = calloc(count + 2, sizeof *tags);
     if (tags == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for a snapshot");
     }
@@ -67,7 +75,10 @@ static int begin(struct rebuild *rebuild, struct error *error)
         tags[i] = (struct repository_tag){snapshot->tag_keys.items[i], snapshot->tag_values.items[i]};
     }
     hex_encode(rebuild->old_id, SHA256_SIZE, old);
-    tags[count] = (struct repository_tag){"repaired", old};
+    tags[count++] = (struct repository_tag){"repaired", old};
+    if (rebuild->loss != NULL) {
+        tags[count++] = (struct repository_tag){SNAPSHOT_INCOMPLETE_TAG, rebuild->loss};
+    }
     struct snapshot_header header = {
         .time = snapshot->time,
         .began_sec = rebuild->about.began_sec,
@@ -77,7 +88,7 @@ static int begin(struct rebuild *rebuild, struct error *error)
         .sources = &snapshot->sources,
         .excludes = &rebuild->about.excludes,
         .tags = tags,
-        .tag_count = count + 1,
+        .tag_count = count,
         .reader = rebuild->about.reader,
     };
     rebuild->writer = snapshot_writer_new(&rebuild->repair->repository->snapshots_folder, &header, error);
@@ -100,17 +111,43 @@ static bool fits(struct rebuild *rebuild)
     return first != NULL && strcmp(first, entry->hardlink) == 0;
 }
 
+/* Between what was saved last and this path (NULL: the end) something is lost. */
+static int tell_hole(struct rebuild *rebuild, const char *path, struct error *error)
+{
+    struct buffer file = {0};
+    struct buffer what = {0};
+    bool first = rebuild->saved == 0;
+    rebuild->hole = false;
+    rebuild->holes++;
+    buffer_format(&file, REPOSITORY_SNAPSHOTS "/%s", rebuild->name);
+    buffer_format(&what, "lost: what lay %s/%s%s%s",
+                  first          ? "before "
+                  : path == NULL ? "behind "
+                                 : "between ",
+                  first ? path == NULL ? "" : path : buffer_text(&rebuild->last_path),
+                  first || path == NULL ? "" : " and /", first || path == NULL ? "" : path);
+    int result = buffer_check(&file, error) != 0 || buffer_check(&what, error) != 0 ? -1 : 0;
+    if (result == 0 && !rebuild->counting && rebuild->repair->done != NULL) {
+        rebuild->repair->done(rebuild->repair->context, file.data, what.data);
+    }
+    buffer_free(&file);
+    buffer_free(&what);
+    return result;
+}
+
 static int write_entry(struct rebuild *rebuild, struct error *error)
 {
     const struct tree_entry *tree = &rebuild->entry.tree;
     const char *first = NULL;
     if (!fits(rebuild)) {
+        rebuild->hole = true;
         return 0;
     }
-    if ((rebuild->writer == NULL && begin(rebuild, error) != 0) ||
+    if ((rebuild->hole && tell_hole(rebuild, tree->path, error) != 0) ||
+        (!rebuild->counting && rebuild->writer == NULL && begin(rebuild, error) != 0) ||
         (tree->type != TREE_FOLDER && tree->nlink > 1 &&
          tree_links_seen(&rebuild->links, tree->dev, tree->ino, tree->path, &first, error) != 0) ||
-        snapshot_writer_add(rebuild->writer, &rebuild->entry, error) != 0) {
+        (!rebuild->counting && snapshot_writer_add(rebuild->writer, &rebuild->entry, error) != 0)) {
         return -1;
     }
     rebuild->saved++;
@@ -145,6 +182,11 @@ static int take_line(struct rebuild *rebuild, yyjson_val *line, struct error *er
     if (yyjson_obj_get(line, "format") != NULL) {
         return take_header(rebuild, line, error);
     }
+    if (yyjson_is_true(yyjson_obj_get(line, "end"))) {
+        rebuild->ended = true;
+        rebuild->total = yyjson_get_uint(yyjson_obj_get(line, "entries"));
+        return 0;
+    }
     rebuild->passing = rebuild->passing && !starts;
     rebuild->continued = rebuild->continued && !starts;
     if (rebuild->passing || (!starts && !rebuild->continued)) {
@@ -153,6 +195,7 @@ static int take_line(struct rebuild *rebuild, yyjson_val *line, struct error *er
     if (snapshot_line_read(&rebuild->entry, line, rebuild->continued, &more, &trouble) != 0) {
         rebuild->continued = false;
         rebuild->passing = true;
+        rebuild->hole = true;
         return trouble.code == CSN_MEMORY ? error_set(error, CSN_MEMORY, "%s", trouble.message) : 0;
     }
     rebuild->continued = more;
@@ -179,6 +222,7 @@ static int take_block(void *context, const struct salvaged *salvaged, struct err
     if (salvaged->gap || !good) {
         rebuild->passing = rebuild->passing || rebuild->continued;
         rebuild->continued = false;
+        rebuild->hole = true;
     }
     const char *text = (const char *)salvaged->content;
     size_t left = good ? salvaged->record.size_bytes : 0;
@@ -187,6 +231,7 @@ static int take_block(void *context, const struct salvaged *salvaged, struct err
         const char *end = memchr(text, '\n', left);
         size_t length = end == NULL ? left : (size_t)(end - text) + 1;
         yyjson_doc *document = yyjson_read_opts((char *)(uintptr_t)text, length, 0, rebuild->memory, NULL);
+        rebuild->hole = rebuild->hole || document == NULL;
         result = document == NULL ? 0 : take_line(rebuild, yyjson_doc_get_root(document), error);
         yyjson_doc_free(document);
         text += length;
@@ -197,8 +242,9 @@ static int take_block(void *context, const struct salvaged *salvaged, struct err
 
 /* --- the whole --- */
 
-static int walk(struct rebuild *rebuild, const char *name, struct error *error)
+static int walk(struct rebuild *rebuild, struct error *error)
 {
+    const char *name = rebuild->name;
     const struct stored_folder *folder = &rebuild->repair->repository->snapshots_folder;
     struct stored_reader file = {.fd = -1};
     struct error trouble = {.code = CSN_NONE};
@@ -214,12 +260,19 @@ static int walk(struct rebuild *rebuild, const char *name, struct error *error)
     }
     if (result == 0) {
         result = salvage_frames(&file, name, take_block, rebuild, &gap, error);
+        rebuild->hole = rebuild->hole || gap;
     }
     stored_close(&file);
     return result;
 }
 
-static int finish(struct rebuild *rebuild, const char *name, struct error *error)
+/* Its last line came, nothing was lost before it, and there are as many entries as it says. */
+static bool is_all(const struct rebuild *rebuild)
+{
+    return rebuild->ended && rebuild->holes == 0 && rebuild->saved == rebuild->total;
+}
+
+static int finish(struct rebuild *rebuild, struct error *error)
 {
     struct repair *repair = rebuild->repair;
     uint8_t id[SHA256_SIZE];
@@ -231,34 +284,65 @@ static int finish(struct rebuild *rebuild, const char *name, struct error *error
             return -1;
         }
         hex_encode(id, SHA256_SIZE, hex);
-        buffer_format(&what, "%" PRIu64 " entries of it are saved as snapshot %.16s", rebuild->saved, hex);
+        buffer_format(&what, "%" PRIu64 " entries of it", rebuild->saved);
+        if (rebuild->ended) {
+            buffer_format(&what, ", of %" PRIu64 ",", rebuild->total);
+        }
+        buffer_format(&what, " are saved as snapshot %.16s", hex);
     } else {
         buffer_format(&what, "nothing of it can be had");
     }
     repair->summary->snapshots_rebuilt += rebuild->writer != NULL ? 1 : 0;
+    repair->summary->snapshots_lost += rebuild->loss != NULL ? 1 : 0;
     repair->summary->entries_saved += rebuild->saved;
-    int result = repair_set_aside(repair, &repair->repository->snapshots_folder, REPOSITORY_SNAPSHOTS, name,
+    int result = repair_set_aside(repair, &repair->repository->snapshots_folder, REPOSITORY_SNAPSHOTS, rebuild->name,
                                   buffer_text(&what), error);
     buffer_free(&what);
     return result;
 }
 
+static int walk_to_end(struct rebuild *rebuild, struct error *error)
+{
+    rebuild->memory = yyjson_alc_dyn_new();
+    if (rebuild->memory == NULL) {
+        return error_set(error, CSN_MEMORY, "no memory for a snapshot");
+    }
+    return walk(rebuild, error) != 0                                  ? -1
+           : rebuild->saved > 0 && (rebuild->hole || !rebuild->ended) ? tell_hole(rebuild, NULL, error)
+                                                                      : 0;
+}
+
+static void rebuild_free(struct rebuild *rebuild)
+{
+    snapshot_writer_free(rebuild->writer);
+    snapshot_entry_free(&rebuild->entry);
+    snapshot_about_free(&rebuild->about);
+    tree_links_free(&rebuild->links);
+    pack_index_free(&rebuild->index);
+    buffer_free(&rebuild->last_path);
+    if (rebuild->memory != NULL) {
+        yyjson_alc_dyn_free(rebuild->memory);
+    }
+}
+
 int repair_snapshot(struct repair *repair, const uint8_t id[SHA256_SIZE], struct error *error)
 {
-    struct rebuild rebuild = {.repair = repair, .old_id = id, .memory = yyjson_alc_dyn_new()};
     char name[PACK_NAME_SIZE];
+    char loss[40] = "some entries";
+    struct rebuild first = {.repair = repair, .old_id = id, .name = name, .counting = true};
+    struct rebuild second = {.repair = repair, .old_id = id, .name = name};
     pack_name(PACK_SNAPSHOT, id, repository_is_sealed(repair->repository), name);
-    int result = rebuild.memory == NULL             ? error_set(error, CSN_MEMORY, "no memory for a snapshot")
-                 : walk(&rebuild, name, error) != 0 ? -1
-                                                    : finish(&rebuild, name, error);
-    snapshot_writer_free(rebuild.writer);
-    snapshot_entry_free(&rebuild.entry);
-    snapshot_about_free(&rebuild.about);
-    tree_links_free(&rebuild.links);
-    pack_index_free(&rebuild.index);
-    buffer_free(&rebuild.last_path);
-    if (rebuild.memory != NULL) {
-        yyjson_alc_dyn_free(rebuild.memory);
+    int result = walk_to_end(&first, error);
+    if (result == 0 && !is_all(&first)) {
+        if (first.ended && first.total > first.saved) {
+            snprintf(loss, sizeof loss, "%" PRIu64 " entries", first.total - first.saved);
+        }
+        second.loss = loss;
     }
+    if (result == 0) {
+        result = walk_to_end(&second, error) != 0 ? -1 : finish(&second, error);
+    }
+    rebuild_free(&first);
+    rebuild_free(&second);
     return result;
 }

@@ -190,6 +190,11 @@ int repository_refresh(struct repository *repository, struct error *error)
     strings_free(&repository->damaged_files);
     strings_free(&repository->damaged_whats);
     repository->locked_packs = 0;
+    if (repository->folder_is_gone != NULL && repository->mode == REPOSITORY_READ &&
+        note_damage(repository, repository->folder_is_gone, "the folder is gone", error) != 0) {
+        free(loading.known);
+        return -1;
+    }
     int result = repository_each_file(repository->packs_folder.fd, true, load_pack, &loading, error);
     pack_index_free(&loading.index);
     free(loading.known);
@@ -230,6 +235,26 @@ static int check_key(struct repository *repository, struct error *error)
 
 /* --- opening --- */
 
+/* One that is gone is empty for whoever reads or repairs: what that costs is to be found out. */
+static int open_folder(struct repository *repository, const char *name, struct stored_folder *folder,
+                       struct error *error)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    folder->fd = openat(repository->folder_fd, name, flags);
+    if (folder->fd < 0 && errno == ENOENT && repository->mode != REPOSITORY_WRITE) {
+        repository->folder_is_gone = name;
+        if (repository->mode != REPOSITORY_READ && mkdirat(repository->folder_fd, name, 0700) == 0) {
+            folder->fd = openat(repository->folder_fd, name, flags);
+        } else {
+            folder->fd = openat(repository->folder_fd, ".", flags); /* which has no file of such a name either */
+        }
+    }
+    return folder->fd >= 0 ? 0
+           : errno == EACCES
+               ? file_error(error, "opening the folders of", repository->path)
+               : error_system(error, CSN_REPOSITORY_DAMAGED, "opening the folder %s of %s", name, repository->path);
+}
+
 static int open_folders(struct repository *repository, struct error *error)
 {
     const char *path = repository->path;
@@ -249,18 +274,9 @@ static int open_folders(struct repository *repository, struct error *error)
         }
         repository->config_damaged = true;
     }
-    repository->packs_folder.fd =
-        openat(repository->folder_fd, REPOSITORY_PACKS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    repository->snapshots_folder.fd =
-        openat(repository->folder_fd, REPOSITORY_SNAPSHOTS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if ((repository->packs_folder.fd < 0 || repository->snapshots_folder.fd < 0) && errno == EACCES) {
-        return file_error(error, "opening the folders of", path);
-    }
-    if (repository->packs_folder.fd < 0 || repository->snapshots_folder.fd < 0) {
-        return error_system(error, CSN_REPOSITORY_DAMAGED,
-                            "opening the folders " REPOSITORY_PACKS " and " REPOSITORY_SNAPSHOTS " of %s", path);
-    }
-    return 0;
+    return open_folder(repository, REPOSITORY_PACKS, &repository->packs_folder, error) != 0
+               ? -1
+               : open_folder(repository, REPOSITORY_SNAPSHOTS, &repository->snapshots_folder, error);
 }
 
 struct repository *repository_open(const char *path, enum repository_mode mode, const struct repository_keys *keys,
@@ -273,6 +289,7 @@ struct repository *repository_open(const char *path, enum repository_mode mode, 
         return NULL;
     }
     repository->mode = mode;
+    repository->progress = keys == NULL ? NULL : keys->progress;
     repository->folder_fd = repository->packs_folder.fd = repository->snapshots_folder.fd = repository->lock_fd = -1;
     if (open_folders(repository, error) != 0 || repository_unlock(repository, keys, error) != 0 ||
         lock_take(repository, error) != 0 || repository_refresh(repository, error) != 0 ||
@@ -284,6 +301,7 @@ struct repository *repository_open(const char *path, enum repository_mode mode, 
         error_system(error, CSN_IO, "making the repository %s durable", path);
         goto failed;
     }
+    repository->progress = NULL; /* the caller's */
     return repository;
 failed:
     repository_close(repository);

@@ -45,7 +45,7 @@ int repository_init(const char *path, const struct repository_protection *protec
 /* CSN_REPOSITORY_NOT, _VERSION, _DAMAGED. */
 int repository_is_encrypted(const char *path, bool *encrypted, struct error *error) MUST_CHECK;
 
-/* What an encrypted repository is opened with; it copies what it needs. */
+/* What a repository is opened with; it copies what it needs. */
 struct repository_keys {
     const struct age_identities *identities; /* NULL: none */
     const char *passphrase;                  /* NULL: none */
@@ -53,6 +53,7 @@ struct repository_keys {
         *own;         /* of the machine that writes: reads what that machine has written, and nothing of other
                                        machines'. Without one, and without an identity, a writer stores everything anew. NULL: none */
     bool own_unasked; /* nobody named it: where it opens nothing that is as if there were no key */
+    const struct progress *progress; /* told while somebody else has the repository alone (prune, repair); NULL */
 };
 
 /* Opens it, takes the shared lock, reads every pack's index. A writer that is alone removes what a killed one left.
@@ -140,6 +141,9 @@ struct repository_snapshot {
     uint64_t changed; /* files that changed while they were read */
 };
 
+/* True for what a repair saved of a damaged one when something of it was lost. */
+bool repository_is_incomplete(const struct repository_snapshot *snapshot);
+
 struct repository_snapshots {
     struct repository_snapshot *items; /* oldest first */
     size_t count;
@@ -199,6 +203,7 @@ struct repository_restore_summary {
     uint64_t files;
     uint64_t bytes;
     uint64_t damaged;  /* files that are not whole */
+    bool is_remnant;   /* the snapshot is what a repair saved of a damaged one, and not all of it */
     uint64_t left_out; /* as the file system cannot hold them */
     bool complete;     /* all of it is there (and durable, if it was to be), whatever is said of the marker */
     struct tree_tolerated tolerated;
@@ -307,6 +312,7 @@ struct repository_verification {
     uint64_t damages;
     uint64_t locked_packs; /* that none of the keys given opens: other machines', or damaged in their head */
     uint64_t locked_snapshots;
+    uint64_t incomplete_snapshots; /* saved by a repair, and not all of them */
 };
 
 struct repository_damage {
@@ -329,13 +335,15 @@ struct repository_repair_summary {
     uint64_t packs_rebuilt;
     uint64_t chunks_saved; /* in these */
     uint64_t snapshots_rebuilt;
-    uint64_t entries_saved; /* in these */
-    uint64_t set_aside;     /* files that are in damaged/ now */
+    uint64_t entries_saved;  /* in these */
+    uint64_t snapshots_lost; /* damaged ones of which something, or all, is lost */
+    uint64_t set_aside;      /* files that are in damaged/ now */
 };
 
 /* Writes what can be had of damaged packs and snapshots into new ones, with new indexes, and puts the damaged files into the folder
  * damaged/: nothing is thrown away. A snapshot that was damaged comes back under a new id, with the tag "repaired" (the old id), and
- * what it has lost is not in it. The two pages, and repository.json and key.age from their copies, are written anew. done is called for each file.
+ * what it has lost is not in it: between which paths that lay is told, and it has the tag "incomplete" (how many entries, if
+ * that is known). The two pages, and repository.json and key.age from their copies, are written anew. done is called for each file.
  * What the damage costs, repository_verify says afterwards. Needs REPOSITORY_ALONE; the repository can only be closed afterwards.
  * What is rebuilt is for the repository's recipients alone: a machine's own key does not read it. */
 int repository_repair(struct repository *repository, void (*done)(void *context, const char *file, const char *what),

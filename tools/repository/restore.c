@@ -91,35 +91,6 @@ static int link_to(struct restore *restore, int dir_fd, const char *name, const 
     return result;
 }
 
-/* The first name's own entry, which holds the content. */
-static int find_first(struct restore *restore, const char *path, const struct snapshot_entry **first,
-                      struct error *error)
-{
-    if (restore->firsts == NULL) {
-        uint8_t id[SHA256_SIZE];
-        if (!hex_decode(snapshot_reader_about(restore->selected.reader)->id, id, SHA256_SIZE)) {
-            error_set(error, CSN_INTERNAL, "the id of a snapshot is none");
-            return -1;
-        }
-        restore->firsts = snapshot_reader_open(&restore->repository->snapshots_folder, id, error);
-        if (restore->firsts == NULL) {
-            return -1;
-        }
-    }
-    if (snapshot_reader_seek(restore->firsts, path, error) != 0) {
-        return -1;
-    }
-    int got = snapshot_reader_next(restore->firsts, first, error);
-    if (got < 0) {
-        return -1;
-    }
-    if (got == 0 || strcmp((*first)->tree.path, path) != 0 || (*first)->hardlink != NULL) {
-        error_set(error, CSN_REPOSITORY_DAMAGED, "the snapshot has a link to /%s, but not that", path);
-        return -1;
-    }
-    return 0;
-}
-
 /* A further name of a file whose first name is not selected: the first of these that comes gets the content. */
 static int restore_orphan(struct restore *restore, int dir_fd, const char *name, const char *place,
                           const struct snapshot_entry *entry, struct error *error)
@@ -130,17 +101,14 @@ static int restore_orphan(struct restore *restore, int dir_fd, const char *name,
             return link_to(restore, dir_fd, name, restore->first_places.items[i], entry->tree.path, error);
         }
     }
-    if (find_first(restore, entry->hardlink, &first, error) != 0 ||
+    if (selected_first(&restore->selected, entry->hardlink, entry->tree.type, &first, error) != 0 ||
         strings_add(&restore->first_paths, entry->hardlink, error) != 0 ||
         strings_add(&restore->first_places, place, error) != 0) {
         return -1;
     }
-    if (first->tree.type != entry->tree.type) {
-        return error_set(error, CSN_REPOSITORY_DAMAGED, "/%s is said to be the same file as /%s, but is another kind",
-                         entry->tree.path, entry->hardlink);
-    }
-    return first->tree.type == TREE_FILE ? restore_file(restore, dir_fd, name, place, restore->firsts, first, error)
-                                         : restore_other(restore, dir_fd, name, &first->tree, error);
+    return first->tree.type == TREE_FILE
+               ? restore_file(restore, dir_fd, name, place, restore->selected.firsts, first, error)
+               : restore_other(restore, dir_fd, name, &first->tree, error);
 }
 
 static int restore_link(struct restore *restore, int dir_fd, const char *name, const char *place,
@@ -239,6 +207,7 @@ int repository_restore(struct repository *repository, const char *id, const stru
         return -1;
     }
     summary->left_out = restore.left_out.count;
+    summary->is_remnant = repository_is_incomplete(snapshot_reader_about(restore.selected.reader));
     restore.folders.start_fd = restore.selected.start_fd;
     restore.folders.tolerated = selection->tolerate_refusals ? &summary->tolerated : NULL;
     if (selection->paths == NULL) {
@@ -269,7 +238,6 @@ int repository_restore(struct repository *repository, const char *id, const stru
     restore_files_free(restore.files);
     restore_folders_free(&restore.folders);
     selected_close(&restore.selected);
-    snapshot_reader_close(restore.firsts);
     strings_free(&restore.left_out);
     strings_free(&restore.first_paths);
     strings_free(&restore.first_places);

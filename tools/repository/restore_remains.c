@@ -13,6 +13,7 @@
 #include "tree/path.h"
 
 #define RESTORE_DAMAGED_SUFFIX ".damaged"
+#define NAMES_TRIED 10000u
 
 /* --- damage --- */
 
@@ -34,10 +35,10 @@ static int rename_new(int dir_fd, const char *from, const char *to)
 }
 
 /* Bytes of a name that leave room for the suffix, whole characters of UTF-8. */
-static size_t room_of(const char *name)
+static size_t room_of(const char *name, const char *suffix)
 {
     size_t length = strlen(name);
-    size_t room = NAME_MAX - strlen(RESTORE_DAMAGED_SUFFIX);
+    size_t room = NAME_MAX - strlen(suffix);
     if (length <= room) {
         return length;
     }
@@ -47,25 +48,38 @@ static size_t room_of(const char *name)
     return room;
 }
 
+/* NAME.damaged; NAME.damaged-2 and so on where the snapshot has a file of that name, too. */
+static int rename_damaged(int dir_fd, const char *name)
+{
+    for (unsigned number = 1; number < NAMES_TRIED; number++) {
+        char suffix[40];
+        char other[NAME_MAX + 1];
+        snprintf(suffix, sizeof suffix, number == 1 ? RESTORE_DAMAGED_SUFFIX : RESTORE_DAMAGED_SUFFIX "-%u", number);
+        snprintf(other, sizeof other, "%.*s%s", (int)room_of(name, suffix), name, suffix);
+        if (rename_new(dir_fd, name, other) == 0) {
+            return 0;
+        }
+        if (errno != EEXIST) {
+            break;
+        }
+    }
+    return -1;
+}
+
 /* A file with holes where content is lost must not be taken for the file: it gets another name, and its folder keeps its time. */
 static int set_aside(int start_fd, const char *place, struct error *error)
 {
     struct stat before;
-    struct buffer other = {0};
     const char *name = NULL;
     int dir_fd = tree_path_open_parent(start_fd, place, &name);
-    buffer_format(&other, "%.*s" RESTORE_DAMAGED_SUFFIX, name == NULL ? 0 : (int)room_of(name),
-                  name == NULL ? "" : name);
-    int result = buffer_check(&other, error);
-    if (result == 0 && (dir_fd < 0 || fstat(dir_fd, &before) != 0 || rename_new(dir_fd, name, other.data) != 0)) {
-        result = restore_refused(error, "setting aside", place);
-    }
+    int result = dir_fd < 0 || fstat(dir_fd, &before) != 0 || rename_damaged(dir_fd, name) != 0
+                     ? restore_refused(error, "setting aside", place)
+                     : 0;
     if (result == 0) {
         const struct timespec times[] = {before.st_atim, before.st_mtim};
         result = utimensat(dir_fd, ".", times, 0) != 0 ? restore_refused(error, "setting aside", place) : 0;
     }
     file_drop(&dir_fd);
-    buffer_free(&other);
     return result;
 }
 

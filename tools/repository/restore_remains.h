@@ -20,9 +20,7 @@ struct restore {
     uint64_t total_bytes;
     uint64_t total_items;
     struct strings left_out;
-    struct snapshot_reader
-        *firsts; /* a second reader: content of files whose first name is not selected; NULL until needed */
-    struct strings first_paths;  /* such first names, and by the same index, */
+    struct strings first_paths;  /* first names that are not selected, and by the same index, */
     struct strings first_places; /* where the file was restored instead */
 };
 

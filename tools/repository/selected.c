@@ -90,7 +90,7 @@ int selected_open(struct selected *selected, struct repository *repository, cons
                   const struct repository_selection *selection, struct error *error)
 {
     uint8_t digest[SHA256_SIZE];
-    *selected = (struct selected){.start_fd = -1};
+    *selected = (struct selected){.repository = repository, .start_fd = -1};
     if (!hex_decode(id, digest, SHA256_SIZE)) {
         return error_set(error, CSN_REPOSITORY_NO_SNAPSHOT, "\"%s\" is not the id of a snapshot", id);
     }
@@ -119,9 +119,34 @@ failed:
     return -1;
 }
 
+int selected_first(struct selected *selected, const char *path, enum tree_type type,
+                   const struct snapshot_entry **first, struct error *error)
+{
+    uint8_t id[SHA256_SIZE] = {0};
+    if (selected->firsts == NULL) {
+        (void)hex_decode(snapshot_reader_about(selected->reader)->id, id, SHA256_SIZE);
+        selected->firsts = snapshot_reader_open(&selected->repository->snapshots_folder, id, error);
+        if (selected->firsts == NULL) {
+            return -1;
+        }
+    }
+    if (snapshot_reader_seek(selected->firsts, path, error) != 0) {
+        return -1;
+    }
+    int got = snapshot_reader_next(selected->firsts, first, error);
+    if (got < 0) {
+        return -1;
+    }
+    return got == 1 && strcmp((*first)->tree.path, path) == 0 && (*first)->hardlink == NULL &&
+                   (*first)->tree.type == type
+               ? 0
+               : error_set(error, CSN_REPOSITORY_DAMAGED, "the snapshot has a link to /%s, but not that", path);
+}
+
 void selected_close(struct selected *selected)
 {
     snapshot_reader_close(selected->reader);
+    snapshot_reader_close(selected->firsts);
     strings_free(&selected->paths);
     free(selected->strip);
     file_drop(&selected->start_fd);

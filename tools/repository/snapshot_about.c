@@ -132,6 +132,11 @@ int snapshot_about_read_end(struct snapshot_about *about, yyjson_val *line, stru
     return 0;
 }
 
+bool repository_is_incomplete(const struct repository_snapshot *snapshot)
+{
+    return strings_has(&snapshot->tag_keys, SNAPSHOT_INCOMPLETE_TAG);
+}
+
 void snapshot_free(struct repository_snapshot *snapshot)
 {
     free(snapshot->time);

@@ -22,6 +22,9 @@ int snapshot_about_read_header(struct snapshot_about *about, const uint8_t id[SH
 int snapshot_about_read_end(struct snapshot_about *about, yyjson_val *line, struct error *error) MUST_CHECK;
 void snapshot_about_free(struct snapshot_about *about);
 
+/* repository_is_incomplete asks for it; its value says what is lost. */
+#define SNAPSHOT_INCOMPLETE_TAG "incomplete"
+
 /* Frees what one snapshot of a list owns. */
 void snapshot_free(struct repository_snapshot *snapshot);
 

@@ -70,8 +70,27 @@ static int refuse_without_key(const struct repository *repository, struct error 
 
 int repository_refuse_locked(const struct repository *repository, const char *what, struct error *error)
 {
-    return repository->own_unasked ? refuse_without_key(repository, error)
-                                   : error_set(error, CSN_AGE_NO_IDENTITY, "%s of %s", what, repository->path);
+    return repository->own_unasked
+               ? refuse_without_key(repository, error)
+               : error_set(error, CSN_AGE_NO_IDENTITY, "none of the keys given opens %s of %s", what, repository->path);
+}
+
+static int see_sealed(void *context, const char *name, struct error *error)
+{
+    bool *sealed = context;
+    size_t length = strlen(name);
+    (void)error;
+    *sealed = *sealed || (length > 4 && strcmp(name + length - 4, ".age") == 0);
+    return 0;
+}
+
+/* Where repository.json is lost the files themselves say whether they are encrypted. */
+static int holds_sealed(const struct repository *repository, bool *sealed, struct error *error)
+{
+    *sealed = false;
+    return repository_each_file(repository->snapshots_folder.fd, false, see_sealed, sealed, error) != 0
+               ? -1
+               : repository_each_file(repository->packs_folder.fd, true, see_sealed, sealed, error);
 }
 
 int repository_unlock(struct repository *repository, const struct repository_keys *keys, struct error *error)
@@ -80,6 +99,9 @@ int repository_unlock(struct repository *repository, const struct repository_key
     keys = keys == NULL ? &none : keys;
     const struct age_identities *identities = &repository->identities;
     bool encrypted = repository->config.recipient_count > 0;
+    if (repository->config_damaged && holds_sealed(repository, &encrypted, error) != 0) {
+        return -1;
+    }
     if (!encrypted && !repository->config_damaged) {
         return 0;
     }

@@ -171,6 +171,9 @@ static int check_snapshot(struct verify *verify, const char *file_name, struct e
                      : check_link(verify, hex, &links, entry, file_name, error);
         tell(verify, entry->tree.path);
     }
+    if (reader != NULL && repository_is_incomplete(snapshot_reader_about(reader))) {
+        verify->sums->incomplete_snapshots++;
+    }
     snapshot_reader_close(reader);
     tree_links_free(&links);
     strings_free(&lost);

@@ -54,7 +54,7 @@ struct repository *run_open_repository(struct run *run, enum repository_mode mod
         repository_is_encrypted(path, &encrypted, error) != 0 || (encrypted && take_key(run, error) != 0)) {
         return NULL;
     }
-    const struct repository_keys keys = {.own = encrypted ? &run->key : NULL};
+    const struct repository_keys keys = {.own = encrypted ? &run->key : NULL, .progress = &run->console->progress};
     struct repository *repository = repository_open(path, mode, &keys, error);
     if (repository != NULL && mode == REPOSITORY_WRITE && run->job.recipients.count > 0 &&
         repository_check_recipients(repository, &run->job.recipients, error) != 0) {
