@@ -151,19 +151,23 @@ static int prove_snapshot(struct prune *prune, size_t at, uint8_t *proven, struc
 static int prove_what_stays(struct prune *prune, struct error *error)
 {
     size_t count = prune->snapshots.count;
-    uint8_t *wanted = calloc(count + 1, 1);
+    bool *wanted = calloc(count + 1, sizeof *wanted);
     uint8_t *proven = calloc(prune->repository->chunks.count + 1, 1);
-    int result =
-        wanted == NULL || proven == NULL ? error_set(error, CSN_MEMORY, "no memory for %zu snapshots", count) : 0;
-    for (size_t i = 0; result == 0 && i < count; i++) {
+    int result = 0;
+    if (wanted == NULL || proven == NULL) {
+        free(wanted);
+        free(proven);
+        return error_set(error, CSN_MEMORY, "no memory for %zu snapshots", count);
+    }
+    for (size_t i = 0; i < count; i++) {
         size_t newest = count;
         for (size_t k = i; prune->items[i].why[0] == '\0' && k < count; k++) {
             newest = prune->items[k].whole && prune_same_series(&prune->items[i], &prune->items[k]) ? k : newest;
         }
-        wanted[newest] = 1;
+        wanted[newest] = true;
     }
     for (size_t i = 0; result == 0 && i < count; i++) {
-        result = wanted[i] == 0 ? 0 : prove_snapshot(prune, i, proven, error);
+        result = wanted[i] ? prove_snapshot(prune, i, proven, error) : 0;
     }
     free(wanted);
     free(proven);
