@@ -5,55 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libpq-fe.h>
-
+#include "database/query_connect.h"
+#include "database/query_internal.h"
 #include "lib/clock.h"
 
-#define CONNECT_TIMEOUT_SEC 30
 #define ROW_LIMIT_BYTES ((uint64_t)64 << 20)
-
-struct query_session {
-    PGconn *connection;
-    struct buffer *notices;
-    const char **values; /* of the row at hand */
-    size_t *sizes;
-    int column_count; /* room in both */
-};
-
-/* Lets a migration run as long as its own limit says, whatever the server sets for its users; and libpq must not take
- * options from our environment. */
-static const char session_options[] =
-    "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0";
-
-struct parameters {
-    const char *names[12];
-    const char *values[12];
-    char port[16];
-    char timeout[16];
-};
-
-static void fill_parameters(struct parameters *list, const struct query_target *target, int timeout_sec)
-{
-    size_t count = 0;
-    snprintf(list->port, sizeof list->port, "%d", target->port);
-    snprintf(list->timeout, sizeof list->timeout, "%d", timeout_sec);
-    const char *const all[][2] = {
-        {"host", target->host},       {"port", list->port},
-        {"user", target->user},       {"password", target->password},
-        {"dbname", target->database}, {"connect_timeout", list->timeout},
-        {"client_encoding", "UTF8"},  {"application_name", "caisson"},
-        {"passfile", "/nonexistent"}, {"options", session_options},
-    };
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (all[i][1] != NULL) {
-            list->names[count] = all[i][0];
-            list->values[count] = all[i][1];
-            count++;
-        }
-    }
-    list->names[count] = NULL;
-    list->values[count] = NULL;
-}
 
 static void take_notice(void *context, const char *message)
 {
@@ -63,39 +19,23 @@ static void take_notice(void *context, const char *message)
     }
 }
 
-/* The server's or libpq's words on one line. */
-static void one_line(const char *words, char *text, size_t size)
-{
-    size_t used = 0;
-    for (const char *at = words; *at != '\0' && used + 1 < size; at++) {
-        bool blank = *at == '\n' || *at == '\r' || *at == '\t';
-        if (blank && (used == 0 || text[used - 1] == ' ')) {
-            continue;
-        }
-        text[used++] = blank ? ' ' : *at;
-    }
-    while (used > 0 && text[used - 1] == ' ') {
-        used--;
-    }
-    text[used] = '\0';
-}
-
-static int connection_error(const PGconn *connection, const char *doing, struct error *error)
+int query_connection_error(const PGconn *connection, const char *doing, struct error *error)
 {
     char words[800];
-    one_line(PQerrorMessage(connection), words, sizeof words);
-    return error_set(error, CSN_DATABASE_QUERY, "%s: %s", doing, words);
+    query_words(PQerrorMessage(connection), words, sizeof words);
+    return error_set(error, PQstatus(connection) == CONNECTION_BAD ? CSN_DATABASE_UNREACHABLE : CSN_DATABASE_QUERY,
+                     "%s: %s", doing, words);
 }
 
-static int result_error(const PGresult *answer, struct error *error)
+int query_result_error(const PGresult *answer, struct error *error)
 {
     char primary[600];
     char detail[300];
     const char *state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
     const char *primary_field = PQresultErrorField(answer, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail_field = PQresultErrorField(answer, PG_DIAG_MESSAGE_DETAIL);
-    one_line(primary_field == NULL ? PQresultErrorMessage(answer) : primary_field, primary, sizeof primary);
-    one_line(detail_field == NULL ? "" : detail_field, detail, sizeof detail);
+    query_words(primary_field == NULL ? PQresultErrorMessage(answer) : primary_field, primary, sizeof primary);
+    query_words(detail_field == NULL ? "" : detail_field, detail, sizeof detail);
     return error_set(error, CSN_DATABASE_QUERY, "the database says: %s%s%s%s%s%s", primary,
                      detail[0] == '\0' ? "" : " - ", detail, state == NULL ? "" : " (SQLSTATE ",
                      state == NULL ? "" : state, state == NULL ? "" : ")");
@@ -103,23 +43,14 @@ static int result_error(const PGresult *answer, struct error *error)
 
 int query_open(const struct query_target *target, int timeout_sec, struct query_session **session, struct error *error)
 {
-    struct parameters parameters = {0};
     *session = NULL;
     struct query_session *made = calloc(1, sizeof *made);
     if (made == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for a database session");
     }
-    fill_parameters(&parameters, target, timeout_sec > 0 ? timeout_sec : CONNECT_TIMEOUT_SEC);
-    made->connection = PQconnectdbParams(parameters.names, parameters.values, 0);
+    made->connection = query_connect(target, timeout_sec, error);
     if (made->connection == NULL) {
         free(made);
-        return error_set(error, CSN_MEMORY, "no memory for a database session");
-    }
-    if (PQstatus(made->connection) != CONNECTION_OK) {
-        char doing[200];
-        snprintf(doing, sizeof doing, "connecting to the database %s as %s", target->database, target->user);
-        connection_error(made->connection, doing, error);
-        query_close(made);
         return -1;
     }
     PQsetNoticeProcessor(made->connection, take_notice, made);
@@ -130,18 +61,12 @@ int query_open(const struct query_target *target, int timeout_sec, struct query_
 void query_close(struct query_session *session)
 {
     if (session != NULL) {
+        PQfreemem(session->copied);
         PQfinish(session->connection);
         free(session->values);
         free(session->sizes);
         free(session);
     }
-}
-
-int query_ping(const struct query_target *target)
-{
-    struct parameters parameters = {0};
-    fill_parameters(&parameters, target, 5);
-    return PQpingParams(parameters.names, parameters.values, 0) == PQPING_OK ? 0 : 1;
 }
 
 void query_collect_notices(struct query_session *session, struct buffer *notices)
@@ -160,20 +85,33 @@ int query_server_version(const struct query_session *session)
     return PQserverVersion(session->connection);
 }
 
-/* Stops what runs and throws away what still comes, so that the session can be used again. */
+int query_wait_input(struct query_session *session, int64_t end_ms, struct error *error)
+{
+    struct pollfd poll_fd = {.fd = PQsocket(session->connection), .events = POLLIN};
+    int64_t left_ms = end_ms - clock_monotonic_ms();
+    int wait_ms = left_ms <= 0 ? 0 : left_ms > 60000 ? 60000 : (int)left_ms;
+    return poll(&poll_fd, 1, wait_ms) > 0 && PQconsumeInput(session->connection) == 0
+               ? query_connection_error(session->connection, "the connection broke", error)
+               : 0;
+}
+
+/* Stops what runs and throws away what still comes, so that the session can be used again; a server that does not even answer to
+ * that within half a minute gets no more than that. */
 static void abandon(struct query_session *session)
 {
-    char words[256];
-    PGcancel *cancel = PQgetCancel(session->connection);
-    if (cancel != NULL) {
-        /* If this fails the statement runs on, and the results below end later. */
-        if (PQcancel(cancel, words, sizeof words) == 0) {
-            words[0] = '\0';
+    int64_t end_ms = clock_monotonic_ms() + 30000;
+    struct error unused;
+    query_cancel(session->connection, 10);
+    for (;;) {
+        while (PQisBusy(session->connection) != 0) {
+            if (clock_monotonic_ms() >= end_ms || query_wait_input(session, end_ms, &unused) != 0) {
+                return;
+            }
         }
-        PQfreeCancel(cancel);
-    }
-    for (PGresult *answer = PQgetResult(session->connection); answer != NULL;
-         answer = PQgetResult(session->connection)) {
+        PGresult *answer = PQgetResult(session->connection);
+        if (answer == NULL) {
+            return;
+        }
         PQclear(answer);
     }
 }
@@ -183,14 +121,12 @@ static int next_result(struct query_session *session, int64_t end_ms, int timeou
                        struct error *error)
 {
     while (PQisBusy(session->connection) != 0) {
-        struct pollfd poll_fd = {.fd = PQsocket(session->connection), .events = POLLIN};
-        int64_t left_ms = end_ms - clock_monotonic_ms();
-        if (left_ms <= 0) {
+        if (clock_monotonic_ms() >= end_ms) {
             abandon(session);
             return error_set(error, CSN_TIMEOUT, "a statement did not end within %d seconds", timeout_sec);
         }
-        if (poll(&poll_fd, 1, left_ms > 60000 ? 60000 : (int)left_ms) > 0 && PQconsumeInput(session->connection) == 0) {
-            return connection_error(session->connection, "the connection broke", error);
+        if (query_wait_input(session, end_ms, error) != 0) {
+            return -1;
         }
     }
     *answer = PQgetResult(session->connection);
@@ -218,8 +154,8 @@ static int make_room(struct query_session *session, int column_count, struct err
     return 0;
 }
 
-static int give_row(struct query_session *session, const PGresult *answer, int row_number, uint64_t limit_bytes,
-                    query_row_function *take, void *context, struct error *error)
+int query_give_row(struct query_session *session, const PGresult *answer, int row_number, uint64_t limit_bytes,
+                   query_row_function *take, void *context, struct error *error)
 {
     int column_count = PQnfields(answer);
     uint64_t bytes = 0;
@@ -244,7 +180,7 @@ static int give_row(struct query_session *session, const PGresult *answer, int r
 static int refuse_copy(struct query_session *session, ExecStatusType status, struct error *error)
 {
     if (status == PGRES_COPY_IN && PQputCopyEnd(session->connection, "COPY FROM STDIN is not possible here") < 0) {
-        return connection_error(session->connection, "refusing a COPY", error);
+        return query_connection_error(session->connection, "refusing a COPY", error);
     }
     if (status == PGRES_COPY_OUT) {
         char *line = NULL;
@@ -267,7 +203,7 @@ int query_run(struct query_session *session, const char *sql, const char *const 
     int result = 0;
     if (PQsendQueryParams(session->connection, sql, parameter_count, NULL, parameters, NULL, NULL, 0) == 0 ||
         PQsetSingleRowMode(session->connection) == 0) {
-        return connection_error(session->connection, "sending a query", error);
+        return query_connection_error(session->connection, "sending a query", error);
     }
     for (;;) {
         PGresult *answer = NULL;
@@ -287,12 +223,12 @@ int query_run(struct query_session *session, const char *sql, const char *const 
                                (unsigned long long)bounds->rows);
             stop = true;
         } else if (status == PGRES_SINGLE_TUPLE) {
-            result = give_row(session, answer, 0, row_bytes, take, context, error);
+            result = query_give_row(session, answer, 0, row_bytes, take, context, error);
             stop = result != 0;
         } else if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT) {
             result = refuse_copy(session, status, error);
         } else if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
-            result = result_error(answer, error);
+            result = query_result_error(answer, error);
         }
         PQclear(answer);
         if (stop) {
@@ -348,7 +284,7 @@ int query_execute(struct query_session *session, const char *sql, int timeout_se
         *position_chars = 0;
     }
     if (PQsendQuery(session->connection, sql) == 0) {
-        return connection_error(session->connection, "sending a statement", error);
+        return query_connection_error(session->connection, "sending a statement", error);
     }
     for (;;) {
         PGresult *answer = NULL;
@@ -367,7 +303,7 @@ int query_execute(struct query_session *session, const char *sql, int timeout_se
                 *position_chars = (int)strtol(position, NULL, 10);
             }
             result = status == PGRES_COPY_IN || status == PGRES_COPY_OUT ? refuse_copy(session, status, error)
-                                                                         : result_error(answer, error);
+                                                                         : query_result_error(answer, error);
         }
         PQclear(answer);
     }

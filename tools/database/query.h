@@ -14,17 +14,31 @@
 #include "lib/buffer.h"
 #include "lib/error.h"
 
+/* How the way to a server on another host is secured. Files are PEM; a private key may be DER. */
+struct query_tls {
+    const char *mode; /* as libpq's sslmode: "verify-full", "verify-ca", "require" (nobody is asked who he is) */
+    const char *root_certificate; /* what the server's certificate must lead to; NULL only with "require" */
+    const char *certificate;      /* ours, and what leads to its root; NULL: none */
+    const char *key;              /* of ours; its mode must be 0600 */
+    const char *key_password;     /* NULL: it has none */
+    const char *revocation_list;  /* NULL: none */
+};
+
 struct query_target {
-    const char *host; /* a folder with the socket, or a name */
+    const char *host; /* a folder with the socket, or a name or address */
     int port;
     const char *user;
     const char *password; /* or NULL */
     const char *database;
+    const struct query_tls *tls; /* NULL: in the clear, as a local socket is */
+    bool replication;            /* a session of the replication protocol: commands of replication only */
 };
 
 struct query_session;
 
-/* Connects within timeout_sec (0: 30). search_path is left as it is; client_encoding is UTF8. */
+/* Connects within timeout_sec (0: 30). search_path is left as it is; client_encoding is UTF8. CSN_DATABASE_UNREACHABLE (nobody
+ * answers, or not yet), _TLS (no secure way, or not to whom it should), _LOGIN (it does not let us in), _RELATIVE (it speaks
+ * PostgreSQL's protocol and is something else); the message has the server's own words. Nothing of the environment is used. */
 int query_open(const struct query_target *target, int timeout_sec, struct query_session **session, struct error *error)
     MUST_CHECK;
 void query_close(struct query_session *session); /* NULL is fine */

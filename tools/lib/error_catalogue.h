@@ -121,7 +121,8 @@ ERROR_ENUM(CSN_TARGET_UNSEEN, "CSN-T013", EXIT_BAD, "a part of the application i
 ERROR_ENUM(CSN_DATABASE_NOT_CLUSTER, "CSN-D001", EXIT_BAD, "the folder is not a PostgreSQL cluster",
     "Correct [database] cluster in the profile. If the path is right, the message says what is wrong with what lies there.")
 ERROR_ENUM(CSN_DATABASE_UNCLEAN, "CSN-D002", EXIT_BAD, "the database was not shut down cleanly",
-    "Boot the server, let PostgreSQL recover, stop it in order (systemctl stop postgresql), shut down, and come again.")
+    "Boot the server, let PostgreSQL recover, stop it in order (systemctl stop postgresql), shut down, and come again. Or let the copy be "
+    "recovered and upgraded, where the assessment says that it recovers: recover = yes in [database] of the job.")
 ERROR_ENUM(CSN_DATABASE_START, "CSN-D003", EXIT_BAD, "the server's own PostgreSQL does not start",
     "Read its last lines in the message and the journal.")
 ERROR_ENUM(CSN_DATABASE_QUERY, "CSN-D004", EXIT_BAD, "a query failed",
@@ -134,6 +135,18 @@ ERROR_ENUM(CSN_DATABASE_MIGRATION, "CSN-D007", EXIT_BAD, "a migration failed",
     "The message has its last lines; the old data are untouched. Send the journal to the vendor.")
 ERROR_ENUM(CSN_DATABASE_RUNNING, "CSN-D008", EXIT_BAD, "the database is running",
     "Stop PostgreSQL first (systemctl stop postgresql), or boot the image.")
+ERROR_ENUM(CSN_DATABASE_UNREACHABLE, "CSN-D009", EXIT_BAD, "the database server does not answer",
+    "Check that it runs and listens there (listen_addresses, port), the cable, the address, and the firewall between. Nothing was changed.")
+ERROR_ENUM(CSN_DATABASE_TLS, "CSN-D010", EXIT_BAD, "there is no secure way to the database server",
+    "The message says whose certificate is not accepted and why. Give the right root certificate and host name, or have the server's "
+    "certificate mended; do not go on without TLS over a network that others use. Nothing was sent but a greeting.")
+ERROR_ENUM(CSN_DATABASE_LOGIN, "CSN-D011", EXIT_BAD, "the database server does not let us in",
+    "Correct user, password, certificate or database as the message says, or have a line added to the server's pg_hba.conf. Nothing was changed.")
+ERROR_ENUM(CSN_DATABASE_RELATIVE, "CSN-D012", EXIT_BAD, "the database server is not PostgreSQL, or not one of a known version",
+    "Caisson works with PostgreSQL 10 to 18. For a relative (openGauss, Kingbase, ...) use its vendor's backup and the application's updater. Nothing was changed.")
+ERROR_ENUM(CSN_DATABASE_DAMAGED, "CSN-D013", EXIT_BAD, "the database's files are damaged",
+    "An index is made anew on the running server: REINDEX INDEX NAME. A damaged table needs a good backup, or somebody who knows PostgreSQL's files: "
+    "do not upgrade it. Then look at disk and memory. Nothing was changed.")
 
 /* R: the repository */
 ERROR_ENUM(CSN_REPOSITORY_NOT, "CSN-R001", EXIT_USAGE, "the folder is not a repository",
@@ -208,6 +221,9 @@ ERROR_ENUM(CSN_ASSESS_SPACE, "CSN-A004", EXIT_BAD, "there is not enough free spa
     "Free what the message names on the disk it names.")
 ERROR_ENUM(CSN_ASSESS_REQUIREMENT, "CSN-A005", EXIT_BAD, "the server does not meet what the package asks for",
     "Bring the server to what the message names first.")
+ERROR_ENUM(CSN_ASSESS_SCHEMA, "CSN-A007", EXIT_BAD, "the database's schema is not of the version that it should be",
+    "An earlier upgrade may have failed half-way: ask the vendor how to finish it or take it back, or restore the backup made before it. "
+    "Nothing was changed.")
 ERROR_ENUM(CSN_ASSESS_ROLE, "CSN-A006", EXIT_BAD, "a role in use has no line in the role map",
     "Add a line for it in the job: [roles] OLD = NEW.")
 
