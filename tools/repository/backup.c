@@ -7,15 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/text.h"
-#include "lib/version.h"
 #include "repository/backup_check.h"
 #include "repository/backup_parent.h"
-#include "repository/backup_queue.h"
 #include "repository/backup_read.h"
 #include "repository/backup_scan.h"
+#include "repository/backup_session.h"
 #include "repository/internal.h"
 #include "repository/source_walk.h"
 #include "tree/links.h"
@@ -26,10 +24,7 @@ struct backup {
     const struct repository_backup_options *options;
     const struct progress *progress;
     struct repository_backup_summary *summary;
-    struct snapshot_writer *snapshot;
-    struct store *store;
-    struct backup_queue queue;
-    struct backup_file file;
+    struct backup_session session;
     struct backup_parent *parent; /* NULL: none */
     struct tree_links links;
     struct snapshot_entry entry; /* at hand; its tree part is borrowed */
@@ -48,7 +43,7 @@ static void tell(void *context)
     struct progress_state state = {
         .doing = "backing up",
         .item = backup->path,
-        .done_bytes = backup->done_bytes + backup->file.read_bytes - backup->file.before_bytes,
+        .done_bytes = backup->done_bytes + backup->session.file.read_bytes - backup->session.file.before_bytes,
         .total_bytes = total_bytes,
         .done_items = backup->done_items,
         .total_items = total_items,
@@ -100,7 +95,7 @@ static const char *find_link(const struct backup *backup, const struct tree_entr
 
 static int record(struct backup *backup, struct error *error)
 {
-    return backup_queue_add(&backup->queue, &backup->entry, error) != 0
+    return backup_queue_add(&backup->session.queue, &backup->entry, error) != 0
                ? -1
                : remember_link(backup, &backup->entry.tree, error);
 }
@@ -108,21 +103,22 @@ static int record(struct backup *backup, struct error *error)
 /* The file that was read goes on its way. */
 static int end_file(struct backup *backup, bool changed, struct error *error)
 {
-    struct snapshot_entry *entry = backup_queue_entry(&backup->queue);
+    struct snapshot_entry *entry = backup_queue_entry(&backup->session.queue);
     entry->changed = changed;
     backup->done_bytes += entry->tree.size_bytes;
-    backup->file.before_bytes = backup->file.read_bytes;
+    backup->session.file.before_bytes = backup->session.file.read_bytes;
     if (remember_link(backup, &entry->tree, error) != 0 ||
         (changed && note_changed(backup, &entry->tree, error) != 0)) {
         return -1;
     }
-    return backup_queue_end(&backup->queue, true, error);
+    return backup_queue_end(&backup->session.queue, true, error);
 }
 
 /* One that is gone leaves no trace but a count. */
 static int read_file(struct backup *backup, const struct tree_visit *visit, struct error *error)
 {
-    enum backup_reading reading = backup_read(&backup->file, &backup->queue, visit, &backup->entry, error);
+    enum backup_reading reading =
+        backup_read(&backup->session.file, &backup->session.queue, visit, &backup->entry, error);
     if (reading == READ_GONE) {
         backup->summary->vanished++;
         return 0;
@@ -147,7 +143,7 @@ static int take_over(struct backup *backup, const struct snapshot_entry *from, s
 static int add_file(struct backup *backup, const struct tree_visit *visit, struct error *error)
 {
     const struct snapshot_entry *then =
-        backup->parent == NULL ? NULL : backup_parent_match(backup->parent, backup->store, &backup->entry.tree);
+        backup->parent == NULL ? NULL : backup_parent_match(backup->parent, backup->session.store, &backup->entry.tree);
     return then != NULL ? take_over(backup, then, error) : read_file(backup, visit, error);
 }
 
@@ -176,73 +172,34 @@ static int visit_entry(void *context, const char *path, const struct tree_visit 
 
 /* --- the whole --- */
 
-static int begin(struct backup *backup, const struct strings *names, struct error *error)
+static int deliver(void *context, struct snapshot_entry *entry, struct error *error)
 {
-    const struct repository_backup_options *options = backup->options;
-    char now[CLOCK_TEXT_SIZE];
-    char host[256] = "";
-    char reader[AGE_RECIPIENT_TEXT_SIZE];
-    clock_text(now);
-    (void)gethostname(host, sizeof host - 1);
-    const char *host_name = options->host != NULL ? options->host : host;
-    struct snapshot_header header = {
-        .time = now,
-        .began_sec = clock_unix_sec(),
-        .host = host_name,
-        .label = options->label == NULL ? "" : options->label,
-        .tool = "caisson " CAISSON_VERSION,
-        .sources = names,
-        .excludes = options->excludes,
-        .tags = options->tags,
-        .tag_count = options->tag_count,
-        .reader = repository_own_recipient(backup->repository, reader),
-    };
-    if (backup_check_text("host name", host_name, error) != 0 || backup_check_options(options, error) != 0 ||
-        backup_parent_open(&backup->parent, backup->repository, options, host_name, names, error) != 0) {
-        return -1;
-    }
-    const struct repository_config *config = &backup->repository->config;
-    if (!chunker_init(&backup->file.chunker, &config->sizes, config->seed)) {
-        return error_set(error, CSN_INTERNAL, "the sizes of chunks make no sense");
-    }
-    backup->store = store_new(backup->repository, options->workers, error);
-    if (backup->store == NULL) {
-        return -1;
-    }
-    backup->snapshot = snapshot_writer_new(&backup->repository->snapshots_folder, &header, error);
-    backup->queue = (struct backup_queue){.store = backup->store, .snapshot = backup->snapshot};
-    return backup->snapshot == NULL ? -1 : 0;
+    return snapshot_writer_add(context, entry, error);
 }
 
-/* The snapshot appears last: all that it names is durable before. */
+static int begin(struct backup *backup, const struct strings *names, struct error *error)
+{
+    struct backup_session *session = &backup->session;
+    if (backup_session_open(session, backup->repository, backup->options, names, error) != 0 ||
+        backup_parent_open(&backup->parent, backup->repository, backup->options, session->host, names, error) != 0) {
+        return -1;
+    }
+    session->queue.deliver = deliver;
+    session->queue.context = session->snapshot;
+    session->file.watch = tell;
+    session->file.context = backup;
+    return 0;
+}
+
 static int commit(struct backup *backup, struct error *error)
 {
-    struct repository_backup_summary *summary = backup->summary;
     struct snapshot_totals totals;
-    struct store_counts counts;
-    uint8_t id[SHA256_SIZE];
-    uint64_t snapshot_bytes = 0;
-    if (backup_queue_finish(&backup->queue, error) != 0) {
+    if (backup_queue_finish(&backup->session.queue, error) != 0) {
         return -1;
     }
-    snapshot_writer_totals(backup->snapshot, &totals);
-    if (totals.entries == 0) {
-        return error_set(error, CSN_USAGE, "the excludes leave nothing to back up");
-    }
-    if (store_finish(backup->store, error) != 0 ||
-        snapshot_writer_commit(backup->snapshot, id, &snapshot_bytes, error) != 0) {
-        return -1;
-    }
-    hex_encode(id, SHA256_SIZE, summary->id);
-    summary->entries = totals.entries;
-    summary->files = totals.files;
-    summary->bytes = totals.bytes;
-    summary->bytes_read = backup->file.read_bytes;
-    store_counts(backup->store, &counts);
-    summary->bytes_stored = counts.stored_bytes + snapshot_bytes;
-    summary->chunks = backup->queue.chunks;
-    summary->chunks_new = counts.chunks_new;
-    return 0;
+    snapshot_writer_totals(backup->session.snapshot, &totals);
+    return totals.entries == 0 ? error_set(error, CSN_USAGE, "the excludes leave nothing to back up")
+                               : backup_session_commit(&backup->session, backup->summary, error);
 }
 
 int repository_backup(struct repository *repository, const struct repository_source *sources, size_t source_count,
@@ -250,8 +207,6 @@ int repository_backup(struct repository *repository, const struct repository_sou
                       struct repository_backup_summary *summary, struct error *error)
 {
     struct backup backup = {.repository = repository, .options = options, .progress = progress, .summary = summary};
-    backup.file.watch = tell;
-    backup.file.context = &backup;
     const struct repository_source **sorted = calloc(source_count == 0 ? 1 : source_count, sizeof *sorted);
     struct strings names = {0};
     int result = -1;
@@ -260,15 +215,14 @@ int repository_backup(struct repository *repository, const struct repository_sou
         error_set(error, CSN_MEMORY, "no memory for %zu sources", source_count);
         goto out;
     }
-    if (source_count == 0 || repository->mode != REPOSITORY_WRITE || repository->spent) {
-        error_set(error, CSN_INTERNAL,
-                  source_count == 0 ? "a backup of nothing" : "the repository is not open for writing");
+    if (source_count == 0) {
+        error_set(error, CSN_INTERNAL, "a backup of nothing");
         goto out;
     }
     if (backup_sort_sources(sorted, sources, source_count, &names, error) != 0 || begin(&backup, &names, error) != 0) {
         goto out;
     }
-    repository->spent = true;
+    backup_session_begin(&backup.session);
     backup.scan = progress == NULL ? NULL : backup_scan_start(repository, sorted, source_count, options);
     for (size_t i = 0; i < source_count; i++) {
         if (source_walk(repository, sorted[i], options, true, visit_entry, &backup, error) != 0) {
@@ -276,12 +230,9 @@ int repository_backup(struct repository *repository, const struct repository_sou
         }
     }
     result = commit(&backup, error);
-    repository->spent = result != 0;
 out:
     backup_scan_end(backup.scan);
-    store_free(backup.store);
-    backup_queue_free(&backup.queue);
-    snapshot_writer_free(backup.snapshot);
+    backup_session_close(&backup.session);
     backup_parent_close(backup.parent);
     tree_links_free(&backup.links);
     free(backup.entry.pieces);

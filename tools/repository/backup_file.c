@@ -8,33 +8,11 @@
 /* A smaller hole is stored as zeros: it is worth less than the cuts it makes. Restoring leaves it a hole again. */
 #define HOLE_BYTES (64u * 1024)
 
-/* Reads up to size_bytes; fewer only at the end of the file. -1 on error. */
-static ssize_t read_full(int fd, uint8_t *into, size_t size_bytes, uint64_t offset)
-{
-    size_t have = 0;
-    while (have < size_bytes) {
-        ssize_t got = pread(fd, into + have, size_bytes - have, (off_t)(offset + have));
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return -1;
-        }
-        if (got == 0) {
-            break;
-        }
-        have += (size_t)got;
-    }
-    return (ssize_t)have;
-}
-
 /* A run of bytes on its way into chunks. */
 struct run {
-    int fd;
-    const char *path;
-    uint64_t at; /* what is read next */
-    uint64_t end;
-    bool ended; /* the file did, before the run */
+    backup_read_function *read;
+    void *context;
+    uint64_t left;
 };
 
 /* Fills the batch up. */
@@ -42,17 +20,13 @@ static int read_on(struct backup_file *file, struct backup_queue *queue, struct 
 {
     struct store_batch *batch = queue->batch;
     size_t wanted = STORE_BATCH_BYTES - batch->used;
-    wanted = run->end - run->at < wanted ? (size_t)(run->end - run->at) : wanted;
-    ssize_t got = read_full(run->fd, batch->bytes + batch->used, wanted, run->at);
+    wanted = run->left < wanted ? (size_t)run->left : wanted;
+    ssize_t got = run->read(run->context, batch->bytes + batch->used, wanted, error);
     if (got < 0) {
-        return error_system(error, CSN_TREE_READ, "reading /%s", run->path);
+        return -1;
     }
-    if ((size_t)got < wanted) {
-        run->ended = true;
-        run->end = run->at + (uint64_t)got;
-    }
+    run->left = (size_t)got < wanted ? 0 : run->left - wanted;
     batch->used += (size_t)got;
-    run->at += (uint64_t)got;
     file->read_bytes += (uint64_t)got;
     if (file->watch != NULL) {
         file->watch(file->context);
@@ -68,7 +42,7 @@ static int read_run(struct backup_file *file, struct backup_queue *queue, struct
     }
     for (;;) {
         size_t uncut = queue->batch->used - queue->uncut;
-        bool more = run->at < run->end;
+        bool more = run->left > 0;
         if (uncut == 0 && !more) {
             return 0;
         }
@@ -113,12 +87,42 @@ static void find_data(int fd, uint64_t from, uint64_t size_bytes, uint64_t *begi
     }
 }
 
+int backup_file_take(struct backup_file *file, struct backup_queue *queue, uint64_t size_bytes,
+                     backup_read_function *read, void *context, struct error *error)
+{
+    struct run run = {.read = read, .context = context, .left = size_bytes};
+    return size_bytes == 0 ? 0 : read_run(file, queue, &run, error);
+}
+
+struct open_file {
+    int fd;
+    const char *path;
+    uint64_t at;
+    bool ended;
+};
+
+static ssize_t read_open(void *context, uint8_t *into, size_t size_bytes, struct error *error)
+{
+    struct open_file *open = context;
+    size_t have = 0;
+    while (have < size_bytes && !open->ended) {
+        ssize_t got = pread(open->fd, into + have, size_bytes - have, (off_t)(open->at + have));
+        if (got < 0 && errno != EINTR) {
+            return error_system(error, CSN_TREE_READ, "reading /%s", open->path);
+        }
+        open->ended = got == 0;
+        have += got > 0 ? (size_t)got : 0;
+    }
+    open->at += have;
+    return (ssize_t)have;
+}
+
 int backup_file_read(struct backup_file *file, struct backup_queue *queue, int fd, const char *path,
                      uint64_t size_bytes, bool sparse, struct error *error)
 {
-    struct run run = {.fd = fd, .path = path};
+    struct open_file open = {.fd = fd, .path = path};
     uint64_t at = 0;
-    while (at < size_bytes && !run.ended) {
+    while (at < size_bytes && !open.ended) {
         uint64_t begin = at;
         uint64_t end = size_bytes;
         if (sparse) {
@@ -127,9 +131,8 @@ int backup_file_read(struct backup_file *file, struct backup_queue *queue, int f
         if (begin > at && snapshot_entry_add(backup_queue_entry(queue), NULL, begin - at, error) != 0) {
             return -1;
         }
-        run.at = begin;
-        run.end = end;
-        if (begin < end && read_run(file, queue, &run, error) != 0) {
+        open.at = begin;
+        if (backup_file_take(file, queue, end - begin, read_open, &open, error) != 0) {
             return -1;
         }
         at = end;

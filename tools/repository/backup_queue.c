@@ -20,15 +20,15 @@ static void drop(struct queued *queued)
     free(queued);
 }
 
-static int put(struct backup_queue *queue, const struct snapshot_entry *entry, struct error *error)
+static int put(struct backup_queue *queue, struct snapshot_entry *entry, struct error *error)
 {
     for (size_t i = 0; i < entry->piece_count; i++) {
         queue->chunks += snapshot_piece_is_hole(&entry->pieces[i]) ? 0 : 1;
     }
-    return snapshot_writer_add(queue->snapshot, entry, error);
+    return queue->deliver(queue->context, entry, error);
 }
 
-/* Puts into the snapshot what can be. */
+/* Delivers what can be. */
 static int advance(struct backup_queue *queue, struct error *error)
 {
     int result = 0;
@@ -128,7 +128,7 @@ int backup_queue_end(struct backup_queue *queue, bool keep, struct error *error)
     return got < 0 ? -1 : advance(queue, error);
 }
 
-int backup_queue_add(struct backup_queue *queue, const struct snapshot_entry *entry, struct error *error)
+int backup_queue_add(struct backup_queue *queue, struct snapshot_entry *entry, struct error *error)
 {
     if (queue->first == NULL) {
         return put(queue, entry, error);

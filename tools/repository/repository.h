@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "age/identities.h"
 #include "lib/error.h"
@@ -123,6 +124,31 @@ int repository_backup(struct repository *repository, const struct repository_sou
                       const struct repository_backup_options *options, const struct progress *progress,
                       struct repository_backup_summary *summary, struct error *error) MUST_CHECK;
 void repository_backup_summary_free(struct repository_backup_summary *summary);
+
+/* --- backup of what comes as a stream --- */
+
+/* A snapshot whose entries the caller brings, in any order. Their content is stored as it comes; they themselves are held until the
+ * end: some 300 bytes each, and 40 for each chunk. */
+struct repository_intake;
+
+/* names: of the sources, absolute; each must come as an entry, and every other entry lie in one. Of the options host, label, tags and workers
+ * count. NULL with an error. The repository writes nothing else meanwhile. */
+struct repository_intake *repository_intake_new(struct repository *repository, const struct strings *names,
+                                                const struct repository_backup_options *options, struct error *error)
+    MUST_CHECK;
+void repository_intake_free(struct repository_intake *intake); /* NULL is fine; without a commit there is no snapshot */
+
+/* Gives the next size_bytes of a file's content; fewer only at its end. -1 with error. */
+typedef ssize_t repository_intake_read(void *context, uint8_t *into, size_t size_bytes, struct error *error);
+
+/* An entry; tree->path is the recorded name without its leading '/'. For a file read is called until tree->size_bytes have come;
+ * fewer are an error. After any error the intake can only be freed. CSN_REPOSITORY_FULL, CSN_TREE_READ, read's own. */
+int repository_intake_add(struct repository_intake *intake, const struct tree_entry *tree, repository_intake_read *read,
+                          void *context, struct error *error) MUST_CHECK;
+
+/* The snapshot appears. CSN_TREE_READ: a path came twice, or without its folder. */
+int repository_intake_commit(struct repository_intake *intake, struct repository_backup_summary *summary,
+                             struct error *error) MUST_CHECK;
 
 /* --- what is there --- */
 
