@@ -10,6 +10,7 @@
 
 #include "caisson/commands.h"
 #include "caisson/keys.h"
+#include "caisson/tags.h"
 #include "caisson/watching.h"
 #include "console/console.h"
 #include "lib/file.h"
@@ -122,24 +123,6 @@ static int find_paths(int root_fd, const struct strings *operands, bool has_root
     }
     strings_free(&links);
     return result;
-}
-
-static int parse_tags(const struct strings *list, struct repository_tag *tags, struct error *error)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        char *equals = strchr(list->items[i], '=');
-        if (equals == NULL || equals == list->items[i]) {
-            return error_set(error, CSN_USAGE, "--tag %s is not KEY=VALUE", list->items[i]);
-        }
-        *equals = '\0';
-        tags[i] = (struct repository_tag){.key = list->items[i], .value = equals + 1};
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(tags[j].key, tags[i].key) == 0) {
-                return error_set(error, CSN_USAGE, "the tag %s is given twice", tags[i].key);
-            }
-        }
-    }
-    return 0;
 }
 
 static void print_json(const struct repository_backup_summary *summary)
@@ -264,10 +247,9 @@ static int run(const struct options *options)
 {
     struct error error = {.code = CSN_NONE};
     const char *root = options_text(options, "root");
-    const struct strings *tag_list = options_list(options, "tag");
     struct strings paths = {0};
     struct repository_source *sources = NULL;
-    struct repository_tag *tags = calloc(tag_list->count + 1, sizeof *tags);
+    struct repository_tag *tags = NULL;
     int root_fd = open(root == NULL ? "/" : root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int exit_code = EXIT_SYSTEM;
     if (root_fd < 0) {
@@ -278,14 +260,14 @@ static int run(const struct options *options)
         goto out;
     }
     sources = calloc(paths.count + 1, sizeof *sources);
-    if (sources == NULL || tags == NULL) {
+    if (sources == NULL) {
         error_set(&error, CSN_MEMORY, "no memory for the command line");
         goto out;
     }
     for (size_t i = 0; i < paths.count; i++) {
         sources[i] = (struct repository_source){.root_fd = root_fd, .path = paths.items[i], .name = paths.items[i]};
     }
-    if (parse_tags(tag_list, tags, &error) == 0) {
+    if (tags_take(options, &tags, &error) == 0) {
         exit_code = back_up(options, root_fd, sources, paths.count, tags);
     }
 out:

@@ -12,6 +12,7 @@ int cmd_identify(int argc, char **argv);
 int cmd_assess(int argc, char **argv);
 int cmd_repository(int argc, char **argv);
 int cmd_backup(int argc, char **argv);
+int cmd_database(int argc, char **argv);
 int cmd_snapshots(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_diff(int argc, char **argv);

@@ -1,0 +1,136 @@
+#!/bin/sh
+# database.sh: `caisson database backup` of a real server that works meanwhile: restored with public tools and started, it has every row;
+# and what it says where it cannot.
+# shellcheck disable=SC2317 # functions are called by check
+# shellcheck source=common
+. "$(dirname "$0")/common"
+
+# A cluster of this machine's newest PostgreSQL; it refuses to run as root.
+binaries=$(dirname "$(find /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)")
+as=
+if [ "$(id -u)" = 0 ]; then
+	as='setpriv --reuid=postgres --regid=postgres --init-groups'
+fi
+port=$((20000 + $$ % 30000))
+chmod 755 .
+mkdir server
+[ -z "$as" ] || chown postgres server
+# shellcheck disable=SC2086 # $as are words, or none
+owner() { (cd server && LC_ALL=C $as "$@"); }
+sql() { owner "$binaries/psql" -XAtq -v ON_ERROR_STOP=1 -h "$work/server" -p "$port" -U owner "$@"; }
+openssl req -x509 -newkey rsa:2048 -nodes -keyout server/key.pem -out root.pem -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
+cp root.pem server/certificate.pem
+openssl req -x509 -newkey rsa:2048 -nodes -keyout other.key -out other.pem -days 30 -subj /CN=other 2>/dev/null
+chmod 600 server/key.pem
+[ -z "$as" ] || chown postgres server/*.pem
+owner "$binaries/initdb" -D data --no-sync -k -U owner --auth=trust >/dev/null
+owner mkdir -m 700 space
+cat >>server/data/postgresql.conf <<-END
+	port = $port
+	listen_addresses = 'localhost'
+	unix_socket_directories = '$work/server'
+	fsync = off
+	ssl = on
+	ssl_cert_file = '$work/server/certificate.pem'
+	ssl_key_file = '$work/server/key.pem'
+END
+printf '%s\n' 'local all owner trust' 'hostssl all,replication all all scram-sha-256' >server/data/pg_hba.conf
+start() { owner "$binaries/pg_ctl" -D "$1" -w -t 60 -l "$work/server/log" -o "${2:-}" start >/dev/null || cat server/log; }
+stop() { owner "$binaries/pg_ctl" -D "$1" -w -m "${2:-fast}" stop >/dev/null; }
+trap 'stop data immediate 2>/dev/null; stop back/data immediate 2>/dev/null; cd /; rm -rf "$work"' EXIT
+start data
+sql -c "ALTER ROLE owner PASSWORD 'horse'" -c "CREATE ROLE copier LOGIN REPLICATION PASSWORD 'staple'" \
+	-c "CREATE ROLE nobody LOGIN PASSWORD 'staple'" -c "CREATE DATABASE wiki" -c "CREATE TABLESPACE beside LOCATION '$work/server/space'" postgres
+sql -c 'CREATE TABLE page AS SELECT n AS id, md5(n::text) AS body FROM generate_series(1, 200000) n' \
+	-c 'CREATE TABLE far TABLESPACE beside AS SELECT n AS id FROM generate_series(1, 1000) n' -c 'VACUUM (FREEZE)' wiki
+echo staple >password
+echo wrong >wrong
+age-keygen -o site.key 2>/dev/null
+run repository init repository --recipient "$(age-keygen -y site.key)"
+database() { run database backup --repository repository --key own.key --host localhost --port "$port" --user copier --password-file password --root-certificate root.pem "$@"; }
+
+database --label first --json
+check "a running server" [ "$status" -eq 0 ]
+check "each file was compared with its manifest" [ "$(jq .manifest_checked said)" = true ]
+first=$(jq -r .snapshot said)
+identifier=$(jq -r .system_identifier said)
+check "it is that cluster" [ "$identifier" = "$(sql -c 'SELECT system_identifier FROM pg_control_system()' postgres)" ]
+check "no password is said" sh -c '! grep -q staple said'
+stored=$(jq .bytes_stored said)
+sql -c "UPDATE page SET body = 'changed' WHERE id = 7" wiki
+database --json
+check "again" [ "$status" -eq 0 ]
+check "what did not change is not stored again" [ "$(jq .bytes_stored said)" -lt $((stored / 4)) ]
+run snapshots --repository repository --identity site.key --json
+check "the snapshot says which cluster it is" [ "$(jq -r '.snapshots[0].tags["system-identifier"]' said)" = "$identifier" ]
+run verify --repository repository --identity site.key --all
+check "verify" [ "$status" -eq 0 ]
+
+# --- with people at work, and then back with public tools alone
+sql -c 'CREATE TABLE counted (n bigint)' wiki
+(while [ ! -e stop-writing ]; do sql -c 'INSERT INTO counted SELECT count(*) FROM counted' -c 'UPDATE page SET body = md5(body) WHERE id % 1000 = 3' wiki || break; done) &
+writer=$!
+database
+check "while people work" [ "$status" -eq 0 ]
+busy=$(sed -n 's/^snapshot \([0-9a-f]*\)$/\1/p' said)
+touch stop-writing
+wait $writer
+mkdir restored
+sh repository/restore.sh --identity site.key "$busy" restored >said 2>&1
+check "restore.sh brings it back" [ $? -eq 0 ]
+mv restored/postgresql server/back
+[ -z "$as" ] || chown -R postgres server/back
+if [ -x "$binaries/pg_verifybackup" ]; then
+	check "pg_verifybackup agrees" owner "$binaries/pg_verifybackup" -n -s -i pg_tblspc back/data
+fi
+sed -i "s,^\([0-9]*\) .*,\1 $work/server/back/tablespaces/\1," server/back/data/tablespace_map
+mkdir server/socket
+[ -z "$as" ] || chown postgres server/socket
+start back/data "-c listen_addresses= -c unix_socket_directories=$work/server/socket"
+restored() { owner "$binaries/psql" -XAtq -h "$work/server/socket" -p "$port" -U owner "$@"; }
+check "it starts, with every page" [ "$(restored -c 'SELECT count(*), count(DISTINCT id) FROM page' wiki)" = "200000|200000" ]
+check "and the tablespace" [ "$(restored -c 'SELECT sum(id) FROM far' wiki)" = 500500 ]
+check "what was written is whole up to a moment" [ "$(restored -c 'SELECT count(*) = coalesce(max(n) + 1, 0) FROM counted' wiki)" = t ]
+stop back/data immediate
+
+# --- what it says where it cannot; nothing is made then
+before=$(find repository/snapshots -type f | sort)
+refuse() { # NAME EXIT CODE WORDS OPTION...
+	name=$1 exit=$2 code=$3 words=$4
+	shift 4
+	run database backup --repository repository --key own.key --host localhost --port "$port" "$@"
+	refused "$name" "$exit" "$code"
+	check "$name: it says what" grep -qF -- "$words" said
+}
+refuse "a wrong password" 1 CSN-D011 'the password is wrong' --user copier --password-file wrong --root-certificate root.pem
+refuse "no password" 1 CSN-D011 'it asks for a password' --user copier --root-certificate root.pem
+refuse "a role without the right" 1 CSN-D011 'the role has not the rights' --user nobody --password-file password --root-certificate root.pem
+refuse "another root" 1 CSN-D010 'does not lead to one of the given roots' --user copier --password-file password --root-certificate other.pem
+refuse "no root" 2 CSN-U001 '--root-certificate' --user copier --password-file password
+refuse "in the clear" 1 CSN-D011 'no encryption' --user copier --password-file password --tls none
+refuse "a mode that is none" 2 CSN-U001 '"prefer"' --user copier --password-file password --tls prefer
+run database backup --repository repository --key own.key --host localhost --port 1 --user copier --password-file password --root-certificate root.pem
+refused "nobody there" 1 CSN-D009
+run database backup --repository nowhere --key own.key --host localhost --port "$port" --user copier --password-file password --root-certificate root.pem
+refused "no repository" 2 CSN-R001
+run database restore --repository repository --host localhost --user copier
+refused "another word" 2 CSN-U001
+check "none of these has made a snapshot" [ "$(find repository/snapshots -type f | sort)" = "$before" ]
+[ -n "$first" ] || failed=1
+
+# --- killed in the middle: no snapshot, and the next one is whole
+sql -c 'CREATE TABLE large AS SELECT n AS id, repeat(md5(n::text), 30) AS body FROM generate_series(1, 100000) n' wiki
+for delay in 0.1 0.3 0.6; do
+	"$CAISSON" database backup --repository repository --key own.key --host localhost --port "$port" --user copier --password-file password \
+		--root-certificate root.pem >/dev/null 2>&1 &
+	child=$!
+	sleep $delay
+	kill -9 $child 2>/dev/null
+	wait $child 2>/dev/null
+	run verify --repository repository --identity site.key
+	check "killed after $delay s: the repository is whole" [ "$status" -eq 0 ]
+done
+database
+check "and the next backup comes through" [ "$status" -eq 0 ]
+check "no slot is left at the server" [ "$(for _ in $(seq 50); do n=$(sql -c 'SELECT count(*) FROM pg_replication_slots' postgres); [ "$n" != 0 ] || break; sleep 0.1; done; echo "$n")" = 0 ]
+exit $failed
