@@ -48,7 +48,10 @@ struct assess_subject {
     size_t hop_count;
     const struct cluster *cluster; /* NULL: the application has none */
     const struct query_target
-        *database;                  /* of the running database, in the view; its database field is set. NULL: none */
+        *database; /* of the running database, in the view; its database field is set. NULL: none */
+    const char *
+        not_recovered; /* why a cluster that was not shut down in order did not recover on a copy; NULL: it did, or was */
+    bool recover;      /* the job lets one be upgraded that was not */
     const char *backup_path;        /* where the repository will be; NULL: none */
     const char *scratch_path;       /* NULL: memory */
     uint64_t boot_bytes;            /* of the boot areas, which are copied to the backup disk first */
@@ -110,6 +113,11 @@ int assess_read_roles(const struct assess_subject *subject, struct assessment *a
  * no line of the maps leads to. before: the roles of the record "assessment". Of subject only the maps are needed. */
 int assess_check_roles(const struct assess_subject *subject, yyjson_val *before, const struct assessment *after,
                        struct error *error) MUST_CHECK;
+
+/* CSN_SEQUENCE_VERIFY if a user has not the roles that the maps make of his own before, or others. Both as user_roles.h writes them. Of
+ * subject only the maps are needed. */
+int assess_check_user_roles(const struct assess_subject *subject, yyjson_val *before, yyjson_val *after,
+                            uint64_t *compared, struct error *error) MUST_CHECK;
 
 /* Attachments against rows both ways, streaming; used again by verify. query: the profile's; root_fd: of the server or view. */
 struct assess_attachments {

@@ -2,7 +2,31 @@
 
 #include <string.h>
 
+#include "database/integrity.h"
+
 #define TABLE_TIMEOUT_SEC 3600
+
+/* It was started on a copy before this, and has recovered there or not. */
+static int tell_unclean(struct looking *looking, const struct error *why, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    if (subject->database == NULL) {
+        return look_add(looking, FINDING_BLOCKER, why->code, error, "%s; on a copy it does not recover: %s",
+                        why->message, subject->not_recovered == NULL ? "it was not tried" : subject->not_recovered);
+    }
+    if (!subject->recover) {
+        return look_add(
+            looking, FINDING_BLOCKER, why->code, error,
+            "%s; on a copy it recovers, and all of it can be read: \"recover = yes\" in [database] of the job "
+            "lets the copy be upgraded",
+            why->message);
+    }
+    return look_add(
+        looking, FINDING_REMARK, CSN_NONE, error,
+        "%s; on a copy it recovers. As the job lets it, the copy that is upgraded recovers; the old cluster stays "
+        "as it is, for going back",
+        why->message);
+}
 
 int check_database(struct looking *looking, struct error *error)
 {
@@ -11,8 +35,15 @@ int check_database(struct looking *looking, struct error *error)
     if (subject->cluster == NULL) {
         return 0;
     }
-    if (cluster_require_clean(subject->cluster, &why) != 0 || cluster_require_binaries(subject->cluster, &why) != 0) {
+    if (cluster_require_binaries(subject->cluster, &why) != 0 ||
+        (cluster_require_clean(subject->cluster, &why) != 0 && !cluster_is_recoverable(subject->cluster))) {
         return look_add(looking, FINDING_BLOCKER, why.code, error, "%s", why.message);
+    }
+    if (why.code != CSN_NONE && tell_unclean(looking, &why, error) != 0) {
+        return -1;
+    }
+    if (subject->database == NULL && why.code != CSN_NONE) {
+        return 0;
     }
     if (subject->database == NULL) {
         return look_add(looking, FINDING_BLOCKER, CSN_DATABASE_START, error, "the database could not be looked into");
@@ -22,6 +53,50 @@ int check_database(struct looking *looking, struct error *error)
         return look_add(looking, FINDING_BLOCKER, why.code, error, "%s", why.message);
     }
     return 0;
+}
+
+/* --- is it sound ---------------------------------------------------------------------------------------------------- */
+
+#define FAULTS_SHOWN 20
+
+struct faults {
+    struct looking *looking;
+    size_t shown;
+};
+
+static int tell_fault(void *context, const char *database, const char *object, const char *what, struct error *error)
+{
+    struct faults *faults = context;
+    bool is_index = strncmp(object, "index ", 6) == 0;
+    return faults->shown++ >= FAULTS_SHOWN
+               ? 0
+               : look_add(faults->looking, is_index ? FINDING_WARNING : FINDING_BLOCKER, CSN_DATABASE_DAMAGED, error,
+                          "the %s of the database %s is damaged: %.300s", object, database, what);
+}
+
+int check_integrity(struct looking *looking, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    struct faults faults = {.looking = looking};
+    struct integrity_counts counts;
+    struct error why = {.code = CSN_NONE};
+    if (subject->cluster == NULL || subject->database == NULL) {
+        return 0;
+    }
+    if (integrity_check(subject->database, TABLE_TIMEOUT_SEC, tell_fault, &faults, subject->progress, &counts, &why) !=
+        0) {
+        return why.code == CSN_MEMORY ? error_set(error, CSN_MEMORY, "%s", why.message)
+                                      : look_add(looking, FINDING_BLOCKER, why.code, error, "%s", why.message);
+    }
+    if (counts.damaged > FAULTS_SHOWN) {
+        return look_add(looking, FINDING_BLOCKER, CSN_DATABASE_DAMAGED, error,
+                        "%llu tables and indexes are damaged in all", (unsigned long long)counts.damaged);
+    }
+    return counts.without == 0 ? 0
+                               : look_add(looking, FINDING_REMARK, CSN_NONE, error,
+                                          "the server has no amcheck: the files of %llu databases were not checked but "
+                                          "by reading all tables",
+                                          (unsigned long long)counts.without);
 }
 
 /* --- whom else it touches ------------------------------------------------------------------------------------------ */
@@ -137,6 +212,57 @@ int check_replication(struct looking *looking, struct error *error)
     }
     buffer_free(&list);
     strings_free(&ties);
+    return result;
+}
+
+/* --- its schema ------------------------------------------------------------------------------------------------------ */
+
+/* The version of the path's package that leaves such a schema; NULL: none does. */
+static const char *whose(const struct assess_subject *subject, const char *value)
+{
+    for (size_t i = 0; i < subject->hop_count; i++) {
+        const struct package_schema *schema = &subject->hops[i]->schema;
+        if (schema->query != NULL && strcmp(schema->after, value) == 0) {
+            return subject->hops[i]->version;
+        }
+    }
+    return NULL;
+}
+
+/* A migration that was begun and not finished, by an upgrade before this one, leaves what no version has. */
+int check_schema(struct looking *looking, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    const struct package_schema *schema = subject->hop_count == 0 ? NULL : &subject->hops[0]->schema;
+    struct query_limits limits = {.timeout_sec = 600};
+    struct query_session *session = NULL;
+    struct buffer value = {0};
+    struct buffer wanted = {0};
+    struct error why = {.code = CSN_NONE};
+    if (schema == NULL || schema->query == NULL || subject->database == NULL) {
+        return 0;
+    }
+    int result = query_open(subject->database, 0, &session, &why) != 0
+                     ? -1
+                     : query_value(session, schema->query, &limits, &value, &why);
+    query_close(session);
+    if (result != 0) {
+        result = why.code == CSN_MEMORY ? error_set(error, CSN_MEMORY, "%s", why.message)
+                                        : look_add(looking, FINDING_BLOCKER, why.code, error, "%s", why.message);
+    } else if (!strings_has(&schema->before, buffer_text(&value))) {
+        const char *version = whose(subject, buffer_text(&value));
+        result = list_names(&schema->before, &wanted, error);
+        if (result == 0) {
+            result = look_add(
+                looking, FINDING_BLOCKER, CSN_ASSESS_SCHEMA, error,
+                "the database says that its schema is \"%.100s\", the package for %s begins with %.200s: %s%s",
+                buffer_text(&value), subject->hops[0]->version, buffer_text(&wanted),
+                version == NULL ? "half migrated, or of another version than the program" : "as after the upgrade to ",
+                version == NULL ? "" : version);
+        }
+    }
+    buffer_free(&value);
+    buffer_free(&wanted);
     return result;
 }
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assess/user_roles.h"
+
 static const char *own_line(const struct assess_subject *subject, const char *role)
 {
     return subject->job == NULL ? NULL : ini_get(subject->job, "roles", role);
@@ -162,6 +164,33 @@ static int check_unexpected(const struct assess_subject *subject, yyjson_val *be
                         : error_set(error, CSN_SEQUENCE_VERIFY,
                                     "%zu roles are in use that no line of the role map leads to, the first is \"%s\"",
                                     unknown, first);
+}
+
+static const char *becomes_of(void *context, const char *role)
+{
+    return becomes(context, role);
+}
+
+int assess_check_user_roles(const struct assess_subject *subject, yyjson_val *before, yyjson_val *after,
+                            uint64_t *compared, struct error *error)
+{
+    struct user_roles_differences differences;
+    struct assess_subject borrowed = *subject;
+    if (user_roles_compare(before, after, becomes_of, &borrowed, &differences, error) != 0) {
+        return -1;
+    }
+    *compared = differences.compared;
+    if (differences.missing > 0) {
+        return error_set(error, CSN_SEQUENCE_VERIFY,
+                         "%llu of %llu roles that users should have after the upgrade are missing, the first is %s",
+                         (unsigned long long)differences.missing, (unsigned long long)differences.compared,
+                         differences.first_missing);
+    }
+    return differences.added == 0
+               ? 0
+               : error_set(error, CSN_SEQUENCE_VERIFY,
+                           "users have %llu roles after the upgrade that they should not have, the first is %s",
+                           (unsigned long long)differences.added, differences.first_added);
 }
 
 static uint64_t users_of(const struct assessment *after, const char *role)

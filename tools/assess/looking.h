@@ -36,8 +36,10 @@ check_function check_space;
 
 /* check_database.c */
 check_function check_database;
+check_function check_integrity;
 check_function check_other_databases;
 check_function check_replication;
+check_function check_schema;
 check_function check_package_checks;
 
 /* check_program.c */

@@ -130,13 +130,13 @@ static void tell(void *context, const struct progress_state *state)
     progress_tell(relay->progress, &all);
 }
 
-int clone_make(int root_fd, const struct cluster *cluster, const struct clone_plan *plan,
+int clone_make(int root_fd, const struct cluster *cluster, const struct clone_plan *plan, bool recover,
                const struct progress *progress, struct error *error)
 {
     struct strings excludes = {0};
     struct relay relay = {.progress = progress};
     const struct progress through = {.tell = tell, .context = &relay};
-    int result = cluster_require_clean(cluster, error);
+    int result = recover && cluster_is_recoverable(cluster) ? 0 : cluster_require_clean(cluster, error);
     for (size_t i = 0; i < plan->pair_count; i++) {
         relay.total_bytes += plan->pairs[i].size_bytes;
     }

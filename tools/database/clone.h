@@ -7,6 +7,7 @@
 #ifndef CAISSON_DATABASE_CLONE_H
 #define CAISSON_DATABASE_CLONE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "database/cluster.h"
@@ -31,10 +32,11 @@ int clone_plan(int root_fd, const struct cluster *cluster, const char *folder, s
                struct error *error) MUST_CHECK;
 void clone_plan_free(struct clone_plan *plan);
 
-/* Copies every pair, durable when it returns. The cluster must be clean (CSN_DATABASE_UNCLEAN). The
+/* Copies every pair, durable when it returns. The cluster must be clean (CSN_DATABASE_UNCLEAN), or with recover one that recovers by
+ * itself: then the copy does when it is started. The
  * folders beside must be there. A copy that exists already is an error (CSN_TREE_WRITE); after a failure what was copied stays, for clone_remove. A stale postmaster.pid is not
  * taken along. */
-int clone_make(int root_fd, const struct cluster *cluster, const struct clone_plan *plan,
+int clone_make(int root_fd, const struct cluster *cluster, const struct clone_plan *plan, bool recover,
                const struct progress *progress, struct error *error) MUST_CHECK;
 
 /* Removes the copies that are there. */

@@ -255,6 +255,13 @@ int cluster_require_clean(const struct cluster *cluster, struct error *error)
     return 0;
 }
 
+bool cluster_is_recoverable(const struct cluster *cluster)
+{
+    return !cluster->is_standby &&
+           (cluster->control.state == CLUSTER_STARTING || cluster->control.state == CLUSTER_SHUTTING_DOWN ||
+            cluster->control.state == CLUSTER_IN_CRASH_RECOVERY || cluster->control.state == CLUSTER_IN_PRODUCTION);
+}
+
 int cluster_require_binaries(const struct cluster *cluster, struct error *error)
 {
     if (cluster->binaries == NULL) {

@@ -68,6 +68,10 @@ void cluster_free(struct cluster *cluster);
 /* 0 if its files can be copied and started as they are: shut down in order, no standby. Else CSN_DATABASE_UNCLEAN. */
 int cluster_require_clean(const struct cluster *cluster, struct error *error) MUST_CHECK;
 
+/* True if it was not shut down in order, as after a power cut, and PostgreSQL recovers it by itself when it is started. A standby is
+ * neither clean nor that. */
+bool cluster_is_recoverable(const struct cluster *cluster);
+
 /* 0 if postgres of its version was found, else CSN_DATABASE_VERSION. */
 int cluster_require_binaries(const struct cluster *cluster, struct error *error) MUST_CHECK;
 

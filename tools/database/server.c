@@ -1,13 +1,18 @@
 #include "database/server.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "database/server_config.h"
 #include "lib/clock.h"
+#include "lib/file.h"
+#include "lib/root.h"
 #include "lib/text.h"
 
 #define START_TIMEOUT_SEC 300
@@ -106,6 +111,23 @@ static int wait_ready(struct database_server *server, int timeout_sec, const str
     return find_superuser(server, names, error);
 }
 
+/* One that a power cut has left names a process that may be somebody else's in the view, and then PostgreSQL does not start. Whoever
+ * starts a server here knows that nobody works on these files. */
+static int remove_stale_pid(struct view *view, const struct cluster *cluster, struct error *error)
+{
+    if (!cluster->has_pid_file) {
+        return 0;
+    }
+    int fd = root_open(view_root_fd(view), cluster->data_path, O_RDONLY | O_DIRECTORY, 0, error);
+    int result = fd < 0 ? -1
+                 : unlinkat(fd, "postmaster.pid", 0) == 0 || errno == ENOENT
+                     ? 0
+                     : error_system(error, CSN_DATABASE_START, "removing the stale postmaster.pid of a copy of %s",
+                                    cluster->data_path);
+    file_drop(&fd);
+    return result;
+}
+
 int database_server_start(struct view *view, const struct database_settings *settings, struct database_server **server,
                           struct error *error)
 {
@@ -126,7 +148,8 @@ int database_server_start(struct view *view, const struct database_settings *set
         goto out;
     }
     made->view = view;
-    if (server_superusers(view, settings, &names, error) != 0 ||
+    if (remove_stale_pid(view, settings->cluster, error) != 0 ||
+        server_superusers(view, settings, &names, error) != 0 ||
         server_prepare(view, settings, &names, &arguments, &made->port, error) != 0) {
         goto out;
     }

@@ -86,11 +86,19 @@ struct package_requirements {
     struct strings os; /* ID-VERSION_ID; empty: any */
 };
 
+/* What the database itself says of its version. */
+struct package_schema {
+    const char *query;     /* one statement; its first value. NULL: the package does not ask */
+    struct strings before; /* what it may be before this package */
+    const char *after;     /* what it is afterwards */
+};
+
 struct package {
     const char *name, *application, *title, *version;
     struct strings from;       /* version patterns: package_version_fits */
     const char *owner, *group; /* of the new tree's files, names on the server; NULL: root */
     struct package_requirements requirements;
+    struct package_schema schema;
     struct package_migration *migrations; /* in the order they run */
     size_t migrations_count;
     struct package_check *checks; /* in the order of the index */

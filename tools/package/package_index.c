@@ -22,6 +22,9 @@ const struct ini_rule package_index_rules[] = {
     {"requirements", "postgresql", INI_NUMBER, false, "lowest major version of PostgreSQL"},
     {"requirements", "commands", INI_LIST, false, "programs the server must have"},
     {"requirements", "os", INI_LIST, false, "ID-VERSION_ID of os-release"},
+    {"schema", "query", INI_TEXT, false, "SQL that gives the version of the database's schema"},
+    {"schema", "before", INI_LIST, false, "what it may be before"},
+    {"schema", "after", INI_TEXT, false, "what it is afterwards"},
     {"migration *", "kind", INI_TEXT, true, "sql or program"},
     {"migration *", "file", INI_TEXT, false, "a member below migrations/"},
     {"migration *", "command", INI_TEXT, false, "a line for the server's shell"},
@@ -238,6 +241,21 @@ static int read_requirements(const struct reading *reading)
     return 0;
 }
 
+static int read_schema(const struct reading *reading)
+{
+    struct package_schema *schema = &reading->package->schema;
+    const struct ini *ini = reading->ini;
+    schema->query = ini_get(ini, "schema", "query");
+    schema->after = ini_get(ini, "schema", "after");
+    if (ini_list(ini, "schema", "before", &schema->before, reading->error) != 0) {
+        return -1;
+    }
+    return (schema->query != NULL) == (schema->after != NULL) && (schema->query != NULL) == (schema->before.count > 0)
+               ? 0
+               : error_set(reading->error, reading->code, "%s: [schema] needs query, before and after, or is left out",
+                           ini->name);
+}
+
 int package_index_parse(struct package *package, enum package_index_source source, const char *name, const char *text,
                         size_t size_bytes, struct error *error)
 {
@@ -255,8 +273,8 @@ int package_index_parse(struct package *package, enum package_index_source sourc
         return -1;
     }
     if (check_text(&reading, text, size_bytes) != 0 || read_header(&reading) != 0 || read_requirements(&reading) != 0 ||
-        reading_migrations(&reading) != 0 || reading_checks(&reading) != 0 || read_interfaces(&reading) != 0 ||
-        read_roles(&reading) != 0) {
+        read_schema(&reading) != 0 || reading_migrations(&reading) != 0 || reading_checks(&reading) != 0 ||
+        read_interfaces(&reading) != 0 || read_roles(&reading) != 0) {
         return -1;
     }
     if (source == PACKAGE_INDEX_INPUT) {
@@ -281,5 +299,6 @@ void package_index_free(struct package *package)
     strings_free(&package->from);
     strings_free(&package->requirements.commands);
     strings_free(&package->requirements.os);
+    strings_free(&package->schema.before);
     ini_free(&package->ini);
 }

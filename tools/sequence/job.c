@@ -32,6 +32,8 @@ const struct ini_rule job_rules[] = {
      "age1..., who may read the repository: it is encrypted to them, and to nobody else"},
     {"package", "files", INI_LIST, false, "package files, relative to the job"},
     {"package", "version", INI_TEXT, false, "the version wanted; default: what the packages lead to"},
+    {"database", "recover", INI_BOOL, false,
+     "yes: a cluster that was not shut down in order may be upgraded: its copy recovers, the old one stays as it is"},
     {"rehearsal", "scratch", INI_TEXT, false,
      "memory or backup: where proof and rehearsal write; default backup, if that is ext4, XFS or btrfs"},
     {"rehearsal", "force", INI_BOOL, false,
@@ -202,6 +204,7 @@ static int fill(struct job *job, struct error *error)
     job->backup_disk = ini_get(ini, "backup", "disk");
     job->backup_folder = text_or(job, "backup", "folder", "caisson");
     job->goal_version = ini_get(ini, "package", "version");
+    job->recover_database = ini_bool(ini, "database", "recover", false);
     const char *scratch = text_or(job, "rehearsal", "scratch", "backup");
     job->scratch_in_memory = strcmp(scratch, "memory") == 0;
     job->force_rehearsal = ini_bool(ini, "rehearsal", "force", false);

@@ -32,6 +32,7 @@ struct job {
     struct strings recipients;   /* of the repository, age's; none: it may be plain */
     struct strings package_files;
     const char *goal_version; /* NULL: what the last package brings */
+    bool recover_database;    /* one that was not shut down in order */
     bool scratch_in_memory;
     bool force_rehearsal;      /* go on although the rehearsal failed */
     uint64_t valid_hours;      /* of an assessment */

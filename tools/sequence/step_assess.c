@@ -5,6 +5,7 @@
 
 #include <sys/statvfs.h>
 
+#include "assess/user_roles.h"
 #include "lib/clock.h"
 #include "lib/json.h"
 #include "sequence/boot_areas.h"
@@ -77,17 +78,40 @@ static int record_baseline(struct run *run, struct error *error)
     return result;
 }
 
-/* The database must be at rest before a room starts a copy of it, else the room would recover it and hide that. */
-static int open_room(struct run *run, const struct site *site, struct room *room, struct query_target *database,
-                     struct error *error)
+/* Who has which role; nothing where the profile does not ask. */
+static int record_user_roles(struct run *run, const struct query_target *database, struct error *error)
 {
-    struct room_binds none = {0};
-    if (run->cluster.data_path != NULL &&
-        (run->cluster.control.state != CLUSTER_SHUT_DOWN || run->cluster.binaries == NULL)) {
+    const char *query = run->target.profile->query_user_roles;
+    if (database->host == NULL || query == NULL) {
         return 0;
     }
-    if (room_open(run, site, &none, DATABASE_PRIVATE, room, error) != 0) {
-        return -1;
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    yyjson_mut_doc_set_root(document, fields);
+    yyjson_mut_obj_add_str(document, fields, "when", "before");
+    int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
+                                  : user_roles_read(database, query, document, fields, error);
+    if (result == 0) {
+        result = journal_append(&run->journal, "user-roles", fields, error);
+    }
+    yyjson_mut_doc_free(document);
+    return result;
+}
+
+/* A cluster that was not shut down in order recovers in the room, on its overlay; where it does not, *why says so. A standby, and one
+ * without its programs, is not started. */
+static int open_room(struct run *run, const struct site *site, struct room *room, struct query_target *database,
+                     struct error *why, struct error *error)
+{
+    struct room_binds none = {0};
+    bool recovers = run->cluster.data_path != NULL && cluster_is_recoverable(&run->cluster);
+    *why = (struct error){.code = CSN_NONE};
+    if (run->cluster.data_path != NULL &&
+        ((run->cluster.control.state != CLUSTER_SHUT_DOWN && !recovers) || run->cluster.binaries == NULL)) {
+        return 0;
+    }
+    if (room_open(run, site, &none, DATABASE_PRIVATE, room, why) != 0) {
+        return recovers && why->code == CSN_DATABASE_START ? 0 : error_set(error, why->code, "%s", why->message);
     }
     *database = room_database(room, run);
     return 0;
@@ -141,13 +165,14 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
     struct strings paths = {0};
     uint64_t boot_bytes = 0;
     struct error closing;
+    struct error not_recovered;
     buffer_clear(&run->fingerprint);
     if ((run->job.server_disks.count > 0 && run_check_disks_named(run, error) != 0) ||
         run_check_backup_apart(run, error) != 0 || run_open_backup(run, error) != 0 ||
         check_backup_lasts(run, error) != 0 || check_scratch(run, error) != 0 || run_open_scratch(run, error) != 0 ||
         boot_areas_size(run, &boot_bytes, error) != 0 ||
         target_fingerprint(&run->target, &run->fingerprint, error) != 0 ||
-        open_room(run, site, &asking.room, &database, error) != 0) {
+        open_room(run, site, &asking.room, &database, &not_recovered, error) != 0) {
         return -1;
     }
     struct assess_subject subject = {
@@ -156,6 +181,8 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
         .hop_count = run->hop_count,
         .cluster = run->cluster.data_path == NULL ? NULL : &run->cluster,
         .database = database.host == NULL ? NULL : &database,
+        .not_recovered = not_recovered.code == CSN_NONE ? NULL : not_recovered.message,
+        .recover = run->job.recover_database,
         .backup_path = run->backup_path,
         .scratch_path = run->scratch_path,
         .boot_bytes = boot_bytes,
@@ -174,6 +201,9 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
         result = assess_make(&subject, &run->assessment, error);
     }
     strings_free(&paths);
+    if (result == 0) {
+        result = record_user_roles(run, &database, error);
+    }
     if (room_close(&asking.room, result == 0 ? error : &closing) != 0) {
         result = -1;
     }

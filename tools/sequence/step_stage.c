@@ -122,7 +122,8 @@ static int stage_cluster(struct staging *staging, struct error *error)
         result = deed_folder_of(place, copy, error) == 0 ? deed_create_begin(place, copy, &seqs[i], error) : -1;
     }
     if (result == 0) {
-        result = clone_make(place->root_fd, &run->cluster, &staging->clone, &run->console->progress, error);
+        result = clone_make(place->root_fd, &run->cluster, &staging->clone, run->job.recover_database,
+                            &run->console->progress, error);
     }
     for (size_t i = 0; result == 0 && i < staging->clone.pair_count; i++) {
         result = deed_create_end(place, seqs[i], error);
@@ -336,6 +337,30 @@ static int run_migration(struct room *room, const struct staging *staging, const
     return result;
 }
 
+/* A program that ends with 0 has not said what it did: the database does. */
+static int check_schema(struct room *room, const struct run *run, const struct package *package, struct error *error)
+{
+    struct query_target target = room_database(room, run);
+    struct query_limits limits = {.timeout_sec = 600};
+    struct query_session *session = NULL;
+    struct buffer value = {0};
+    if (package->schema.query == NULL || target.host == NULL) {
+        return 0;
+    }
+    int result = query_open(&target, 0, &session, error) != 0
+                     ? -1
+                     : query_value(session, package->schema.query, &limits, &value, error);
+    query_close(session);
+    if (result == 0 && strcmp(buffer_text(&value), package->schema.after) != 0) {
+        result = error_set(
+            error, CSN_DATABASE_MIGRATION,
+            "all migrations to %s ended well, but the database says that its schema is \"%.200s\", not \"%s\"",
+            package->version, buffer_text(&value), package->schema.after);
+    }
+    buffer_free(&value);
+    return result;
+}
+
 static int migrate_hop(struct staging *staging, size_t hop, struct error *error)
 {
     const struct package *package = staging->run->hops[hop];
@@ -348,6 +373,9 @@ static int migrate_hop(struct staging *staging, size_t hop, struct error *error)
     }
     for (size_t i = 0; result == 0 && i < package->migrations_count; i++) {
         result = run_migration(&room, staging, package, &package->migrations[i], error);
+    }
+    if (result == 0) {
+        result = check_schema(&room, staging->run, package, error);
     }
     if (result == 0) {
         result = checks_run(&room, staging->run, staging->site, package, PACKAGE_CHECK_STAGE, error);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assess/user_roles.h"
 #include "lib/json.h"
 #include "sequence/checks.h"
 #include "sequence/room.h"
@@ -117,6 +118,39 @@ static int check_roles(struct room *room, const struct run *run, const struct si
     return result;
 }
 
+/* Each user's own, where the profile asks; how many were compared, and that they were, is in the record. */
+static int check_user_roles(struct room *room, const struct run *run, const struct site *site, struct error *error)
+{
+    struct query_target database = room_database(room, run);
+    const char *query = run->target.profile->query_user_roles;
+    yyjson_val *before = journal_last(&run->journal, "user-roles");
+    const struct assess_subject subject = {.hops = run->hops, .hop_count = run->hop_count, .job = &run->job.ini};
+    uint64_t compared = 0;
+    if (database.host == NULL || query == NULL || before == NULL) {
+        return 0;
+    }
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *read = yyjson_mut_obj(document);
+    yyjson_mut_doc_set_root(document, read);
+    int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for the roles of users")
+                                  : user_roles_read(&database, query, document, read, error);
+    yyjson_doc *after = result == 0 ? yyjson_mut_doc_imut_copy(document, NULL) : NULL;
+    if (result == 0) {
+        result = after == NULL
+                     ? error_set(error, CSN_MEMORY, "no memory for the roles of users")
+                     : assess_check_user_roles(&subject, before, yyjson_doc_get_root(after), &compared, error);
+    }
+    if (result == 0) {
+        yyjson_mut_val *fields = yyjson_mut_obj(document);
+        yyjson_mut_obj_add_str(document, fields, "step", site->place.step);
+        yyjson_mut_obj_add_uint(document, fields, "compared", compared);
+        result = journal_append(site->place.journal, "user-roles-after", fields, error);
+    }
+    yyjson_doc_free(after);
+    yyjson_mut_doc_free(document);
+    return result;
+}
+
 /* --- attachments --------------------------------------------------------------------------------------------------- */
 
 static int check_attachments(struct room *room, const struct run *run, const struct site *site, struct error *error)
@@ -163,8 +197,9 @@ int step_verify(struct run *run, struct site *site, struct buffer *detail, struc
     if (result == 0 &&
         (room_start_application(&room, run, error) != 0 || checks_health(&room, run, site, error) != 0 ||
          checks_run(&room, run, site, package, PACKAGE_CHECK_VERIFY, error) != 0 ||
-         check_roles(&room, run, site, error) != 0 || check_attachments(&room, run, site, error) != 0 ||
-         record_inventory(&room, run, site, error) != 0 || room_record_writes(&room, site, error) != 0)) {
+         check_roles(&room, run, site, error) != 0 || check_user_roles(&room, run, site, error) != 0 ||
+         check_attachments(&room, run, site, error) != 0 || record_inventory(&room, run, site, error) != 0 ||
+         room_record_writes(&room, site, error) != 0)) {
         result = -1;
     }
     if (room_close(&room, result == 0 ? error : &closing) != 0) {
