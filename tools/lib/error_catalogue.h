@@ -144,6 +144,8 @@ ERROR_ENUM(CSN_DATABASE_LOGIN, "CSN-D011", EXIT_BAD, "the database server does n
     "Correct user, password, certificate or database as the message says, or have a line added to the server's pg_hba.conf. Nothing was changed.")
 ERROR_ENUM(CSN_DATABASE_RELATIVE, "CSN-D012", EXIT_BAD, "the database server is not PostgreSQL, or not one of a known version",
     "Caisson works with PostgreSQL 10 to 18. For a relative (openGauss, Kingbase, ...) use its vendor's backup and the application's updater. Nothing was changed.")
+ERROR_ENUM(CSN_DATABASE_SESSIONS, "CSN-D014", EXIT_BAD, "others use the database",
+    "Stop the application and whatever else the message names, then run again. Nobody's session was ended, and nothing was changed.")
 ERROR_ENUM(CSN_DATABASE_DAMAGED, "CSN-D013", EXIT_BAD, "the database's files are damaged",
     "An index is made anew on the running server: REINDEX INDEX NAME. A damaged table needs a good backup, or somebody who knows PostgreSQL's files: "
     "do not upgrade it. Then look at disk and memory. Nothing was changed.")
