@@ -50,8 +50,12 @@ for command in snapshots verify "restore --target back-nobody latest"; do
 	# shellcheck disable=SC2086 # words
 	run $command --repository one --identity nobody.key
 	refused "$command with nobody's key" 1 CSN-E003
+	check "$command with nobody's key: it says what" grep -q 'CSN-E003: .*none of the keys given opens the' said
 done
 check "nothing was restored" [ -z "$(ls -A back-nobody)" ]
+head -c 300000 /dev/zero >large.key
+run snapshots --repository one --identity large.key
+refused "an identity that is some other file" 2 CSN-E002
 run repository init bad --recipient age1nonsense
 refused "a recipient that is none" 2 CSN-E002
 check "nothing was made" [ ! -e bad ]
