@@ -118,6 +118,41 @@ refused "another word" 2 CSN-U001
 check "none of these has made a snapshot" [ "$(find repository/snapshots -type f | sort)" = "$before" ]
 [ -n "$first" ] || failed=1
 
+# --- a database copied beside itself, migrated there, exchanged, and back
+beside() { what=$1; shift; run database "$what" --host "$work/server" --port "$port" --user owner --name wiki "$@"; }
+digest() { sql -c 'SELECT count(*), md5(string_agg(page::text, chr(10) ORDER BY id)) FROM page' wiki; }
+old=$(digest)
+beside switch
+refused "no copy to exchange" 2 CSN-U001
+sql -c 'SELECT pg_sleep(20)' wiki >/dev/null 2>&1 &
+sleeper=$!
+sleep 0.5
+beside copy --wait-sec 1
+refused "a copy while somebody is in it" 1 CSN-D014
+check "who it is is said" grep -q '1 sessions use the database wiki: process .*, owner, psql from' said
+check "and he goes on" kill -0 $sleeper
+beside copy --wait-sec 1 --end-sessions
+check "a copy, with the word to end them" [ "$status" -eq 0 ]
+wait $sleeper
+sql -c 'ALTER TABLE page ADD COLUMN lang text' -c 'DELETE FROM page WHERE id > 10' wiki-new-caisson
+beside switch
+check "it is exchanged" [ "$status" -eq 0 ]
+check "people see the new one" [ "$(sql -c 'SELECT count(lang), count(*) FROM page' wiki)" = "0|10" ]
+beside copy
+refused "a copy of what is exchanged" 2 CSN-U001
+beside back
+check "and back" [ "$status" -eq 0 ]
+check "as it was" [ "$(digest)" = "$old" ]
+beside drop
+check "the copy goes" [ "$status/$(sql -c "SELECT count(*) FROM pg_database WHERE datname LIKE 'wiki-%'" postgres)" = 0/0 ]
+run database copy --host "$work/server" --port "$port" --user owner
+refused "no name" 2 CSN-U001
+run database backup --host "$work/server" --port "$port" --user owner
+refused "no repository named" 2 CSN-U001
+run database backup --repository repository --host localhost --port "$port" --user copier --password-file horse --root-certificate root.pem
+refused "a password for its file's name" 2 CSN-S005
+check "is not repeated" sh -c '! grep -q horse said'
+
 # --- killed in the middle: no snapshot, and the next one is whole
 sql -c 'CREATE TABLE large AS SELECT n AS id, repeat(md5(n::text), 30) AS body FROM generate_series(1, 100000) n' wiki
 for delay in 0.1 0.3 0.6; do

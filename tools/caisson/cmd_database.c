@@ -1,5 +1,5 @@
 /*
- * cmd_database.c - `caisson database backup`: the cluster of a running PostgreSQL server into a repository.
+ * cmd_database.c - a running PostgreSQL server: its cluster into a repository; one of its databases copied, exchanged, and back.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "caisson/commands.h"
+#include "caisson/connection.h"
+#include "caisson/database_copy.h"
 #include "caisson/keys.h"
 #include "caisson/tags.h"
 #include "caisson/watching.h"
@@ -18,21 +20,11 @@
 #include "sequence/live_backup.h"
 
 static const struct option_rule rules[] = {
-    {"repository", OPTION_TEXT, true, "DIR", "the repository (`caisson repository init DIR` makes one)"},
-    {"host", OPTION_TEXT, true, "HOST", "the database server's name or address, or the folder of its socket"},
-    {"port", OPTION_NUMBER, false, "N", "its port (5432)"},
-    {"user", OPTION_TEXT, true, "ROLE", "a role with the attribute REPLICATION, or a superuser"},
-    {"password-file", OPTION_TEXT, false, "FILE", "the first line is its password"},
-    {"tls", OPTION_TEXT, false, "MODE",
-     "verify-full (default: encrypted, and it is the host named), verify-ca (and its certificate leads to the root), "
-     "require (encrypted, by whomsoever), none"},
-    {"root-certificate", OPTION_TEXT, false, "FILE", "PEM: what the server's certificate must lead to"},
-    {"revocation-list", OPTION_TEXT, false, "FILE", "PEM: certificates that count no more"},
-    {"client-certificate", OPTION_TEXT, false, "FILE", "PEM: ours, where the server wants one"},
-    {"client-key", OPTION_TEXT, false, "FILE", "PEM or DER: its key, mode 0600"},
-    {"client-key-password-file", OPTION_TEXT, false, "FILE", "the first line opens that key"},
-    {"label", OPTION_TEXT, false, "TEXT", "a few words that come with the snapshot"},
-    {"tag", OPTION_LIST, false, "KEY=VALUE", "a tag, to find the snapshot by"},
+    {"repository", OPTION_TEXT, false, "DIR", "backup: the repository (`caisson repository init DIR` makes one)"},
+    CONNECTION_RULES,
+    DATABASE_COPY_RULES,
+    {"label", OPTION_TEXT, false, "TEXT", "backup: a few words that come with the snapshot"},
+    {"tag", OPTION_LIST, false, "KEY=VALUE", "backup: a tag, to find the snapshot by"},
     WATCHING_RULE,
     KEYS_RULES,
     {"key", OPTION_TEXT, false, "FILE",
@@ -43,86 +35,18 @@ static const struct option_rule rules[] = {
 
 static const struct option_usage usage = {
     .command = "database",
-    .operands = "backup",
+    .operands = "backup | copy | switch | back | drop",
     .summary =
-        "Backs the whole cluster of a running PostgreSQL server (10 to 18) up into a new snapshot, over the "
-        "replication protocol, with the WAL that makes it whole; each file is compared with the server's own "
-        "manifest (13 and newer). People may work meanwhile. In the snapshot it is the folder " LIVE_BACKUP_NAME ".",
+        "For a running PostgreSQL server (10 to 18). backup: the whole cluster into a new snapshot, over the "
+        "replication protocol, with the WAL that "
+        "makes it whole; each file is compared with the server's own manifest (13 and newer); people may work "
+        "meanwhile; in the snapshot it is the "
+        "folder " LIVE_BACKUP_NAME
+        ". copy: closes the database NAME and copies it on its server, to be migrated there. switch: the copy gets its "
+        "name, the old one stays beside, closed. back: the old one has its name again. drop: removes the copy.",
     .operands_min = 1,
     .operands_max = 1,
 };
-
-struct connection {
-    struct query_target target;
-    struct query_tls tls;
-    char *password;
-    char *key_password;
-};
-
-static int read_line(const char *path, char **line, struct error *error)
-{
-    return path == NULL ? 0 : keys_read_passphrase(path, line, error);
-}
-
-static void wipe(char *text)
-{
-    if (text != NULL) {
-        explicit_bzero(text, strlen(text));
-    }
-    free(text);
-}
-
-static void connection_free(struct connection *connection)
-{
-    wipe(connection->password);
-    wipe(connection->key_password);
-}
-
-static int take_connection(struct connection *connection, const struct options *options, struct error *error)
-{
-    static const char *const modes[] = {"verify-full", "verify-ca", "require", "none", NULL};
-    const char *mode = options_text(options, "tls");
-    const char *host = options_text(options, "host");
-    uint64_t port = options_number(options, "port", 5432);
-    *connection = (struct connection){.password = NULL};
-    if (port == 0 || port > 65535) {
-        return error_set(error, CSN_USAGE, "--port takes 1 to 65535");
-    }
-    if (mode != NULL && !text_is_one_of(mode, modes)) {
-        return error_set(error, CSN_USAGE, "--tls takes verify-full, verify-ca, require or none, not \"%s\"", mode);
-    }
-    mode = mode != NULL ? mode : host[0] == '/' ? "none" : "verify-full";
-    bool verifies = strncmp(mode, "verify-", 7) == 0;
-    if (verifies && options_text(options, "root-certificate") == NULL) {
-        return error_set(
-            error, CSN_USAGE,
-            "--tls %s needs --root-certificate FILE; --tls require encrypts without asking who the server is", mode);
-    }
-    if ((options_text(options, "client-certificate") == NULL) != (options_text(options, "client-key") == NULL)) {
-        return error_set(error, CSN_USAGE, "--client-certificate and --client-key belong together");
-    }
-    if (read_line(options_text(options, "password-file"), &connection->password, error) != 0 ||
-        read_line(options_text(options, "client-key-password-file"), &connection->key_password, error) != 0) {
-        return -1;
-    }
-    connection->tls = (struct query_tls){
-        .mode = mode,
-        .root_certificate = options_text(options, "root-certificate"),
-        .certificate = options_text(options, "client-certificate"),
-        .key = options_text(options, "client-key"),
-        .key_password = connection->key_password,
-        .revocation_list = options_text(options, "revocation-list"),
-    };
-    connection->target = (struct query_target){
-        .host = host,
-        .port = (int)port,
-        .user = options_text(options, "user"),
-        .password = connection->password,
-        .database = "postgres",
-        .tls = strcmp(mode, "none") == 0 ? NULL : &connection->tls,
-    };
-    return 0;
-}
 
 static void print_summary(const struct base_backup_summary *database, const struct repository_backup_summary *summary,
                           bool json)
@@ -174,13 +98,16 @@ static int back_up(const struct options *options, struct repository *repository,
     return result;
 }
 
-static int run(const struct options *options, struct error *error)
+static int run_backup(const struct options *options, struct error *error)
 {
-    struct connection connection;
+    struct connection connection = {.password = NULL};
     struct keys keys = {0};
     struct repository *repository = NULL;
     struct repository_tag *tags = NULL;
-    int result = take_connection(&connection, options, error);
+    if (options_text(options, "repository") == NULL) {
+        return error_set(error, CSN_USAGE, "`caisson database backup` needs --repository DIR");
+    }
+    int result = connection_take(&connection, options, error);
     if (result == 0) {
         result = tags_take(options, &tags, error);
     }
@@ -199,6 +126,16 @@ static int run(const struct options *options, struct error *error)
     return result;
 }
 
+static int run(const struct options *options, struct error *error)
+{
+    const char *what = options->operands.items[0];
+    return strcmp(what, "backup") == 0 ? run_backup(options, error)
+           : database_copy_knows(what)
+               ? database_copy(what, options, error)
+               : error_set(error, CSN_USAGE, "`caisson database` knows backup, copy, switch, back and drop, not \"%s\"",
+                           what);
+}
+
 int cmd_database(int argc, char **argv)
 {
     struct options options;
@@ -207,9 +144,6 @@ int cmd_database(int argc, char **argv)
     int parsed = options_parse(&options, &usage, rules, argc, argv, &error);
     if (parsed != 0) {
         exit_code = parsed > 0 ? EXIT_DONE : command_fail(&error);
-    } else if (strcmp(options.operands.items[0], "backup") != 0) {
-        error_set(&error, CSN_USAGE, "`caisson database` knows backup, not \"%s\"", options.operands.items[0]);
-        exit_code = command_fail(&error);
     } else if (run(&options, &error) != 0) {
         exit_code = command_fail(&error);
     }

@@ -19,7 +19,7 @@ static const struct command commands[] = {
     {"identify", cmd_identify, "find disks and the application, write nothing"},
     {"assess", cmd_assess, "run every check on a server against a package"},
     {"backup", cmd_backup, "back folders up into a repository"},
-    {"database", cmd_database, "back a running PostgreSQL server up into a repository"},
+    {"database", cmd_database, "back a running PostgreSQL server up; copy and exchange a database of it"},
     {"snapshots", cmd_snapshots, "list the snapshots of a repository"},
     {"ls", cmd_ls, "list what a snapshot holds"},
     {"diff", cmd_diff, "say in what two snapshots differ"},
