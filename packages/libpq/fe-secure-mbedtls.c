@@ -2,7 +2,7 @@
  * fe-secure-mbedtls.c - TLS for libpq by mbedTLS: what libpq-int.h asks of a TLS implementation, and PQsslAttribute and its kin.
  *
  * TLS 1.2 and 1.3, client certificates, CRLs, channel binding (RFC 5929), ALPN, SNI. Options mean what libpq's documentation says,
- * except: a CRL that was named and cannot be read is an error; no engines; sslcertmode=require is refused, as nothing tells whether the
+ * except: nothing in a home folder is taken; where a CRL is named it has to be read, and there has to be one for each issuer; no engines; sslcertmode=require is refused, as nothing tells whether the
  * server asked; sslrootcert=system is SSL_CERT_FILE or /etc/ssl/certs/ca-certificates.crt.
  *
  * Public API of mbedTLS 3.6, but for three members that have no other door: the alert that was received, the digest that a
@@ -96,7 +96,7 @@ static void describe_refused(uint32_t flags, char *text, size_t size)
         {MBEDTLS_X509_BADCERT_FUTURE, "it is not valid yet: compare the clocks"},
         {MBEDTLS_X509_BADCERT_REVOKED, "it is revoked"},
         {MBEDTLS_X509_BADCERT_NOT_TRUSTED, "it does not lead to one of the given roots"},
-        {MBEDTLS_X509_BADCRL_NOT_TRUSTED, "the revocation list is not signed by its issuer"},
+        {MBEDTLS_X509_BADCRL_NOT_TRUSTED, "there is no good revocation list of its issuer"},
         {MBEDTLS_X509_BADCRL_EXPIRED, "the revocation list has expired"},
         {MBEDTLS_X509_BADCRL_FUTURE, "the revocation list is not valid yet: compare the clocks"},
         {MBEDTLS_X509_BADCERT_KEY_USAGE, "its key is not meant for this use"},
@@ -207,16 +207,10 @@ int pgtls_init(PGconn *conn, bool do_ssl, bool do_crypto)
     return 0;
 }
 
-/* The option's value, or the default file in the home folder; "" where neither is to be had. */
-static void file_of(const char *option, const char *name, char path[MAXPGPATH])
+/* The option's value; "" without one. What lies in a home folder is not taken: only what was named counts. */
+static void file_of(const char *option, char path[MAXPGPATH])
 {
-    char home[MAXPGPATH];
-    path[0] = '\0';
-    if (option != NULL && option[0] != '\0') {
-        strlcpy(path, option, MAXPGPATH);
-    } else if (pqGetHomeDirectory(home, sizeof home)) {
-        snprintf(path, MAXPGPATH, "%s/%s", home, name);
-    }
+    strlcpy(path, option == NULL ? "" : option, MAXPGPATH);
 }
 
 /* A code above 0 says how many of the file's certificates could not be read: those that can be used are. */
@@ -237,13 +231,12 @@ static int read_certificates(PGconn *conn, mbedtls_x509_crt *list, const char *w
 static int read_revoked(PGconn *conn, struct pg_tls *tls)
 {
     char path[MAXPGPATH];
-    bool named = conn->sslcrl != NULL && conn->sslcrl[0] != '\0';
     if (conn->sslcrldir != NULL && conn->sslcrldir[0] != '\0') {
         libpq_append_conn_error(conn, "sslcrldir is not supported by this build; put the lists into one file and name it as sslcrl");
         return -1;
     }
-    file_of(conn->sslcrl, ROOT_CRL_FILE, path);
-    if (!named && (path[0] == '\0' || access(path, R_OK) != 0)) {
+    file_of(conn->sslcrl, path);
+    if (path[0] == '\0') {
         return 0;
     }
     int code = mbedtls_x509_crl_parse_file(&tls->revoked, path);
@@ -260,7 +253,7 @@ static int read_roots(PGconn *conn, struct pg_tls *tls)
 {
     char path[MAXPGPATH];
     struct stat status;
-    file_of(conn->sslrootcert, ROOT_CERT_FILE, path);
+    file_of(conn->sslrootcert, path);
     if (strcmp(path, "system") == 0) {
         const char *file = getenv("SSL_CERT_FILE");
         strlcpy(path, file == NULL ? SYSTEM_ROOTS : file, sizeof path);
@@ -286,7 +279,7 @@ static int read_key(PGconn *conn, struct pg_tls *tls)
 {
     char path[MAXPGPATH];
     struct stat status;
-    file_of(conn->sslkey, USER_KEY_FILE, path);
+    file_of(conn->sslkey, path);
     if (path[0] == '\0' || stat(path, &status) != 0) {
         libpq_append_conn_error(conn, "there is a certificate, but no private key file \"%s\"", path);
         return -1;
@@ -318,7 +311,7 @@ static int read_own(PGconn *conn, struct pg_tls *tls)
 {
     char path[MAXPGPATH];
     struct stat status;
-    file_of(conn->sslcert, USER_CERT_FILE, path);
+    file_of(conn->sslcert, path);
     if (conn->sslcertmode[0] == 'd' || path[0] == '\0') { /* disable */
         return 0;
     }
@@ -357,11 +350,32 @@ static int set_versions(PGconn *conn, struct pg_tls *tls)
     return 0;
 }
 
+static bool same(const mbedtls_x509_buf *one, const mbedtls_x509_buf *other)
+{
+    return one->len == other->len && memcmp(one->p, other->p, one->len) == 0;
+}
+
+/* mbedTLS passes over lists of other authorities; so a wrong one would check nothing. */
+static bool has_list(const struct pg_tls *tls, const mbedtls_x509_crt *certificate)
+{
+    for (const mbedtls_x509_crl *list = &tls->revoked; list != NULL; list = list->next) {
+        if (list->version != 0 && same(&list->issuer_raw, &certificate->issuer_raw)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* libpq compares names itself (also addresses and wildcards), after the handshake, if verify-full asks for it. mbedTLS would for every
  * mode, as it couples that to SNI. */
-static int forget_name(void *context, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
+static int judge(void *context, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
 {
+    const struct pg_tls *tls = context;
     *flags &= ~(uint32_t) MBEDTLS_X509_BADCERT_CN_MISMATCH;
+    if (tls->revoked.version != 0 && !same(&certificate->subject_raw, &certificate->issuer_raw) &&
+        !has_list(tls, certificate)) {
+        *flags |= MBEDTLS_X509_BADCRL_NOT_TRUSTED;
+    }
     return 0;
 }
 
@@ -388,7 +402,7 @@ static int set_up(PGconn *conn, struct pg_tls *tls)
     if (set_versions(conn, tls) != 0 || read_roots(conn, tls) != 0 || read_own(conn, tls) != 0) {
         return -1;
     }
-    mbedtls_ssl_conf_verify(&tls->config, forget_name, NULL);
+    mbedtls_ssl_conf_verify(&tls->config, judge, tls);
     mbedtls_ssl_conf_ca_chain(&tls->config, &tls->roots, &tls->revoked);
     mbedtls_ssl_conf_authmode(&tls->config, tls->checks ? MBEDTLS_SSL_VERIFY_REQUIRED : MBEDTLS_SSL_VERIFY_OPTIONAL);
     code = mbedtls_ssl_setup(&tls->ssl, &tls->config);

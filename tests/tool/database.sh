@@ -143,8 +143,19 @@ refused "a copy of what is exchanged" 2 CSN-U001
 beside back
 check "and back" [ "$status" -eq 0 ]
 check "as it was" [ "$(digest)" = "$old" ]
+beside switch
+refused "a copy that is older than what people write" 1 CSN-D014
 beside drop
 check "the copy goes" [ "$status/$(sql -c "SELECT count(*) FROM pg_database WHERE datname LIKE 'wiki-%'" postgres)" = 0/0 ]
+sql -c 'ALTER DATABASE wiki ALLOW_CONNECTIONS false' postgres
+beside drop
+check "a copy that was cut off leaves it closed: drop opens it" [ "$(digest)" = "$old" ]
+beside copy
+beside switch
+beside drop
+refused "the old one goes only where it is meant" 2 CSN-U001
+beside drop --old
+check "the old one goes where it is" [ "$status/$(sql -c "SELECT count(*) FROM pg_database WHERE datname LIKE 'wiki-%'" postgres)" = 0/0 ]
 run database copy --host "$work/server" --port "$port" --user owner
 refused "no name" 2 CSN-U001
 run database backup --host "$work/server" --port "$port" --user owner

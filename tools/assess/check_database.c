@@ -92,11 +92,19 @@ int check_integrity(struct looking *looking, struct error *error)
         return look_add(looking, FINDING_BLOCKER, CSN_DATABASE_DAMAGED, error,
                         "%llu tables and indexes are damaged in all", (unsigned long long)counts.damaged);
     }
-    return counts.without == 0 ? 0
-                               : look_add(looking, FINDING_REMARK, CSN_NONE, error,
-                                          "the server has no amcheck: the files of %llu databases were not checked but "
-                                          "by reading all tables",
-                                          (unsigned long long)counts.without);
+    if (counts.without > 0) {
+        return look_add(
+            looking, FINDING_REMARK, CSN_NONE, error,
+            "the server has no amcheck: the files of %llu databases were not checked but by reading all tables",
+            (unsigned long long)counts.without);
+    }
+    return counts.without_tables == 0
+               ? 0
+               : look_add(
+                     looking, FINDING_REMARK, CSN_NONE, error,
+                     "the server's amcheck knows indexes only: the tables of %llu databases were not checked but by "
+                     "reading them",
+                     (unsigned long long)counts.without_tables);
 }
 
 /* --- whom else it touches ------------------------------------------------------------------------------------------ */

@@ -43,7 +43,8 @@ static const struct option_usage usage = {
         "meanwhile; in the snapshot it is the "
         "folder " LIVE_BACKUP_NAME
         ". copy: closes the database NAME and copies it on its server, to be migrated there. switch: the copy gets its "
-        "name, the old one stays beside, closed. back: the old one has its name again. drop: removes the copy.",
+        "name, the old one stays beside, closed. back: the old one has its name again. drop: removes the copy and "
+        "opens the database; with --old the old one.",
     .operands_min = 1,
     .operands_max = 1,
 };
@@ -57,7 +58,8 @@ static void print_summary(const struct base_backup_summary *database, const stru
                ",\"bytes_stored\":%" PRIu64 ",\"manifest_checked\":%s,\"page_checksums\":%s}\n",
                summary->id, database->version, database->control.system_identifier, database->timeline,
                database->start_lsn, database->end_lsn, summary->files, summary->bytes, summary->bytes_stored,
-               database->has_manifest ? "true" : "false", database->control.checksums != 0 ? "true" : "false");
+               database->has_manifest ? "true" : "false",
+               database->control.checksums != 0 && database->version >= 11 ? "true" : "false");
         return;
     }
     char bytes[CONSOLE_TEXT_SIZE];
@@ -71,8 +73,9 @@ static void print_summary(const struct base_backup_summary *database, const stru
     screen_line(stdout, "checked: %s; %s",
                 database->has_manifest ? "each file against the server's manifest"
                                        : "nothing against a manifest, which this version does not have",
-                database->control.checksums != 0 ? "pages by the server, which has checksums"
-                                                 : "no pages, as the cluster has no checksums");
+                database->control.checksums == 0 ? "no pages, as the cluster has no checksums"
+                : database->version >= 11        ? "pages by the server, which has checksums"
+                                                 : "no pages, as this version does not");
 }
 
 static int back_up(const struct options *options, struct repository *repository, const struct query_target *target,

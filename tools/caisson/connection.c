@@ -43,7 +43,12 @@ int connection_take(struct connection *connection, const struct options *options
     if (mode != NULL && !text_is_one_of(mode, modes)) {
         return error_set(error, CSN_USAGE, "--tls takes verify-full, verify-ca, require or none, not \"%s\"", mode);
     }
-    mode = mode != NULL ? mode : host[0] == '/' ? "none" : "verify-full";
+    bool local = host[0] == '/' || host[0] == '@';
+    if (host[0] == '\0' || (local && mode != NULL && strcmp(mode, "none") != 0)) {
+        return error_set(error, CSN_USAGE,
+                         host[0] == '\0' ? "--host is empty" : "there is no TLS over a socket: --tls none");
+    }
+    mode = mode != NULL ? mode : local ? "none" : "verify-full";
     bool verifies = strncmp(mode, "verify-", 7) == 0;
     if (verifies && options_text(options, "root-certificate") == NULL) {
         return error_set(

@@ -20,7 +20,6 @@ struct copying {
 static int copy(struct copying *copying, struct error *error)
 {
     uint64_t wait_sec = options_number(copying->options, "wait-sec", 60);
-    struct error unused;
     if (wait_sec > 86400) {
         return error_set(error, CSN_USAGE, "--wait-sec takes up to a day");
     }
@@ -29,7 +28,7 @@ static int copy(struct copying *copying, struct error *error)
         return -1;
     }
     if (live_copy_make(&copying->target, &copying->names, &copying->console.progress, error) != 0) {
-        (void)!live_copy_open(&copying->target, copying->names.database, &unused);
+        live_copy_open_again(&copying->target, copying->names.database, error);
         return -1;
     }
     console_finish_line(&copying->console);
@@ -54,11 +53,15 @@ static int exchange(struct copying *copying, bool back, struct error *error)
 
 static int drop(struct copying *copying, struct error *error)
 {
-    if (live_copy_drop(&copying->target, &copying->names, false, error) != 0 ||
-        live_copy_open(&copying->target, copying->names.database, error) != 0) {
+    bool old = options_flag(copying->options, "old");
+    if (live_copy_drop(&copying->target, &copying->names, old, error) != 0) {
         return -1;
     }
-    screen_line(stdout, "%s is gone, and %s is open", copying->names.copy, copying->names.database);
+    if (old) {
+        screen_line(stdout, "%s is gone; there is no way back to it", copying->names.old);
+    } else {
+        screen_line(stdout, "%s is gone, and %s is open", copying->names.copy, copying->names.database);
+    }
     return 0;
 }
 
@@ -72,25 +75,26 @@ bool database_copy_knows(const char *what)
 /* What stands there decides what can be done; the rest is refused before anything is touched. */
 static int check_state(const struct copying *copying, const char *what, struct error *error)
 {
-    static const enum live_copy_state wanted[] = {LIVE_COPY_NONE, LIVE_COPY_STAGED, LIVE_COPY_SWITCHED,
-                                                  LIVE_COPY_STAGED};
     static const char *const there[] = {
         [LIVE_COPY_NONE] = "there is no copy of it, and no old one",
+        [LIVE_COPY_BEGUN] = "it is closed, or a copy of it is unfinished (`drop` opens it)",
         [LIVE_COPY_STAGED] = "a copy of it stands beside, not exchanged",
-        [LIVE_COPY_SWITCHED] = "it is exchanged, and the old one stands beside",
+        [LIVE_COPY_SWITCHED] = "it is exchanged, and the old one stands beside (`drop --old` removes that)",
         [LIVE_COPY_OTHER] = "it is not there, or both a copy and an old one are: look at the server's databases",
     };
     enum live_copy_state state;
-    size_t at = 0;
     if (live_copy_examine(&copying->target, &copying->names, &state, error) != 0) {
         return -1;
     }
-    while (strcmp(whats[at], what) != 0) {
-        at++;
-    }
-    return state == wanted[at] ? 0
-                               : error_set(error, CSN_USAGE, "nothing was done to the database %s, as %s",
-                                           copying->names.database, there[state]);
+    bool old = options_flag(copying->options, "old");
+    bool good = strcmp(what, "copy") == 0     ? state == LIVE_COPY_NONE || state == LIVE_COPY_BEGUN
+                : strcmp(what, "switch") == 0 ? state == LIVE_COPY_STAGED
+                : strcmp(what, "back") == 0   ? state == LIVE_COPY_SWITCHED
+                : old                         ? state == LIVE_COPY_SWITCHED
+                                              : state == LIVE_COPY_BEGUN || state == LIVE_COPY_STAGED;
+    return good ? 0
+                : error_set(error, CSN_USAGE, "nothing was done to the database %s, as %s", copying->names.database,
+                            there[state]);
 }
 
 int database_copy(const char *what, const struct options *options, struct error *error)

@@ -75,6 +75,9 @@ static int more(void *context, const uint8_t **data, size_t *size_bytes, struct 
         if (kind == 'd') {
             (*data)++;
             (*size_bytes)--;
+            if (*size_bytes == 0) {
+                continue;
+            }
             return 1;
         }
         if (kind == 'n' || kind == 'm') {
@@ -266,7 +269,11 @@ static void make_command(const struct copying *copying, const char *label, struc
     int version = copying->summary->version;
     bool options = version >= 15;
     buffer_string(command, options ? "BASE_BACKUP (LABEL " : "BASE_BACKUP LABEL ");
-    query_append_literal(command, label);
+    buffer_string(command, "'");
+    for (const char *at = label; *at != '\0'; at++) { /* the replication protocol's scanner knows no other escape */
+        buffer_append(command, *at == '\'' ? "''" : at, *at == '\'' ? 2 : 1);
+    }
+    buffer_string(command, "'");
     buffer_string(command, options ? ", PROGRESS, CHECKPOINT 'fast', WAL, WAIT false, TABLESPACE_MAP, MANIFEST 'yes', "
                                      "MANIFEST_CHECKSUMS 'SHA256')"
                                    : " PROGRESS FAST WAL NOWAIT TABLESPACE_MAP");

@@ -2,7 +2,7 @@
  * base_backup.h - the files of a cluster that runs on another host, over the replication protocol, with the WAL that makes them whole.
  *
  * What comes is checked against the server's own manifest (PostgreSQL 13 and newer: size and SHA-256 of each file) while it
- * comes; pages are checked by the server where it has checksums. Where the files go is the caller's. Sources: PostgreSQL's documentation,
+ * comes; pages are checked by the server where it has checksums (11 and newer). Where the files go is the caller's. Sources: PostgreSQL's documentation,
  * "Streaming Replication Protocol" (BASE_BACKUP) and "Backup Manifest Format".
  */
 #ifndef CAISSON_DATABASE_BASE_BACKUP_H

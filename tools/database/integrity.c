@@ -16,7 +16,7 @@ static const char objects_sql[] =
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
     "LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_am a ON a.oid = c.relam "
     "WHERE c.relpersistence <> 't' AND ((c.relkind = 'i' AND a.amname = 'btree' AND i.indisready AND i.indisvalid) "
-    "OR c.relkind IN ('r', 't', 'm')) ORDER BY c.relkind = 'i' DESC, c.oid";
+    "OR (c.relkind IN ('r', 't', 'm') AND coalesce(a.amname, 'heap') = 'heap')) ORDER BY c.relkind = 'i' DESC, c.oid";
 
 struct object {
     bool is_index;
@@ -97,7 +97,8 @@ static int look_at(struct query_session *session, struct checking *checking, con
         return error_set(error, why.code, "looking at %s of the database %s: %s", object->name, checking->database,
                          why.message);
     }
-    if (query_execute(session, "ROLLBACK TO SAVEPOINT object", 60, NULL, error) != 0) {
+    if (query_execute(session, "ROLLBACK TO SAVEPOINT object", 60, NULL, error) != 0 ||
+        query_execute(session, "RELEASE SAVEPOINT object", 60, NULL, error) != 0) { /* else they nest */
         return -1;
     }
     checking->counts->indexes += object->is_index ? 1 : 0;
@@ -177,6 +178,7 @@ static int check_database(const struct query_target *server, const char *databas
         state.total_bytes += checking->objects[i].size_bytes;
     }
     state.total_items = checking->count;
+    checking->counts->without_tables += has_heap ? 0 : 1;
     for (size_t i = 0; result == 0 && i < checking->count; i++) {
         const struct object *object = &checking->objects[i];
         state.item = object->name;

@@ -15,8 +15,9 @@
 
 struct integrity_counts {
     uint64_t databases;
-    uint64_t without; /* of these, how many the server has no amcheck for */
-    uint64_t indexes; /* looked at */
+    uint64_t without;        /* of these, how many the server has no amcheck for */
+    uint64_t without_tables; /* of these, how many it can check the indexes of only (before 14) */
+    uint64_t indexes;        /* looked at */
     uint64_t tables;
     uint64_t damaged; /* indexes and tables */
 };

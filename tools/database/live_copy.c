@@ -13,10 +13,12 @@
 
 int live_copy_name(struct live_copy *names, const char *database, const char *run, struct error *error)
 {
+    int making = snprintf(names->making, sizeof names->making, "%s-making-%s", database, run);
     int copy = snprintf(names->copy, sizeof names->copy, "%s-new-%s", database, run);
     int old = snprintf(names->old, sizeof names->old, "%s-old-%s", database, run);
     int plain = snprintf(names->database, sizeof names->database, "%s", database);
-    return copy > 0 && copy < LIVE_COPY_NAME_SIZE && old < LIVE_COPY_NAME_SIZE && plain < LIVE_COPY_NAME_SIZE
+    return making > 0 && making < LIVE_COPY_NAME_SIZE && copy < LIVE_COPY_NAME_SIZE && old < LIVE_COPY_NAME_SIZE &&
+                   plain < LIVE_COPY_NAME_SIZE
                ? 0
                : error_set(error, CSN_DATABASE_QUERY,
                            "no room for a name beside the database \"%s\": 63 bytes are the most", database);
@@ -46,14 +48,18 @@ static int tell(struct query_session *session, const char *format, const char *o
 
 struct there {
     const struct live_copy *names;
-    bool database, copy, old;
+    bool database, open, making, copy, old;
 };
 
 static int take_name(void *context, const struct query_row *row, struct error *error)
 {
     struct there *there = context;
     (void)error;
-    there->database = there->database || strcmp(row->values[0], there->names->database) == 0;
+    if (strcmp(row->values[0], there->names->database) == 0) {
+        there->database = true;
+        there->open = row->values[1][0] == 't';
+    }
+    there->making = there->making || strcmp(row->values[0], there->names->making) == 0;
     there->copy = there->copy || strcmp(row->values[0], there->names->copy) == 0;
     there->old = there->old || strcmp(row->values[0], there->names->old) == 0;
     return 0;
@@ -62,7 +68,7 @@ static int take_name(void *context, const struct query_row *row, struct error *e
 static int look(struct query_session *session, const struct live_copy *names, struct there *there, struct error *error)
 {
     *there = (struct there){.names = names};
-    return query_run(session, "SELECT datname FROM pg_database", NULL, 0, NULL, take_name, there, error);
+    return query_run(session, "SELECT datname, datallowconn FROM pg_database", NULL, 0, NULL, take_name, there, error);
 }
 
 int live_copy_examine(const struct query_target *target, const struct live_copy *names, enum live_copy_state *state,
@@ -74,7 +80,10 @@ int live_copy_examine(const struct query_target *target, const struct live_copy 
     int result = query_open(target, 0, &session, error) != 0 ? -1 : look(session, names, &there, error);
     query_close(session);
     if (result == 0 && there.database && !(there.copy && there.old)) {
-        *state = there.copy ? LIVE_COPY_STAGED : there.old ? LIVE_COPY_SWITCHED : LIVE_COPY_NONE;
+        *state = there.copy                    ? LIVE_COPY_STAGED
+                 : there.old                   ? LIVE_COPY_SWITCHED
+                 : there.making || !there.open ? LIVE_COPY_BEGUN
+                                               : LIVE_COPY_NONE;
     }
     return result;
 }
@@ -137,6 +146,16 @@ static int wait_empty(struct query_session *session, const char *database, int w
     return result;
 }
 
+/* After a failure: the error stays the one that there was, with a word more where the database stays closed. */
+void live_copy_open_again(const struct query_target *target, const char *database, struct error *error)
+{
+    struct error why = {.code = CSN_NONE};
+    if (live_copy_open(target, database, &why) != 0) {
+        (void)error_wrap(error, "the database %s stays CLOSED (`caisson database drop` opens it): %.200s", database,
+                         why.message);
+    }
+}
+
 int live_copy_close(const struct query_target *target, const char *database, int wait_sec, bool end_sessions,
                     const struct progress *progress, struct error *error)
 {
@@ -155,10 +174,11 @@ int live_copy_close(const struct query_target *target, const char *database, int
                      : wait_empty(session, database, 30, progress, &sessions, error);
     }
     if (result == 0 && sessions.count > 0) {
-        struct error unused;
-        (void)!tell(session, "ALTER DATABASE %s WITH ALLOW_CONNECTIONS true", database, NULL, STATEMENT_SEC, &unused);
         result = error_set(error, CSN_DATABASE_SESSIONS, "%zu sessions use the database %s: %.500s", sessions.count,
                            database, buffer_text(&sessions.list));
+    }
+    if (result != 0) {
+        live_copy_open_again(target, database, error);
     }
     buffer_free(&sessions.list);
     query_close(session);
@@ -208,7 +228,7 @@ static const char settings_sql[] =
 static int take_along(struct query_session *session, const struct live_copy *names, struct error *error)
 {
     struct strings statements = {0};
-    const char *const parameters[] = {names->database, names->copy};
+    const char *const parameters[] = {names->database, names->making};
     int result = query_run(session, grants_sql, parameters, 2, NULL, take_statement, &statements, error);
     for (size_t i = 0; result == 0 && i < statements.count; i++) {
         result = query_execute(session, statements.items[i], STATEMENT_SEC, NULL, error);
@@ -220,11 +240,22 @@ static int take_along(struct query_session *session, const struct live_copy *nam
     return result;
 }
 
+/* In one transaction: what has the copy's name has all of it. */
+static int finish_copy(struct query_session *session, const struct live_copy *names, struct error *error)
+{
+    return query_execute(session, "BEGIN", STATEMENT_SEC, NULL, error) != 0 || take_along(session, names, error) != 0 ||
+                   tell(session, "ALTER DATABASE %s RENAME TO %s", names->making, names->copy, STATEMENT_SEC, error) !=
+                       0
+               ? -1
+               : query_execute(session, "COMMIT", STATEMENT_SEC, NULL, error);
+}
+
 int live_copy_make(const struct query_target *target, const struct live_copy *names, const struct progress *progress,
                    struct error *error)
 {
     struct query_session *session = NULL;
     struct progress_state state = {.doing = "copying the database on its server", .item = names->database};
+    struct error unused;
     if (query_open(target, 0, &session, error) != 0) {
         return -1;
     }
@@ -232,12 +263,17 @@ int live_copy_make(const struct query_target *target, const struct live_copy *na
     /* Blocks of files, where the server gives the choice: not each page through its WAL. */
     bool strategy = query_server_version(session) >= 150000;
     int result =
-        tell(session, strategy ? "CREATE DATABASE %s TEMPLATE %s STRATEGY file_copy" : "CREATE DATABASE %s TEMPLATE %s",
-             names->copy, names->database, 0, error);
-    if (result == 0 && take_along(session, names, error) != 0) {
-        struct error unused;
-        (void)!tell(session, "DROP DATABASE %s", names->copy, NULL, STATEMENT_SEC, &unused);
+        tell(session, "DROP DATABASE IF EXISTS %s", names->making, NULL, STATEMENT_SEC, error) != 0
+            ? -1
+            : tell(session,
+                   strategy ? "CREATE DATABASE %s TEMPLATE %s STRATEGY file_copy" : "CREATE DATABASE %s TEMPLATE %s",
+                   names->making, names->database, 0, error);
+    if (result == 0 && finish_copy(session, names, error) != 0) {
+        (void)!query_execute(session, "ROLLBACK", STATEMENT_SEC, NULL, &unused);
         result = -1;
+    }
+    if (result != 0) { /* what cannot be removed now is removed before the next copy */
+        (void)!tell(session, "DROP DATABASE IF EXISTS %s", names->making, NULL, STATEMENT_SEC, &unused);
     }
     query_close(session);
     return result;
@@ -245,9 +281,29 @@ int live_copy_make(const struct query_target *target, const struct live_copy *na
 
 /* --- over, and back --- */
 
+/* Who has opened it since the copy was made may have written in it. */
+static int check_closed(struct query_session *session, const char *database, struct error *error)
+{
+    struct buffer sql = {0};
+    struct buffer value = {0};
+    buffer_string(&sql, "SELECT datallowconn FROM pg_database WHERE datname = ");
+    query_append_literal(&sql, database);
+    int result = buffer_check(&sql, error) != 0 ? -1 : query_value(session, sql.data, NULL, &value, error);
+    if (result == 0 && strcmp(buffer_text(&value), "f") != 0) {
+        result =
+            error_set(error, CSN_DATABASE_SESSIONS,
+                      "the database %s was opened since its copy was made: what was written in it is not in the copy; "
+                      "drop the copy and copy again",
+                      database);
+    }
+    buffer_free(&sql);
+    buffer_free(&value);
+    return result;
+}
+
 /* In one transaction: of a cut there is before, or after. first gives its name up to second. */
 static int exchange(const struct query_target *target, const char *first, const char *first_new, const char *second,
-                    struct error *error)
+                    bool must_be_closed, struct error *error)
 {
     struct query_session *session = NULL;
     struct sessions sessions = {.count = 0};
@@ -262,6 +318,9 @@ static int exchange(const struct query_target *target, const char *first, const 
             result = error_set(error, CSN_DATABASE_SESSIONS, "%zu sessions use the database %s: %.500s", sessions.count,
                                both[i], buffer_text(&sessions.list));
         }
+    }
+    if (result == 0 && must_be_closed) {
+        result = check_closed(session, first, error);
     }
     if (result == 0 &&
         (query_execute(session, "BEGIN", STATEMENT_SEC, NULL, error) != 0 ||
@@ -279,21 +338,27 @@ static int exchange(const struct query_target *target, const char *first, const 
 
 int live_copy_switch(const struct query_target *target, const struct live_copy *names, struct error *error)
 {
-    return exchange(target, names->database, names->old, names->copy, error);
+    return exchange(target, names->database, names->old, names->copy, true, error);
 }
 
 int live_copy_back(const struct query_target *target, const struct live_copy *names, struct error *error)
 {
-    return exchange(target, names->database, names->copy, names->old, error);
+    return exchange(target, names->database, names->copy, names->old, false, error);
 }
 
 int live_copy_drop(const struct query_target *target, const struct live_copy *names, bool old, struct error *error)
 {
     struct query_session *session = NULL;
-    int result =
-        query_open(target, 0, &session, error) != 0
-            ? -1
-            : tell(session, "DROP DATABASE IF EXISTS %s", old ? names->old : names->copy, NULL, STATEMENT_SEC, error);
+    int result = query_open(target, 0, &session, error);
+    if (result == 0 && old) {
+        result = tell(session, "DROP DATABASE IF EXISTS %s", names->old, NULL, STATEMENT_SEC, error);
+    } else if (result == 0) {
+        result = tell(session, "DROP DATABASE IF EXISTS %s", names->copy, NULL, STATEMENT_SEC, error) != 0 ||
+                         tell(session, "DROP DATABASE IF EXISTS %s", names->making, NULL, STATEMENT_SEC, error) != 0
+                     ? -1
+                     : tell(session, "ALTER DATABASE %s WITH ALLOW_CONNECTIONS true", names->database, NULL,
+                            STATEMENT_SEC, error);
+    }
     query_close(session);
     return result;
 }

@@ -34,11 +34,14 @@ int query_result_error(const PGresult *answer, struct error *error)
     const char *state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
     const char *primary_field = PQresultErrorField(answer, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail_field = PQresultErrorField(answer, PG_DIAG_MESSAGE_DETAIL);
+    enum error_code code = state == NULL                 ? CSN_DATABASE_QUERY
+                           : strcmp(state, "53100") == 0 ? CSN_NO_SPACE
+                           : strcmp(state, "55006") == 0 ? CSN_DATABASE_SESSIONS
+                                                         : CSN_DATABASE_QUERY;
     query_words(primary_field == NULL ? PQresultErrorMessage(answer) : primary_field, primary, sizeof primary);
     query_words(detail_field == NULL ? "" : detail_field, detail, sizeof detail);
-    return error_set(error, CSN_DATABASE_QUERY, "the database says: %s%s%s%s%s%s", primary,
-                     detail[0] == '\0' ? "" : " - ", detail, state == NULL ? "" : " (SQLSTATE ",
-                     state == NULL ? "" : state, state == NULL ? "" : ")");
+    return error_set(error, code, "the database says: %s%s%s%s%s%s", primary, detail[0] == '\0' ? "" : " - ", detail,
+                     state == NULL ? "" : " (SQLSTATE ", state == NULL ? "" : state, state == NULL ? "" : ")");
 }
 
 int query_open(const struct query_target *target, int timeout_sec, struct query_session **session, struct error *error)

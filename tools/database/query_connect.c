@@ -12,6 +12,7 @@
 
 #define CONNECT_TIMEOUT_SEC 30
 #define OLDEST_VERSION 100000
+#define TOO_NEW_VERSION 190000
 
 /* Lets a migration run as long as its own limit says, whatever the server sets for its users. */
 static const char session_options[] =
@@ -198,31 +199,64 @@ static int wait_connected(PGconn *connection, int64_t end_ms)
     return 0;
 }
 
-/* A relative speaks the protocol, and is something else: found before anything is asked of it that it might do otherwise. */
-static int check_server(PGconn *connection, const struct query_target *target, struct error *error)
+/* One answer, within the time there is; NULL: none came. */
+static PGresult *ask(PGconn *connection, const char *sql, int64_t end_ms)
+{
+    if (PQsendQuery(connection, sql) == 0) {
+        return NULL;
+    }
+    PGresult *last = NULL;
+    for (;;) {
+        while (PQisBusy(connection) != 0) {
+            struct pollfd poll_fd = {.fd = PQsocket(connection), .events = POLLIN};
+            int64_t left_ms = end_ms - clock_monotonic_ms();
+            if (left_ms <= 0 ||
+                (poll(&poll_fd, 1, left_ms > 60000 ? 60000 : (int)left_ms) > 0 && PQconsumeInput(connection) == 0)) {
+                PQclear(last);
+                return NULL;
+            }
+        }
+        PGresult *answer = PQgetResult(connection);
+        if (answer == NULL) {
+            return last;
+        }
+        PQclear(last);
+        last = answer;
+    }
+}
+
+/* A relative speaks the protocol, and is something else: found before anything is asked of it that it might do otherwise. A replication
+ * session has no version() to ask. */
+static int check_server(PGconn *connection, const struct query_target *target, int64_t end_ms, struct error *error)
 {
     int version = PQserverVersion(connection);
-    if (version < OLDEST_VERSION) {
+    if (version < OLDEST_VERSION || version >= TOO_NEW_VERSION) {
         const char *said = PQparameterStatus(connection, "server_version");
-        return error_set(error, CSN_DATABASE_RELATIVE,
-                         "the server at %s, port %d, says that it is version %.60s: older than 10, or "
-                         "not PostgreSQL",
-                         target->host, target->port, said == NULL ? "(nothing)" : said);
+        return error_set(
+            error, CSN_DATABASE_RELATIVE,
+            "the server at %s, port %d, says that it is version %.60s: not one of 10 to 18, or not PostgreSQL",
+            target->host, target->port, said == NULL ? "(nothing)" : said);
     }
     if (target->replication) {
         return 0;
     }
-    PGresult *answer = PQexec(connection, "SELECT pg_catalog.version()");
+    PGresult *answer = ask(connection, "SELECT pg_catalog.version()", end_ms);
     bool good = PQresultStatus(answer) == PGRES_TUPLES_OK && PQntuples(answer) == 1;
     const char *said = good ? PQgetvalue(answer, 0, 0) : PQerrorMessage(connection);
     int result = 0;
-    if (!good || strncmp(said, "PostgreSQL ", 11) != 0) {
+    if (answer == NULL) {
+        result = error_set(error, CSN_DATABASE_UNREACHABLE, "the server at %s, port %d, let us in and does not answer",
+                           target->host, target->port);
+    } else if (!good || strncmp(said, "PostgreSQL ", 11) != 0) {
         char words[200];
         query_words(said, words, sizeof words);
         result = error_set(error, CSN_DATABASE_RELATIVE, "the server at %s, port %d, says that it is \"%s\"",
                            target->host, target->port, words);
     }
     PQclear(answer);
+    if (result == 0 && version >= 170000) { /* older ones do not know it, and refuse it among the options */
+        PQclear(ask(connection, "SET transaction_timeout = 0", end_ms));
+    }
     return result;
 }
 
@@ -252,6 +286,11 @@ static void forget_environment(void)
                                         "PGDATESTYLE",
                                         "PGTZ",
                                         "PGGEQO",
+                                        "PGREQUIREPEER",
+                                        "PGGSSENCMODE",
+                                        "PGGSSDELEGATION",
+                                        "PGKRBSRVNAME",
+                                        "PGGSSLIB",
                                         "PGCLIENTENCODING"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (getenv(names[i]) != NULL) {
@@ -283,7 +322,7 @@ PGconn *query_connect(const struct query_target *target, int timeout_sec, struct
         goto failed;
     }
     (void)PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
-    if (check_server(connection, target, error) == 0) {
+    if (check_server(connection, target, end_ms, error) == 0) {
         return connection;
     }
 failed:

@@ -19,11 +19,6 @@ static bool same_sources(const struct repository_snapshot *a, const struct repos
     return true;
 }
 
-bool prune_same_series(const struct prune_item *a, const struct prune_item *b)
-{
-    return strcmp(a->snapshot->host, b->snapshot->host) == 0 && same_sources(a->snapshot, b->snapshot);
-}
-
 static const char *tag(const struct repository_snapshot *snapshot, const char *key)
 {
     for (size_t i = 0; i < snapshot->tag_keys.count; i++) {
@@ -32,6 +27,13 @@ static const char *tag(const struct repository_snapshot *snapshot, const char *k
         }
     }
     return "";
+}
+
+/* What came from a running database server is of its cluster: two of one host are not the same. */
+bool prune_same_series(const struct prune_item *a, const struct prune_item *b)
+{
+    return strcmp(a->snapshot->host, b->snapshot->host) == 0 && same_sources(a->snapshot, b->snapshot) &&
+           strcmp(tag(a->snapshot, "system-identifier"), tag(b->snapshot, "system-identifier")) == 0;
 }
 
 static bool same_installation(const struct repository_snapshot *a, const struct repository_snapshot *b)

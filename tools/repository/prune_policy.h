@@ -15,7 +15,7 @@ struct prune_item {
     char why[PRUNE_WHY_SIZE]; /* it stays; "": it goes */
 };
 
-/* Of one machine, the same folders: they replace one another. */
+/* Of one machine, the same folders, and of a database server the same cluster: they replace one another. */
 bool prune_same_series(const struct prune_item *a, const struct prune_item *b);
 
 /* Fills why in. The items are in the order of time, the oldest first. */

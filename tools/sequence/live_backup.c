@@ -86,13 +86,19 @@ static int identify(const struct query_target *target, struct identity *identity
     return result;
 }
 
-static int run(const struct query_target *target, struct taking *taking, const char *label,
-               const struct progress *progress, struct base_backup_summary *database,
+static int run(const struct query_target *target, struct taking *taking, const struct identity *identity,
+               const char *label, const struct progress *progress, struct base_backup_summary *database,
                struct repository_backup_summary *summary, struct error *error)
 {
-    return base_backup(target, label, take, taking, progress, database, error) != 0
-               ? -1
-               : repository_intake_commit(taking->intake, summary, error);
+    char identifier[24];
+    if (base_backup(target, label, take, taking, progress, database, error) != 0) {
+        return -1;
+    }
+    snprintf(identifier, sizeof identifier, "%" PRIu64, database->control.system_identifier);
+    return strcmp(identifier, identity->system_identifier) == 0
+               ? repository_intake_commit(taking->intake, summary, error)
+               : error_set(error, CSN_DATABASE_DIFFERS, "another cluster answered at %s between two sessions",
+                           target->host);
 }
 
 int live_backup(const struct query_target *target, struct repository *repository,
@@ -123,8 +129,8 @@ int live_backup(const struct query_target *target, struct repository *repository
     with.tag_count = options->tag_count + 3;
     if (result == 0 && (strings_add(&names, LIVE_BACKUP_NAME, error) != 0 ||
                         (taking.intake = repository_intake_new(repository, &names, &with, error)) == NULL ||
-                        run(target, &taking, options->label == NULL ? "caisson" : options->label, progress, database,
-                            summary, error) != 0)) {
+                        run(target, &taking, &identity, options->label == NULL ? "caisson" : options->label, progress,
+                            database, summary, error) != 0)) {
         result = -1;
     }
     repository_intake_free(taking.intake);

@@ -125,6 +125,7 @@ static const char certificates[] =
     "'[ca]\\ndefault_ca=d\\n[d]\\ndatabase=lists/index\\ncrlnumber=lists/"
     "number\\ndefault_md=sha256\\ndefault_crl_days=10\\n' >lists/ca.cnf\n"
     "openssl ca -config lists/ca.cnf -gencrl -keyfile ca.key -cert ca.pem -out none-revoked.crl\n"
+    "openssl ca -config lists/ca.cnf -gencrl -keyfile other-ca.key -cert other-ca.pem -out other.crl\n"
     "openssl ca -config lists/ca.cnf -revoke server.pem -keyfile ca.key -cert ca.pem\n"
     "openssl ca -config lists/ca.cnf -gencrl -keyfile ca.key -cert ca.pem -out server-revoked.crl\n"
     "chmod 600 *.key; cp client.key open.key; chmod 644 open.key\n";

@@ -127,7 +127,7 @@ static void test_comes_whole_while_people_work(void **state)
     snprintf(socket, sizeof socket, "%s", live_file(&live, "sock"));
     atomic_store(&writing, true);
     assert_int_equal(pthread_create(&thread, NULL, write_on, socket), 0);
-    int result = base_backup(&target, "a test's backup", receive, &receiver, NULL, &summary, &error);
+    int result = base_backup(&target, "a test's \\ backup", receive, &receiver, NULL, &summary, &error);
     atomic_store(&writing, false);
     pthread_join(thread, NULL);
     if (result != 0) {

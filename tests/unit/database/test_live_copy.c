@@ -120,6 +120,7 @@ static void test_over_and_back(void **state)
     assert_state(LIVE_COPY_NONE);
     ASSERT_DONE(live_copy_close(&target, "wiki", 5, false, NULL, &error));
     ASSERT_DONE(live_copy_close(&target, "wiki", 5, false, NULL, &error)); /* twice is fine */
+    assert_state(LIVE_COPY_BEGUN);
     ASSERT_DONE(live_copy_make(&target, &names, NULL, &error));
     assert_state(LIVE_COPY_STAGED);
     char *copied = described(names.copy);
@@ -145,6 +146,9 @@ static void test_over_and_back(void **state)
     now = described("wiki");
     assert_string_equal(said, now);
     free(now);
+    assert_int_equal(live_copy_switch(&target, &names, &error), -1); /* people may have written since it is open */
+    assert_int_equal(error.code, CSN_DATABASE_SESSIONS);
+    assert_state(LIVE_COPY_STAGED);
     print_message("over in %d ms, back in %d ms\n", (int)over_ms, (int)back_ms);
     ASSERT_DONE(live_copy_drop(&target, &names, false, &error));
     ASSERT_DONE(live_copy_drop(&target, &names, false, &error));
@@ -191,7 +195,6 @@ static void test_nobody_may_be_in_either(void **state)
     assert_int_equal(error.code, CSN_DATABASE_SESSIONS);
     assert_state(LIVE_COPY_STAGED);
     query_close(session);
-    ASSERT_DONE(live_copy_open(&target, "wiki", &error));
     live_sql(&live, "postgres", "SELECT pg_sleep(0.3)");
     ASSERT_DONE(live_copy_drop(&target, &names, false, &error));
 }
@@ -209,7 +212,6 @@ static void test_a_failed_migration(void **state)
     migrate(names.copy, "DELETE FROM page; SELECT 1 / 0;", false);
     assert_int_equal(error.code, CSN_DATABASE_MIGRATION);
     ASSERT_DONE(live_copy_drop(&target, &names, false, &error));
-    ASSERT_DONE(live_copy_open(&target, "wiki", &error));
     take(&after, "wiki");
     ASSERT_DONE(inventory_compare(&before, &after, NULL, NULL, &error));
     inventory_free(&before);
@@ -254,7 +256,6 @@ static void test_killed_at_any_moment(void **state)
             ASSERT_DONE(live_copy_back(&target, &names, &error));
         }
         ASSERT_DONE(live_copy_drop(&target, &names, false, &error));
-        ASSERT_DONE(live_copy_open(&target, "wiki", &error));
         assert_state(LIVE_COPY_NONE);
     }
     struct inventory after;
@@ -262,6 +263,26 @@ static void test_killed_at_any_moment(void **state)
     ASSERT_DONE(inventory_compare(&before, &after, NULL, NULL, &error));
     inventory_free(&before);
     inventory_free(&after);
+}
+
+/* A copy that was cut off before it had its rights is none. */
+static void test_an_unfinished_copy(void **state)
+{
+    (void)state;
+    struct query_target target = admin("postgres");
+    ASSERT_DONE(live_copy_close(&target, "wiki", 5, false, NULL, &error));
+    live_sql(&live, "postgres", "CREATE DATABASE \"wiki-making-r1\" TEMPLATE wiki");
+    assert_state(LIVE_COPY_BEGUN);
+    assert_int_equal(live_copy_switch(&target, &names, &error), -1);
+    ASSERT_DONE(live_copy_make(&target, &names, NULL, &error)); /* it is made anew */
+    assert_state(LIVE_COPY_STAGED);
+    char *said = described("wiki");
+    char *copied = described(names.copy);
+    assert_string_equal(said, copied);
+    free(said);
+    free(copied);
+    ASSERT_DONE(live_copy_drop(&target, &names, false, &error));
+    assert_state(LIVE_COPY_NONE);
 }
 
 static void test_names(void **state)
@@ -283,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_sessions_are_named_and_not_ended),
         cmocka_unit_test(test_nobody_may_be_in_either),
         cmocka_unit_test(test_a_failed_migration),
+        cmocka_unit_test(test_an_unfinished_copy),
         cmocka_unit_test(test_killed_at_any_moment),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -156,6 +156,8 @@ static void test_servers_that_are_not_who_they_should_be(void **state)
     target = live_target(&live, &tls, "wiki");
     tls.revocation_list = live_file(&live, "server-revoked.crl");
     assert_refused(&target, CSN_DATABASE_TLS, "it is revoked");
+    tls.revocation_list = live_file(&live, "other.crl"); /* one that says nothing of this authority's certificates */
+    assert_refused(&target, CSN_DATABASE_TLS, "no good revocation list of its issuer");
     tls.revocation_list = live_file(&live, "nothing.crl");
     assert_refused(&target, CSN_DATABASE_TLS, "could not read certificate revocation list");
     serve_with("wild");
@@ -377,6 +379,8 @@ static void test_takes_nothing_from_the_environment(void **state)
     assert_int_equal(setenv("PGSSLCRL", "/nonexistent", 1), 0);
     assert_int_equal(setenv("PGSSLMODE", "disable", 1), 0);
     assert_int_equal(setenv("PGUSER", "nobody", 1), 0);
+    assert_int_equal(setenv("PGGSSENCMODE", "require", 1), 0);
+    assert_int_equal(setenv("PGREQUIREPEER", "nobody", 1), 0);
     assert_in(&target);
     unsetenv("PGSSLMODE");
     unsetenv("PGUSER");
