@@ -54,6 +54,13 @@ static void tag_run(const char *run)
     assert_int_equal(strings_add(&snapshot->tag_values, run, &error), 0);
 }
 
+static void tag_cluster(const char *identifier)
+{
+    struct repository_snapshot *snapshot = &snapshots[count - 1];
+    assert_int_equal(strings_add(&snapshot->tag_keys, "system-identifier", &error), 0);
+    assert_int_equal(strings_add(&snapshot->tag_values, identifier, &error), 0);
+}
+
 static void assert_stays(const char *which)
 {
     for (size_t i = 0; i < count; i++) {
@@ -131,6 +138,20 @@ static void test_what_a_rollback_needs(void **state)
     assert_string_equal(items[1].why, "a rollback may need it");
 }
 
+/* Two clusters of one database server: neither is the other's newer one. */
+static void test_clusters_of_one_host(void **state)
+{
+    (void)state;
+    add("db", "/postgresql", 0, true);
+    tag_cluster("7001");
+    add("db", "/postgresql", 1, true);
+    tag_cluster("7002");
+    add("db", "/postgresql", 2, true);
+    tag_cluster("7002");
+    prune_decide(items, count, 1, 0);
+    assert_stays("+-+");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +160,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_by_age, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_that_is_not_whole_takes_no_place, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_a_rollback_needs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_clusters_of_one_host, setup, teardown),
     };
     return cmocka_run_group_tests_name("prune_policy", tests, NULL, NULL);
 }
