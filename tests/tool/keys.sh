@@ -141,12 +141,11 @@ check "an init over a torn copy" [ "$status" -eq 0 ]
 run verify --repository cut --passphrase-file passphrase
 check "makes a whole one" [ "$status" -eq 0 ]
 # somebody else at it
-flock cut/lock sleep 5 &
-sleep 0.3
+hold_lock cut/lock
 rm cut/repository.json cut/repository.json.copy
 run repository init cut --passphrase-file passphrase
 refused "two inits at once" 1 CSN-S010
-kill $! 2>/dev/null
+let_go
 
 # --- a machine's own key, where it has one: what only reads finds it
 # own KEY COMMAND...: of caisson, on a machine whose own key this is ("" has none)

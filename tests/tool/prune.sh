@@ -91,12 +91,10 @@ check "it is said where" grep -q "$work/one/file of the snapshot" said
 check "and nothing is removed" diff -r rotten rotten.before
 check "nor the last good one" has rotten "$old_id"
 
-flock -s plain/lock sleep 10 &
-holder=$!
-sleep 0.5
+hold_lock -s plain/lock
 run prune --repository plain --keep-last 1
 refused "while somebody else has it open" 1 CSN-S010
-kill $holder
+let_go
 
 # --- encrypted: what is written anew is for the site and for the machine whose snapshots need it
 age-keygen -o site.key 2>/dev/null
