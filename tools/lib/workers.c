@@ -2,7 +2,10 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
+
+#define MEANWHILE_NS 200000000L
 
 struct worker {
     struct workers *workers;
@@ -13,6 +16,7 @@ struct worker {
 struct workers {
     int (*work)(void *context, unsigned worker, void *job, struct error *error);
     void *context;
+    void (*meanwhile)(void *context); /* or NULL; in the giver's thread alone */
     struct worker threads[WORKERS_LIMIT];
     unsigned started;
     pthread_mutex_t lock; /* guards all below */
@@ -83,7 +87,11 @@ struct workers *workers_start(unsigned count, size_t queue,
     workers->room = queue;
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->given, NULL);
-    pthread_cond_init(&workers->done, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&workers->done, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     while (workers->started < count) {
         struct worker *worker = &workers->threads[workers->started];
         *worker = (struct worker){.workers = workers, .number = workers->started};
@@ -97,6 +105,28 @@ struct workers *workers_start(unsigned count, size_t queue,
     return workers;
 }
 
+void workers_meanwhile(struct workers *workers, void (*meanwhile)(void *context))
+{
+    workers->meanwhile = meanwhile;
+}
+
+/* The giver waits until a thread has begun or ended a job, or for a moment. The lock is held. */
+static void wait_a_while(struct workers *workers)
+{
+    struct timespec until;
+    if (workers->meanwhile == NULL) {
+        pthread_cond_wait(&workers->done, &workers->lock);
+        return;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (until.tv_nsec + MEANWHILE_NS) / 1000000000L;
+    until.tv_nsec = (until.tv_nsec + MEANWHILE_NS) % 1000000000L;
+    pthread_cond_timedwait(&workers->done, &workers->lock, &until);
+    pthread_mutex_unlock(&workers->lock);
+    workers->meanwhile(workers->context);
+    pthread_mutex_lock(&workers->lock);
+}
+
 static int failed(const struct workers *workers, struct error *error)
 {
     return workers->failure.code == CSN_NONE ? 0
@@ -107,7 +137,7 @@ int workers_give(struct workers *workers, void *job, struct error *error)
 {
     pthread_mutex_lock(&workers->lock);
     while (workers->waiting == workers->room && !workers->stop) {
-        pthread_cond_wait(&workers->done, &workers->lock);
+        wait_a_while(workers);
     }
     int result = failed(workers, error);
     if (result == 0) {
@@ -123,11 +153,22 @@ int workers_wait(struct workers *workers, struct error *error)
 {
     pthread_mutex_lock(&workers->lock);
     while (workers->at_work > 0 || (workers->waiting > 0 && !workers->stop)) {
-        pthread_cond_wait(&workers->done, &workers->lock);
+        wait_a_while(workers);
     }
     int result = failed(workers, error);
     pthread_mutex_unlock(&workers->lock);
     return result;
+}
+
+void workers_take_back(struct workers *workers, void (*take)(void *job))
+{
+    pthread_mutex_lock(&workers->lock);
+    workers->stop = true;
+    for (; workers->waiting > 0; workers->waiting--) {
+        take(workers->jobs[workers->first]);
+        workers->first = (workers->first + 1) % workers->room;
+    }
+    pthread_mutex_unlock(&workers->lock);
 }
 
 void workers_end(struct workers *workers)

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tree/copy.h"
 #include "tree/internal.h"
 
 #define PIECE_BYTES ((size_t)16 << 20)
@@ -18,7 +17,7 @@ struct content {
     const char *name;
     char *buffer; /* made when it is needed first */
     bool is_kernel_copy_refused;
-    uint64_t copied_bytes;
+    struct tree_copied *copied;
 };
 
 /* One piece by reading and writing: the bytes, 0 at the end of the source, -1. */
@@ -75,7 +74,7 @@ static int copy_range(struct content *content, off_t from, off_t to, struct erro
             return 0; /* the source became shorter: tree_entry_still tells */
         }
         from += got;
-        content->copied_bytes += (uint64_t)got;
+        atomic_fetch_add(&content->copied->copied_bytes, (uint64_t)got);
     }
     return 0;
 }
@@ -101,8 +100,7 @@ static int copy_sparse(struct content *content, off_t size_bytes, struct error *
     return 0;
 }
 
-int tree_copy_content(int from_fd, int to_fd, const char *name, uint64_t *copied_bytes, uint64_t *shared_bytes,
-                      struct error *error)
+int tree_copy_content(int from_fd, int to_fd, const char *name, struct tree_copied *copied, struct error *error)
 {
     struct stat status;
     if (fstat(from_fd, &status) != 0) {
@@ -112,21 +110,16 @@ int tree_copy_content(int from_fd, int to_fd, const char *name, uint64_t *copied
         return 0;
     }
     if (ioctl(to_fd, FICLONE, from_fd) == 0) {
-        if (shared_bytes != NULL) {
-            *shared_bytes += (uint64_t)status.st_size;
-        }
+        atomic_fetch_add(&copied->shared_bytes, (uint64_t)status.st_size);
         return 0;
     }
-    struct content content = {.from_fd = from_fd, .to_fd = to_fd, .name = name};
+    struct content content = {.from_fd = from_fd, .to_fd = to_fd, .name = name, .copied = copied};
     bool may_have_holes = status.st_blocks < (status.st_size + 511) / 512;
     int result =
         may_have_holes ? copy_sparse(&content, status.st_size, error) : copy_range(&content, 0, status.st_size, error);
     /* Also makes room for a hole at the end. */
     if (result == 0 && may_have_holes && ftruncate(to_fd, status.st_size) != 0) {
         result = error_system(error, tree_error_code(CSN_TREE_WRITE), "writing the copy of %s", name);
-    }
-    if (copied_bytes != NULL) {
-        *copied_bytes += content.copied_bytes;
     }
     free(content.buffer);
     return result;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,8 +17,9 @@
 struct copier {
     const struct tree_copy_options *options;
     const struct progress *progress;
-    struct tree_copy_report report;
-    struct tree_tolerated *tolerated; /* NULL: nothing is */
+    struct tree_copy_report report; /* complete at the end */
+    struct tree_file_copies files;
+    struct tree_tolerated *tolerated; /* of the walking thread; NULL: nothing is */
     struct tree_ladder ladder;        /* the folders of the destination, as the walk is in those of the source */
     struct tree_links links;
     const char *name; /* of the destination in rung 0 */
@@ -28,12 +30,12 @@ static const char *destination_name(const struct copier *copier, const struct tr
     return visit->entry->path[0] == '\0' ? copier->name : visit->name;
 }
 
-static void tell(const struct copier *copier, const struct tree_entry *entry)
+static void tell(const struct copier *copier, const char *path)
 {
     const struct progress_state state = {
         .doing = TREE_COPY_DOING,
-        .item = entry->path,
-        .done_bytes = copier->report.copied_bytes + copier->report.shared_bytes,
+        .item = path,
+        .done_bytes = atomic_load(&copier->files.copied.copied_bytes) + atomic_load(&copier->files.copied.shared_bytes),
         .total_bytes = copier->options->total_bytes,
         .done_items = copier->report.items,
         .total_items = copier->options->total_items,
@@ -41,35 +43,27 @@ static void tell(const struct copier *copier, const struct tree_entry *entry)
     progress_tell(copier->progress, &state);
 }
 
+static void meanwhile(void *files)
+{
+    const struct copier *copier = (const struct copier *)((char *)files - offsetof(struct copier, files));
+    tell(copier, NULL);
+}
+
 static int copy_file(struct copier *copier, const struct tree_visit *visit, const char *name, struct error *error)
 {
     const struct tree_entry *entry = visit->entry;
-    int result = -1;
-    int to_fd = -1;
     int from_fd = tree_entry_open(visit->dir_fd, visit->name, entry, error);
     if (from_fd < 0) {
         return -1;
     }
-    to_fd = openat(tree_ladder_fd(&copier->ladder), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int to_fd =
+        openat(tree_ladder_fd(&copier->ladder), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (to_fd < 0) {
         error_system(error, tree_error_code(CSN_TREE_WRITE), "making the copy of %s", entry->path);
-        goto out;
+        file_drop(&from_fd);
+        return -1;
     }
-    if (tree_copy_content(from_fd, to_fd, entry->path, &copier->report.copied_bytes, &copier->report.shared_bytes,
-                          error) != 0 ||
-        tree_entry_still(from_fd, entry, error) != 0 ||
-        tree_entry_apply_fd(to_fd, entry, copier->tolerated, error) != 0) {
-        goto out;
-    }
-    copier->report.files++;
-    result = 0;
-out:
-    file_drop(&from_fd);
-    if (to_fd >= 0 && result == 0) {
-        result = file_close(&to_fd, entry->path, error);
-    }
-    file_drop(&to_fd);
-    return result;
+    return tree_file_copies_add(&copier->files, from_fd, to_fd, entry, error);
 }
 
 /* A further name of a file that has been copied. */
@@ -193,7 +187,7 @@ static int copy_visit(void *context, const struct tree_visit *visit, struct erro
     }
     int result =
         entry->type == TREE_FILE ? copy_file(copier, visit, name, error) : copy_other(copier, entry, name, error);
-    tell(copier, entry);
+    tell(copier, entry->path);
     return result;
 }
 
@@ -228,7 +222,8 @@ int tree_copy(int source_fd, const char *source_path, int destination_fd, const 
               struct error *error)
 {
     struct copier copier = {.options = options, .progress = progress};
-    copier.tolerated = options->tolerate_refusals ? &copier.report.tolerated : NULL;
+    copier.files = (struct tree_file_copies){.tolerate = options->tolerate_refusals, .meanwhile = meanwhile};
+    copier.tolerated = options->tolerate_refusals ? &copier.files.tolerated : NULL;
     const struct tree_walk_options walk = {
         .one_file_system = options->one_file_system,
         .want_xattrs = true,
@@ -237,13 +232,21 @@ int tree_copy(int source_fd, const char *source_path, int destination_fd, const 
     };
     int result = start(&copier, destination_fd, destination_path, error);
     if (result == 0) {
-        result = tree_walk(source_fd, source_path, &walk, copy_visit, &copier, error);
+        result = tree_walk(source_fd, source_path, &walk, copy_visit, &copier, error) != 0 ||
+                         tree_file_copies_finish(&copier.files, error) != 0
+                     ? -1
+                     : 0;
     }
+    tree_file_copies_end(&copier.files);
     if (result == 0 && !options->leave_unsynced) {
         result = make_durable(&copier, destination_path, error);
     }
     if (report != NULL) {
         *report = copier.report;
+        report->files = atomic_load(&copier.files.copied.files);
+        report->copied_bytes = atomic_load(&copier.files.copied.copied_bytes);
+        report->shared_bytes = atomic_load(&copier.files.copied.shared_bytes);
+        report->tolerated = copier.files.tolerated;
     }
     tree_links_free(&copier.links);
     tree_ladder_free(&copier.ladder);

@@ -2,7 +2,7 @@
  * copy.h - a second tree that nothing tells from the first: hard links, holes, ACLs, xattrs, capabilities, owners,
  * setuid, nanosecond times, devices and odd names survive.
  *
- * Blocks are shared where the file system can (FICLONE). The copy is made under the name given, which must not exist:
+ * Blocks are shared where the file system can (FICLONE); else large files are copied several at a time. The copy is made under the name given, which must not exist:
  * callers copy beside and rename (exchange.h). Repositories and packages unpack by themselves, with entry.h.
  */
 #ifndef CAISSON_TREE_COPY_H
@@ -48,10 +48,5 @@ struct tree_copy_report {
 int tree_copy(int source_fd, const char *source_path, int destination_fd, const char *destination_path,
               const struct tree_copy_options *options, const struct progress *progress, struct tree_copy_report *report,
               struct error *error) MUST_CHECK;
-
-/* Copies the content of one open file into another, which is empty, keeping holes; sharing blocks where possible.
- * *copied_bytes and *shared_bytes are added to (NULL allowed). Names are for messages. */
-int tree_copy_content(int from_fd, int to_fd, const char *name, uint64_t *copied_bytes, uint64_t *shared_bytes,
-                      struct error *error) MUST_CHECK;
 
 #endif

@@ -5,7 +5,10 @@
 #ifndef CAISSON_TREE_INTERNAL_H
 #define CAISSON_TREE_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "lib/buffer.h"
+#include "lib/workers.h"
 #include "tree/entry.h"
 
 /* tree_entry_read, but entry->path stays NULL and path is only for messages. */
@@ -85,5 +88,39 @@ int tree_ladder_leave(struct tree_ladder *ladder, const char *path, struct error
 int tree_ladder_fd(const struct tree_ladder *ladder);
 
 void tree_ladder_free(struct tree_ladder *ladder);
+
+/* How far the copying of contents is; added to as it goes, by any thread. */
+struct tree_copied {
+    atomic_uint_least64_t files;
+    atomic_uint_least64_t copied_bytes; /* read and written (holes not counted) */
+    atomic_uint_least64_t shared_bytes; /* of files cloned without copying */
+};
+
+/* Copies the content of one open file into another, which is empty, keeping holes; sharing blocks where possible.
+ * name is for messages. */
+int tree_copy_content(int from_fd, int to_fd, const char *name, struct tree_copied *copied, struct error *error)
+    MUST_CHECK;
+
+/* Copies files, the larger ones in threads of their own. Start with {0} and what is the caller's. */
+struct tree_file_copies {
+    bool tolerate; /* count refusals of attributes instead of failing */
+    void (*meanwhile)(
+        void *self); /* the caller waits for the threads: it may say how far they are; in its own thread */
+    struct tree_copied copied;
+    struct tree_tolerated tolerated; /* whole after tree_file_copies_finish */
+    struct workers *workers;         /* private, as is all below; NULL until there is a larger file */
+    struct tree_tolerated tolerated_by[WORKERS_LIMIT];
+};
+
+/* Copies content and attributes of the file *entry, open as from_fd, to the new file to_fd; both are closed, now or when it is done.
+ * -1 with the error of this or of an earlier file. */
+int tree_file_copies_add(struct tree_file_copies *copies, int from_fd, int to_fd, const struct tree_entry *entry,
+                         struct error *error) MUST_CHECK;
+
+/* Waits for all of them. */
+int tree_file_copies_finish(struct tree_file_copies *copies, struct error *error) MUST_CHECK;
+
+/* Ends the threads; in any case, at the end. */
+void tree_file_copies_end(struct tree_file_copies *copies);
 
 #endif

@@ -89,12 +89,67 @@ static void test_ending_early(void **state)
     workers_end(NULL);
 }
 
+static int sleep_a_while(void *context, unsigned worker, void *job, struct error *error)
+{
+    (void)context;
+    (void)worker;
+    (void)error;
+    usleep((useconds_t)(uintptr_t)job);
+    return 0;
+}
+
+static unsigned told;
+
+static void tell(void *context)
+{
+    (void)context;
+    told++;
+}
+
+static void test_the_giver_is_told_that_it_takes(void **state)
+{
+    (void)state;
+    struct error error;
+    struct workers *workers = workers_start(1, 1, sleep_a_while, NULL, &error);
+    workers_meanwhile(workers, tell);
+    assert_int_equal(workers_give(workers, (void *)(uintptr_t)1000000, &error), 0);
+    assert_int_equal(workers_wait(workers, &error), 0);
+    assert_true(told >= 2);
+    workers_end(workers);
+}
+
+static unsigned taken_back;
+
+static void take(void *job)
+{
+    (void)job;
+    taken_back++;
+}
+
+/* Every job is done, failed or handed back. */
+static void test_jobs_come_back(void **state)
+{
+    (void)state;
+    struct error error;
+    size_t failing = 3;
+    unsigned given = 0;
+    struct workers *workers = workers_start(1, 8, work, &failing, &error);
+    while (given < 20 && workers_give(workers, (void *)(uintptr_t)given, &error) == 0) {
+        given++;
+    }
+    workers_take_back(workers, take);
+    workers_end(workers);
+    assert_int_equal(atomic_load(&begun) + taken_back, given);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_each_job_is_done_once, setup),
         cmocka_unit_test_setup(test_the_first_failure_ends_it, setup),
         cmocka_unit_test_setup(test_ending_early, setup),
+        cmocka_unit_test_setup(test_the_giver_is_told_that_it_takes, setup),
+        cmocka_unit_test_setup(test_jobs_come_back, setup),
     };
     return cmocka_run_group_tests_name("workers", tests, NULL, NULL);
 }
