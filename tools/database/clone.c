@@ -131,8 +131,9 @@ static void tell(void *context, const struct progress_state *state)
 }
 
 int clone_make(int root_fd, const struct cluster *cluster, const struct clone_plan *plan, bool recover,
-               const struct progress *progress, struct error *error)
+               const struct progress *progress, struct clone_report *report, struct error *error)
 {
+    struct clone_report made = {0};
     struct strings excludes = {0};
     struct relay relay = {.progress = progress};
     const struct progress through = {.tell = tell, .context = &relay};
@@ -147,9 +148,16 @@ int clone_make(int root_fd, const struct cluster *cluster, const struct clone_pl
         const struct clone_pair *pair = &plan->pairs[i];
         const struct tree_copy_options options = {
             .one_file_system = true, .total_bytes = pair->size_bytes, .excludes = i == 0 ? &excludes : NULL};
+        struct tree_copy_report copied;
         result = tree_copy(root_fd, pair->original, root_fd, pair->copy, &options, progress == NULL ? NULL : &through,
-                           NULL, error);
+                           &copied, error);
+        made.files += copied.files;
+        made.copied_bytes += copied.copied_bytes;
+        made.shared_bytes += copied.shared_bytes;
         relay.before_bytes += pair->size_bytes;
+    }
+    if (report != NULL) {
+        *report = made;
     }
     strings_free(&excludes);
     return result;

@@ -26,6 +26,13 @@ struct clone_plan {
     size_t pair_count;
 };
 
+/* What making it took. */
+struct clone_report {
+    uint64_t files;
+    uint64_t copied_bytes; /* read and written */
+    uint64_t shared_bytes; /* of files whose blocks the copy shares */
+};
+
 /* Reads sizes; folder: where beside each original its copy goes. Writes nothing. CSN_TARGET_PROFILE where a folder is itself a mount point or has
  * one inside: such a folder cannot be exchanged. */
 int clone_plan(int root_fd, const struct cluster *cluster, const char *folder, struct clone_plan *plan,
@@ -37,7 +44,7 @@ void clone_plan_free(struct clone_plan *plan);
  * folders beside must be there. A copy that exists already is an error (CSN_TREE_WRITE); after a failure what was copied stays, for clone_remove. A stale postmaster.pid is not
  * taken along. */
 int clone_make(int root_fd, const struct cluster *cluster, const struct clone_plan *plan, bool recover,
-               const struct progress *progress, struct error *error) MUST_CHECK;
+               const struct progress *progress, struct clone_report *report, struct error *error) MUST_CHECK;
 
 /* Removes the copies that are there. */
 int clone_remove(int root_fd, const struct clone_plan *plan, struct error *error) MUST_CHECK;

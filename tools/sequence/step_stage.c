@@ -102,6 +102,23 @@ static int stage_program(struct staging *staging, size_t hop, struct error *erro
     return result;
 }
 
+static int record_clone(const struct staging *staging, const struct clone_report *made, int64_t milliseconds,
+                        struct error *error)
+{
+    const struct deed_place *place = &staging->site->place;
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    yyjson_mut_obj_add_str(document, fields, "step", place->step);
+    yyjson_mut_obj_add_uint(document, fields, "files", made->files);
+    yyjson_mut_obj_add_uint(document, fields, "copied_bytes", made->copied_bytes);
+    yyjson_mut_obj_add_uint(document, fields, "shared_bytes", made->shared_bytes);
+    yyjson_mut_obj_add_sint(document, fields, "ms", milliseconds);
+    int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
+                                  : journal_append(place->journal, "clone", fields, error);
+    yyjson_mut_doc_free(document);
+    return result;
+}
+
 static int stage_cluster(struct staging *staging, struct error *error)
 {
     struct run *run = staging->run;
@@ -122,8 +139,13 @@ static int stage_cluster(struct staging *staging, struct error *error)
         result = deed_folder_of(place, copy, error) == 0 ? deed_create_begin(place, copy, &seqs[i], error) : -1;
     }
     if (result == 0) {
+        struct clone_report made;
+        int64_t begun_ms = clock_monotonic_ms();
         result = clone_make(place->root_fd, &run->cluster, &staging->clone, run->job.recover_database,
-                            &run->console->progress, error);
+                            &run->console->progress, &made, error) != 0 ||
+                         record_clone(staging, &made, clock_monotonic_ms() - begun_ms, error) != 0
+                     ? -1
+                     : 0;
     }
     for (size_t i = 0; result == 0 && i < staging->clone.pair_count; i++) {
         result = deed_create_end(place, seqs[i], error);

@@ -101,10 +101,12 @@ static void test_clone_and_exchange(void **state)
     assert_true(plan.pairs[0].size_bytes > 20u << 20);
     assert_true(plan.pairs[1].size_bytes > 100u << 10);
     assert_true(plan.pairs[0].item_count > 500);
-    ASSERT_DONE(clone_make(fd, &server.cluster, &plan, false, NULL, &error));
+    struct clone_report report;
+    ASSERT_DONE(clone_make(fd, &server.cluster, &plan, false, NULL, &report, &error));
+    assert_true(report.files > 500 && report.copied_bytes + report.shared_bytes > 10 << 20);
 
     /* A second time: there is one already, and it stays as it is. */
-    assert_int_equal(clone_make(fd, &server.cluster, &plan, false, NULL, &error), -1);
+    assert_int_equal(clone_make(fd, &server.cluster, &plan, false, NULL, NULL, &error), -1);
     assert_int_equal(error.code, CSN_TREE_WRITE);
 
     for (size_t i = 0; i < 2; i++) {
@@ -152,7 +154,7 @@ static void test_only_a_clean_one(void **state)
     ASSERT_DONE(cluster_examine(fd, COLD_DATA, NULL, &cluster, &error));
     cluster.control.state = CLUSTER_IN_PRODUCTION;
     ASSERT_DONE(clone_plan(fd, &cluster, "new", &plan, &error));
-    assert_int_equal(clone_make(fd, &cluster, &plan, false, NULL, &error), -1);
+    assert_int_equal(clone_make(fd, &cluster, &plan, false, NULL, NULL, &error), -1);
     assert_int_equal(error.code, CSN_DATABASE_UNCLEAN);
     assert_false(root_exists(fd, CLONED_DATA));
     clone_plan_free(&plan);
