@@ -10,6 +10,7 @@
 #include "lib/clock.h"
 
 #define ROW_LIMIT_BYTES ((uint64_t)64 << 20)
+#define ABANDON_MS 30000
 
 static void take_notice(void *context, const char *message)
 {
@@ -102,7 +103,7 @@ int query_wait_input(struct query_session *session, int64_t end_ms, struct error
  * that within half a minute gets no more than that. */
 static void abandon(struct query_session *session)
 {
-    int64_t end_ms = clock_monotonic_ms() + 30000;
+    int64_t end_ms = clock_monotonic_ms() + ABANDON_MS;
     struct error unused;
     query_cancel(session->connection, 10);
     for (;;) {
@@ -179,6 +180,22 @@ int query_give_row(struct query_session *session, const PGresult *answer, int ro
     return take == NULL ? 0 : take(context, &row, error);
 }
 
+/* What a COPY TO STDOUT sends, thrown away until it stops; half a minute at the most. */
+static void throw_away_copy(struct query_session *session)
+{
+    int64_t end_ms = clock_monotonic_ms() + ABANDON_MS;
+    struct error unused;
+    query_cancel(session->connection, 10);
+    while (clock_monotonic_ms() < end_ms) {
+        char *line = NULL;
+        int got = PQgetCopyData(session->connection, &line, 1);
+        PQfreemem(line);
+        if (got < 0 || (got == 0 && query_wait_input(session, end_ms, &unused) != 0)) {
+            return;
+        }
+    }
+}
+
 /* A statement that wants to copy data to or from us: that is no query. */
 static int refuse_copy(struct query_session *session, ExecStatusType status, struct error *error)
 {
@@ -186,10 +203,7 @@ static int refuse_copy(struct query_session *session, ExecStatusType status, str
         return query_connection_error(session->connection, "refusing a COPY", error);
     }
     if (status == PGRES_COPY_OUT) {
-        char *line = NULL;
-        while (PQgetCopyData(session->connection, &line, 0) > 0) {
-            PQfreemem(line);
-        }
+        throw_away_copy(session);
     }
     return error_set(error, CSN_DATABASE_QUERY,
                      "a statement wants to copy data to or from us, which is not possible here");

@@ -6,6 +6,7 @@
 #include "lib/clock.h"
 
 #define IDLE_MS 500
+#define ASK_SEC 120
 
 int query_copy_send(struct query_session *session, const char *command, struct error *error)
 {
@@ -55,13 +56,28 @@ int query_copy_next(struct query_session *session, enum query_part *part, query_
     return result;
 }
 
+struct asking {
+    const char *command;
+    int64_t end_ms;
+};
+
+static int still_in_time(void *context, struct error *error)
+{
+    const struct asking *asking = context;
+    return clock_monotonic_ms() < asking->end_ms
+               ? 0
+               : error_set(error, CSN_TIMEOUT, "the server does not answer %s within %d seconds", asking->command,
+                           ASK_SEC);
+}
+
 int query_copy_ask(struct query_session *session, const char *command, query_row_function *take, void *context,
                    struct error *error)
 {
     enum query_part part = QUERY_PART_ROWS;
+    struct asking asking = {.command = command, .end_ms = clock_monotonic_ms() + (int64_t)ASK_SEC * 1000};
     int result = query_copy_send(session, command, error);
     while (result == 0 && part != QUERY_PART_END) {
-        result = query_copy_next(session, &part, take, context, NULL, NULL, error);
+        result = query_copy_next(session, &part, take, context, still_in_time, &asking, error);
         if (result == 0 && part == QUERY_PART_STREAM) {
             result = error_set(error, CSN_DATABASE_QUERY, "the server answers %s with a stream", command);
         }

@@ -24,7 +24,7 @@ int query_copy_send(struct query_session *session, const char *command, struct e
 int query_copy_next(struct query_session *session, enum query_part *part, query_row_function *take, void *context,
                     query_idle_function *idle, void *idle_context, struct error *error) MUST_CHECK;
 
-/* A command that answers with rows only: sent, and all of it taken. */
+/* A command that answers with rows only, and soon: sent, and all of it taken. CSN_TIMEOUT after two minutes. */
 int query_copy_ask(struct query_session *session, const char *command, query_row_function *take, void *context,
                    struct error *error) MUST_CHECK;
 

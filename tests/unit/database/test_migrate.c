@@ -190,6 +190,13 @@ static void test_query(void **state)
     assert_int_equal(query_value(session, "SELEKT 1", NULL, &value, &error), -1);
     assert_non_null(strstr(error.message, "syntax error at or near \"SELEKT\""));
     assert_int_equal(query_run(session, "COPY mediawiki.page TO STDOUT", NULL, 0, NULL, NULL, NULL, &error), -1);
+    /* One that never ends is stopped. */
+    int64_t begun_ms = clock_monotonic_ms();
+    assert_int_equal(
+        query_run(session, "COPY (SELECT generate_series(1, 1e15)) TO STDOUT", NULL, 0, NULL, NULL, NULL, &error), -1);
+    assert_int_equal(error.code, CSN_DATABASE_QUERY);
+    assert_non_null(strstr(error.message, "copy data"));
+    assert_true(clock_monotonic_ms() - begun_ms < 30000);
     assert_non_null(strstr(error.message, "copy data"));
     const char *const parameters[] = {"it's", NULL};
     ASSERT_DONE(query_run(session, "SELECT $1::text, $2::text", parameters, 2, NULL, NULL, NULL, &error));
