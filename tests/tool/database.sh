@@ -91,6 +91,37 @@ restored() { owner "$binaries/psql" -XAtq -h "$work/server/socket" -p "$port" -U
 check "it starts, with every page" [ "$(restored -c 'SELECT count(*), count(DISTINCT id) FROM page' wiki)" = "200000|200000" ]
 check "and the tablespace" [ "$(restored -c 'SELECT sum(id) FROM far' wiki)" = 500500 ]
 check "what was written is whole up to a moment" [ "$(restored -c 'SELECT count(*) = coalesce(max(n) + 1, 0) FROM counted' wiki)" = t ]
+
+# --- and the proof: restored, started, read
+if [ "$(id -u)" = 0 ]; then
+	mkdir scratch
+	prove() { run database prove --repository repository --identity site.key --scratch scratch --user owner "$@"; }
+	prove --snapshot "$busy" --json
+	check "the backup is proven" [ "$status" -eq 0 ]
+	counted=$(restored -c 'SELECT count(*) FROM counted' wiki)
+	check "every row was read" [ "$(jq '.rows' said)" -ge $((201000 + counted)) ]
+	check "amcheck looked at all" [ "$(jq '.indexes_checked > 300 and .tables_checked > 100 and .damaged == 0' said)" = true ]
+	check "nothing is left of it" [ -z "$(ls scratch)" ]
+	prove
+	check "the latest" grep -q '^amcheck: ' said
+	mkdir -p empty/usr empty/etc empty/var/lib empty/proc empty/dev empty/run empty/tmp empty/sys
+	prove --programs "$work/empty"
+	refused "no PostgreSQL of its version" 1 CSN-D006
+	check "nothing is left of that" [ -z "$(ls scratch)" ]
+	# One whose WAL is not there does not recover: made by hand, as no server gives such a backup.
+	mkdir -p hand/proc hand/dev hand/var/lib
+	cp -a server/back hand/postgresql
+	find hand/postgresql/data/pg_wal -type f -delete
+	find hand/postgresql/data/pg_tblspc -type l -delete
+	cp "$CAISSON" hand/caisson
+	by_hand() { unshare --mount sh -c 'mount -t proc proc hand/proc && exec chroot hand /caisson "$@"' sh "$@" >said 2>&1; }
+	by_hand repository init /repository
+	by_hand backup --repository /repository --tag database=base-backup /postgresql
+	run database prove --repository hand/repository --scratch scratch --user owner
+	refused "one that does not recover" 1 CSN-D003
+	check "with the server's words" grep -q 'checkpoint record' said
+	check "nothing is left of that, either" [ -z "$(ls scratch)" ]
+fi
 stop back/data immediate
 
 # --- what it says where it cannot; nothing is made then

@@ -10,6 +10,7 @@
 #include "caisson/commands.h"
 #include "caisson/connection.h"
 #include "caisson/database_copy.h"
+#include "caisson/database_prove.h"
 #include "caisson/keys.h"
 #include "caisson/tags.h"
 #include "caisson/watching.h"
@@ -20,9 +21,11 @@
 #include "sequence/live_backup.h"
 
 static const struct option_rule rules[] = {
-    {"repository", OPTION_TEXT, false, "DIR", "backup: the repository (`caisson repository init DIR` makes one)"},
+    {"repository", OPTION_TEXT, false, "DIR",
+     "backup, prove: the repository (`caisson repository init DIR` makes one)"},
     CONNECTION_RULES,
     DATABASE_COPY_RULES,
+    DATABASE_PROVE_RULES,
     {"label", OPTION_TEXT, false, "TEXT", "backup: a few words that come with the snapshot"},
     {"tag", OPTION_LIST, false, "KEY=VALUE", "backup: a tag, to find the snapshot by"},
     WATCHING_RULE,
@@ -35,14 +38,15 @@ static const struct option_rule rules[] = {
 
 static const struct option_usage usage = {
     .command = "database",
-    .operands = "backup | copy | switch | back | drop",
+    .operands = "backup | prove | copy | switch | back | drop",
     .summary =
         "For a running PostgreSQL server (10 to 18). backup: the whole cluster into a new snapshot, over the "
         "replication protocol, with the WAL that "
         "makes it whole; each file is compared with the server's own manifest (13 and newer); people may work "
         "meanwhile; in the snapshot it is the "
-        "folder " LIVE_BACKUP_NAME
-        ". copy: closes the database NAME and copies it on its server, to be migrated there. switch: the copy gets its "
+        "folder " LIVE_BACKUP_NAME ". prove: restores such a snapshot into a scratch folder, starts a PostgreSQL of "
+        "its version on it, and reads every table. "
+        "copy: closes the database NAME and copies it on its server, to be migrated there. switch: the copy gets its "
         "name, the old one stays beside, closed. back: the old one has its name again. drop: removes the copy and "
         "opens the database; with --old the old one.",
     .operands_min = 1,
@@ -132,11 +136,12 @@ static int run_backup(const struct options *options, struct error *error)
 static int run(const struct options *options, struct error *error)
 {
     const char *what = options->operands.items[0];
-    return strcmp(what, "backup") == 0 ? run_backup(options, error)
+    return strcmp(what, "backup") == 0  ? run_backup(options, error)
+           : strcmp(what, "prove") == 0 ? database_prove(options, error)
            : database_copy_knows(what)
                ? database_copy(what, options, error)
-               : error_set(error, CSN_USAGE, "`caisson database` knows backup, copy, switch, back and drop, not \"%s\"",
-                           what);
+               : error_set(error, CSN_USAGE,
+                           "`caisson database` knows backup, prove, copy, switch, back and drop, not \"%s\"", what);
 }
 
 int cmd_database(int argc, char **argv)

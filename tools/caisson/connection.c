@@ -37,6 +37,9 @@ int connection_take(struct connection *connection, const struct options *options
     const char *host = options_text(options, "host");
     uint64_t port = options_number(options, "port", 5432);
     *connection = (struct connection){.password = NULL};
+    if (host == NULL || options_text(options, "user") == NULL) {
+        return error_set(error, CSN_USAGE, "--host HOST and --user ROLE say which server, and as whom");
+    }
     if (port == 0 || port > 65535) {
         return error_set(error, CSN_USAGE, "--port takes 1 to 65535");
     }

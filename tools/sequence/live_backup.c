@@ -113,7 +113,7 @@ int live_backup(const struct query_target *target, struct repository *repository
     int version = 0;
     *database = (struct base_backup_summary){0};
     *summary = (struct repository_backup_summary){0};
-    struct repository_tag *tags = calloc(options->tag_count + 3, sizeof *tags);
+    struct repository_tag *tags = calloc(options->tag_count + 4, sizeof *tags);
     if (tags == NULL) {
         return error_set(error, CSN_MEMORY, "no memory for a snapshot");
     }
@@ -125,8 +125,9 @@ int live_backup(const struct query_target *target, struct repository *repository
     tags[options->tag_count] = (struct repository_tag){"postgresql", major};
     tags[options->tag_count + 1] = (struct repository_tag){"system-identifier", identity.system_identifier};
     tags[options->tag_count + 2] = (struct repository_tag){"timeline", identity.timeline};
+    tags[options->tag_count + 3] = (struct repository_tag){LIVE_BACKUP_TAG, LIVE_BACKUP_TAG_BASE};
     with.tags = tags;
-    with.tag_count = options->tag_count + 3;
+    with.tag_count = options->tag_count + 4;
     if (result == 0 && (strings_add(&names, LIVE_BACKUP_NAME, error) != 0 ||
                         (taking.intake = repository_intake_new(repository, &names, &with, error)) == NULL ||
                         run(target, &taking, &identity, options->label == NULL ? "caisson" : options->label, progress,

@@ -12,8 +12,10 @@
 #include "repository/repository.h"
 
 #define LIVE_BACKUP_NAME "/postgresql"
+#define LIVE_BACKUP_TAG "database"
+#define LIVE_BACKUP_TAG_BASE "base-backup"
 
-/* Of the options host, label, tags and workers count; tags of its own are added: postgresql (15), system-identifier, timeline. After
+/* Of the options host, label, tags and workers count; tags of its own are added: database (base-backup), postgresql (15), system-identifier, timeline. After
  * a failure there is no snapshot. Free both summaries in each case. Errors are base_backup's and the repository's. */
 int live_backup(const struct query_target *target, struct repository *repository,
                 const struct repository_backup_options *options, const struct progress *progress,
