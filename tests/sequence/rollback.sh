@@ -85,6 +85,10 @@ rm -rf "$tmp/root/opt/tiny"
 mv "$tmp/root/opt/tiny.copy" "$tmp/root/opt/tiny"
 attachment=$(find "$tmp/root/opt/tiny/files" -type f | sort | head -n 1)
 echo 'by people with 2.0' >"$attachment"
+for postgres in /usr/lib/postgresql/*/bin/postgres; do :; done
+printf '%s\n' "INSERT INTO page SELECT id + 900000, title, body, author, lang, words FROM page ORDER BY id LIMIT 2" 'CREATE TABLE ours (n int)' 'INSERT INTO ours VALUES (1)' |
+	"$tiny/with-root" "$tmp/root" chroot --userspec=5432:5432 --groups= "$tmp/root" "$postgres" --single -D /var/lib/postgresql/15/main \
+		-c config_file=/etc/postgresql/15/main/postgresql.conf -c dynamic_shared_memory_type=mmap tiny >"$tmp/log" 2>&1 || cat "$tmp/log"
 caisson rollback "$tmp/stick/up.job" "$tmp/root"
 [ "$status" -eq 0 ] || cat "$tmp/out"
 check "replaced since: then from its own" [ "$status/$(version "$tmp/root")" = 0/1.0 ]
@@ -92,6 +96,10 @@ check "replaced since: then from its own" [ "$status/$(version "$tmp/root")" = 0
 picture "$tmp/root" "$tmp/after"
 sed -i '/^\.\/\(opt\|etc\) d /d' "$tmp/before" "$tmp/after"
 check "replaced since: every tree is as it was" diff "$tmp/before" "$tmp/after"
+journal=$tmp/stick/caisson-runs/$kept/journal.jsonl
+check "replaced since: tables with new rows are named" [ "$(jq -c 'select(.kind == "work-rows") | [.differ, (.tables[] | .name, .now - .before)]' "$journal")" = '[2,"public.ours",1,"public.page",2]' ]
+check "replaced since: on the screen, too" grep -q 'since the upgrade: public.ours has 1 rows, it had 0' "$tmp/out"
+check "replaced since: the report names them" grep -q '<bdi>public.page</bdi>' "$tmp/stick/caisson-runs/$kept/report.html"
 snapshot=$(jq -r 'select(.kind == "work-kept") | .snapshot' "$tmp/stick/caisson-runs/$kept/journal.jsonl")
 mkdir "$tmp/work"
 "$CAISSON" restore --repository "$tmp/backup/repository" --target "$tmp/work" "$snapshot" >"$tmp/log" 2>&1 || cat "$tmp/log"

@@ -8,6 +8,7 @@
 #ifndef CAISSON_DATABASE_INVENTORY_H
 #define CAISSON_DATABASE_INVENTORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,8 @@
 #include "database/query.h"
 #include "lib/error.h"
 #include "lib/progress.h"
+
+#define INVENTORY_NOT_COUNTED "not counted"
 
 enum inventory_kind {
     INVENTORY_ROLE,     /* of the whole server: database is "" */
@@ -41,8 +44,10 @@ struct inventory {
 };
 
 struct inventory_options {
-    const char *database;            /* only this one and the server-wide items; NULL: all that accept connections */
-    int table_timeout_sec;           /* for one table; 0: none */
+    const char *database;  /* only this one and the server-wide items; NULL: all that accept connections */
+    int table_timeout_sec; /* for one table; 0: none */
+    /* Tables alone, and of them only the number of rows: checksum is "", or INVENTORY_NOT_COUNTED where the time was over. */
+    bool rows_only;
     const struct progress *progress; /* or NULL */
 };
 

@@ -14,8 +14,9 @@ static const char *const text_settings[] = {
     "SET TimeZone = 'UTC'",       "SET bytea_output = 'hex'",
     "SET xmlbinary = 'base64'",   "SET lc_monetary = 'C'",
     "SET lc_numeric = 'C'",       "SET quote_all_identifiers = off",
-    "SET row_security = off",     "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    "SET row_security = off",
 };
+static const char begin_sql[] = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 /* Tables with rows of their own (leaves of partitions among them), and sequences; large objects are a table too. */
 static const char list_sql[] =
@@ -99,6 +100,25 @@ static int read_relation(struct query_session *session, struct taking *taking, s
     return 0;
 }
 
+/* A table that takes too long is no error: it is said that it was not counted. */
+static int count_relation(struct query_session *session, struct taking *taking, struct buffer *sql, struct error *error)
+{
+    const struct query_limits limits = {.timeout_sec = taking->options->table_timeout_sec, .rows = 1};
+    struct error why = {0};
+    buffer_clear(sql);
+    buffer_format(sql, "SELECT count(*), '' FROM ONLY %s", taking->now->name);
+    if (taking->now->is_sequence || buffer_check(sql, error) != 0) {
+        return taking->now->is_sequence ? 0 : -1;
+    }
+    if (query_run(session, sql->data, NULL, 0, &limits, take_sums, taking, &why) == 0) {
+        return 0;
+    }
+    return why.code == CSN_TIMEOUT ? inventory_add(taking->inventory, INVENTORY_TABLE, taking->database,
+                                                   taking->now->name, 0, INVENTORY_NOT_COUNTED, error)
+                                   : error_set(error, why.code, "counting the rows of %s of the database %s: %s",
+                                               taking->now->name, taking->database, why.message);
+}
+
 static int take_database(const struct query_target *server, const char *database,
                          const struct inventory_options *options, struct inventory *inventory, struct error *error)
 {
@@ -117,7 +137,9 @@ static int take_database(const struct query_target *server, const char *database
             goto out;
         }
     }
-    if (inventory_take_schema(session, database, inventory, error) != 0 ||
+    /* Counts are each of their own: a transaction would not outlive the first that takes too long. */
+    if ((!options->rows_only && (query_execute(session, begin_sql, 60, NULL, error) != 0 ||
+                                 inventory_take_schema(session, database, inventory, error) != 0)) ||
         query_run(session, list_sql, NULL, 0, NULL, take_relation, &taking, error) != 0) {
         goto out;
     }
@@ -126,13 +148,14 @@ static int take_database(const struct query_target *server, const char *database
         taking.now = &taking.relations[i];
         taking.state.item = taking.now->name;
         progress_tell(options->progress, &taking.state);
-        if (read_relation(session, &taking, &sql, error) != 0) {
+        if ((options->rows_only ? count_relation(session, &taking, &sql, error)
+                                : read_relation(session, &taking, &sql, error)) != 0) {
             goto out;
         }
         taking.state.done_bytes += taking.now->size_bytes;
         taking.state.done_items++;
     }
-    result = query_execute(session, "COMMIT", 60, NULL, error);
+    result = options->rows_only ? 0 : query_execute(session, "COMMIT", 60, NULL, error);
 out:
     for (size_t i = 0; i < taking.count; i++) {
         free(taking.relations[i].name);
@@ -159,7 +182,7 @@ int inventory_take(const struct query_target *target, const struct inventory_opt
     options = options == NULL ? &none : options;
     if (query_open(target, 0, &session, error) != 0 ||
         query_execute(session, "SET TimeZone = 'UTC'", 60, NULL, error) != 0 ||
-        inventory_take_server(session, inventory, error) != 0) {
+        (!options->rows_only && inventory_take_server(session, inventory, error) != 0)) {
         goto out;
     }
     if (options->database != NULL) {

@@ -33,6 +33,12 @@ static void add_backup(struct collect *collect)
         collect_copy(collect, object, kept, "snapshot", NULL);
         collect_seq(collect, object, "record", kept);
     }
+    yyjson_val *rows = collect_last(collect, "work-rows");
+    if (rows != NULL) {
+        yyjson_mut_val *object = collect_object(collect, collect->root, "work_rows");
+        collect_copy(collect, object, rows, "tables", "differ", "not_counted", "unknown", NULL);
+        collect_seq(collect, object, "record", rows);
+    }
     yyjson_val *back = collect_last(collect, "attachments-back");
     if (back != NULL) {
         yyjson_mut_val *object = collect_object(collect, collect->root, "attachments_back");

@@ -3,6 +3,7 @@
  */
 #include "report/page.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "report/html.h"
@@ -147,6 +148,33 @@ static void list_paths(const struct page *page, yyjson_val *paths)
     }
 }
 
+/* Which tables' rows the snapshot of the work has and the old version has not, or the other way round. */
+static void say_rows(const struct page *page)
+{
+    yyjson_val *rows = part(page, "work_rows");
+    size_t i;
+    size_t count;
+    yyjson_val *table;
+    if (rows == NULL) {
+        return;
+    }
+    begin_line(page, yyjson_obj_get(rows, "unknown") == NULL ? "good" : "mind");
+    if (yyjson_obj_get(rows, "unknown") != NULL) {
+        HTML_SAY(page->out, "rests.rows-unknown", html_of(journal_get(rows, "unknown")));
+    } else {
+        HTML_SAY(page->out, "rests.rows", html_of_number(journal_get_number(rows, "differ")),
+                 html_of_number(journal_get_number(rows, "not_counted")));
+    }
+    yyjson_arr_foreach(yyjson_obj_get(rows, "tables"), i, count, table)
+    {
+        buffer_string(page->out, i == 0 ? " <code>" : ", <code>");
+        html_member(page->out, table, "name");
+        buffer_format(page->out, "</code> %" PRId64 " \xe2\x86\x92 %" PRId64, journal_get_number(table, "before"),
+                      journal_get_number(table, "now"));
+    }
+    end_line(page, journal_get_number(rows, "record"));
+}
+
 static void say_configuration(const struct page *page)
 {
     yyjson_val *since = part(page, "configuration_since");
@@ -202,6 +230,7 @@ static void say_way_back(const struct page *page, const char *result)
         HTML_SAY(page->out, "rests.work-kept", html_of(journal_get(kept, "snapshot")));
         end_line(page, journal_get_number(kept, "record"));
     }
+    say_rows(page);
     say_attachments(page);
     say_configuration(page);
     yyjson_val *server = part(page, "on_server");

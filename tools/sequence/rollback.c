@@ -5,6 +5,7 @@
 #include "lib/clock.h"
 #include "sequence/attachments.h"
 #include "sequence/steps.h"
+#include "sequence/work_rows.h"
 
 static int note_ms(const struct site *site, const char *kind, int64_t milliseconds, struct error *error)
 {
@@ -126,5 +127,5 @@ int rollback_prepare(struct run *run, struct error *error)
             return -1;
         }
     }
-    return bring_attachments_back(run, error);
+    return work_rows_count(run, error) != 0 ? -1 : bring_attachments_back(run, error);
 }

@@ -54,6 +54,23 @@ int room_bind(struct room_binds *binds, const char *root_path, const char *sourc
     return 0;
 }
 
+int room_bind_cluster(const struct run *run, const struct site *site, struct room_binds *binds, struct error *error)
+{
+    if (run->cluster.data_path == NULL) {
+        return 0;
+    }
+    if (room_bind(binds, site->root_path, run->cluster.data_path, run->cluster.data_path, true, error) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < run->cluster.folder_count; i++) {
+        const char *path = run->cluster.folders[i].target;
+        if (room_bind(binds, site->root_path, path, path, true, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 void room_binds_free(struct room_binds *binds)
 {
     for (size_t i = 0; i < binds->owned_count; i++) {

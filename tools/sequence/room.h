@@ -34,6 +34,10 @@ struct room_binds {
  * followed below root_path only. CSN_NOT_FOUND where nothing is. */
 int room_bind(struct room_binds *binds, const char *root_path, const char *source, const char *target, bool writable,
               struct error *error) MUST_CHECK;
+
+/* The site's own cluster, with its folders elsewhere: what is written to it stays. */
+int room_bind_cluster(const struct run *run, const struct site *site, struct room_binds *binds, struct error *error)
+    MUST_CHECK;
 void room_binds_free(struct room_binds *binds);
 
 /* Opens the room on the site and starts the database in it (if the application has one). Nothing of it reaches the site but

@@ -14,23 +14,6 @@
 #include "sequence/checks.h"
 #include "sequence/room.h"
 
-static int bind_cluster(const struct run *run, const struct site *site, struct room_binds *binds, struct error *error)
-{
-    if (run->cluster.data_path == NULL) {
-        return 0;
-    }
-    if (room_bind(binds, site->root_path, run->cluster.data_path, run->cluster.data_path, true, error) != 0) {
-        return -1;
-    }
-    for (size_t i = 0; i < run->cluster.folder_count; i++) {
-        const char *path = run->cluster.folders[i].target;
-        if (room_bind(binds, site->root_path, path, path, true, error) != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
 static int check_version(const struct run *run, const struct site *site, struct error *error)
 {
     char *version = NULL;
@@ -189,7 +172,7 @@ int step_verify(struct run *run, struct site *site, struct buffer *detail, struc
     const struct package *package = run->hops[run->hop_count - 1];
     int result = check_version(run, site, error);
     if (result == 0) {
-        result = bind_cluster(run, site, &binds, error);
+        result = room_bind_cluster(run, site, &binds, error);
     }
     if (result == 0) {
         result = room_open(run, site, &binds, DATABASE_APPLICATION, &room, error);

@@ -344,6 +344,8 @@ static void test_going_back_after_release(void **state)
     buffer_free(&before);
     sample_add(&made.journal, "snapshot", "{\"id\":\"later\",\"files\":1}");
     sample_add(&made.journal, "work-kept", "{\"snapshot\":\"later\"}");
+    sample_add(&made.journal, "work-rows",
+               "{\"tables\":[{\"name\":\"public.<i>page\",\"before\":7,\"now\":9}],\"differ\":1,\"not_counted\":3}");
     sample_add(&made.journal, "attachments-back", "{\"restored\":5,\"added\":2,\"added_paths\":[\"srv/new\"]}");
     sample_undo_all(&made.journal, "asked for by the operator", NULL);
     sample_add(&made.journal, "configuration-since", "{\"changed\":1,\"changed_paths\":[\"etc/app/<b>.conf\"]}");
@@ -351,6 +353,9 @@ static void test_going_back_after_release(void **state)
     make(&made);
     assert_string_equal(text_at(&made, "/verdict/result"), "rolled-back");
     assert_string_equal(text_at(&made, "/work_kept/snapshot"), "later");
+    assert_string_equal(text_at(&made, "/work_rows/tables/0/name"), "public.<i>page");
+    assert_shows(&made, "all of them in that snapshot: 1; tables too large to be counted: 3.");
+    assert_shows(&made, "<code><bdi>public.&lt;i&gt;page</bdi></code> 7 \xe2\x86\x92 9");
     assert_string_equal(text_at(&made, "/attachments_back/added_paths/0"), "srv/new");
     assert_string_equal(text_at(&made, "/configuration_since/changed_paths/0"), "etc/app/<b>.conf");
     assert_shows(&made, "some of what people did since stays");
@@ -524,22 +529,39 @@ static void test_strange_fields(void **state)
 {
     (void)state;
     static const char *const kinds[] = {
-        "run",          "package",
-        "server",       "step-begin",
-        "step-end",     "assessment",
-        "inventory",    "baseline",
-        "fence",        "snapshot",
-        "proof",        "rehearsal",
-        "forced",       "intent",
-        "done",         "undone",
-        "plan",         "merge",
-        "migration",    "written-elsewhere",
-        "check",        "roles-after",
-        "released",     "rollback-asked",
-        "work-kept",    "rollback-begin",
-        "rolled-back",  "swept",
-        "resumed",      "attachments-after",
-        "run-end",      "configuration-since",
+        "run",
+        "package",
+        "server",
+        "step-begin",
+        "step-end",
+        "assessment",
+        "inventory",
+        "baseline",
+        "fence",
+        "snapshot",
+        "proof",
+        "rehearsal",
+        "forced",
+        "intent",
+        "done",
+        "undone",
+        "plan",
+        "merge",
+        "migration",
+        "written-elsewhere",
+        "check",
+        "roles-after",
+        "released",
+        "rollback-asked",
+        "work-kept",
+        "rollback-begin",
+        "work-rows",
+        "rolled-back",
+        "swept",
+        "resumed",
+        "attachments-after",
+        "run-end",
+        "configuration-since",
         "no such kind",
     };
     static const char *const fields[] = {
