@@ -7,6 +7,8 @@
 #include "lib/buffer.h"
 #include "lib/strings.h"
 
+#define LIST_TIMEOUT_SEC 600 /* the sizes of tables that somebody has locked are waited for */
+
 /* All that changes how a value is written as text. An empty search_path makes every name a full one. */
 static const char *const text_settings[] = {
     "SET search_path = ''",       "SET extra_float_digits = 3",
@@ -125,6 +127,7 @@ static int take_database(const struct query_target *server, const char *database
     struct taking taking = {.database = database, .options = options, .inventory = inventory};
     struct query_target target = *server;
     struct query_session *session = NULL;
+    const struct query_limits listing = {.timeout_sec = LIST_TIMEOUT_SEC};
     struct buffer sql = {0};
     int result = -1;
     target.database = database;
@@ -140,7 +143,7 @@ static int take_database(const struct query_target *server, const char *database
     /* Counts are each of their own: a transaction would not outlive the first that takes too long. */
     if ((!options->rows_only && (query_execute(session, begin_sql, 60, NULL, error) != 0 ||
                                  inventory_take_schema(session, database, inventory, error) != 0)) ||
-        query_run(session, list_sql, NULL, 0, NULL, take_relation, &taking, error) != 0) {
+        query_run(session, list_sql, NULL, 0, &listing, take_relation, &taking, error) != 0) {
         goto out;
     }
     taking.state.total_items = taking.count;
