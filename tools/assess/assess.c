@@ -19,6 +19,7 @@ static const struct check {
     {"profile-paths", check_profile_paths, "the profile's paths are there, none inside of another"},
     {"clock", check_clock, "the clock is plausible"},
     {"database", check_database, "the database is at rest; its inventory"},
+    {"sizes", check_sizes, "how large its tables are"},
     {"database-integrity", check_integrity, "the database's tables and indexes are sound"},
     {"other-databases", check_other_databases, "what else the cluster holds"},
     {"replication", check_replication, "whom the cluster's changes go to"},
@@ -111,9 +112,11 @@ void assess_free(struct assessment *assessment)
     for (size_t i = 0; i < assessment->role_count; i++) {
         free(assessment->roles[i].role);
         free(assessment->roles[i].becomes);
+        free(assessment->roles[i].lines);
     }
     free(assessment->roles);
     inventory_free(&assessment->inventory);
+    sizes_free(&assessment->sizes);
     if (assessment->merge_made) {
         tree_merge_free(&assessment->merge);
     }
@@ -179,6 +182,16 @@ static void add_roles(const struct assessment *assessment, yyjson_mut_doc *docum
         yyjson_mut_obj_add_uint(document, item, "users", role->users);
         if (role->becomes != NULL) {
             json_add_bytes(document, item, "becomes", role->becomes, strlen(role->becomes));
+        }
+        yyjson_mut_val *lines = yyjson_mut_obj_add_arr(document, item, "lines");
+        for (size_t k = 0; k < role->line_count; k++) {
+            const struct assessment_line *line = &role->lines[k];
+            yyjson_mut_val *added = yyjson_mut_arr_add_obj(document, lines);
+            if (line->package != NULL) {
+                json_add_bytes(document, added, "package", line->package->name, strlen(line->package->name));
+            }
+            json_add_bytes(document, added, "from", line->from, strlen(line->from));
+            json_add_bytes(document, added, "to", line->to, strlen(line->to));
         }
     }
 }

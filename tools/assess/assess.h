@@ -12,9 +12,11 @@
 
 #include <yyjson.h>
 
+#include "assess/user_roles.h"
 #include "database/cluster.h"
 #include "database/inventory.h"
 #include "database/query.h"
+#include "database/sizes.h"
 #include "lib/error.h"
 #include "lib/ini.h"
 #include "lib/progress.h"
@@ -34,11 +36,20 @@ struct finding {
     bool accepted;        /* a warning that the job accepts */
 };
 
+/* A line of a role map. Borrowed from the packages and the job. */
+struct assessment_line {
+    const struct package *package; /* NULL: the job's own line */
+    const char *from;
+    const char *to;
+};
+
 /* A role in use and what becomes of it. */
 struct assessment_role {
     char *role;
     uint64_t users;
-    char *becomes; /* NULL: no line maps it; "-": gone on purpose */
+    char *becomes;                 /* NULL: no line maps it; "-": gone on purpose */
+    struct assessment_line *lines; /* by which it becomes that, one a hop; the job's own is the only one */
+    size_t line_count;
 };
 
 /* What is looked at. Everything stays the caller's. */
@@ -74,6 +85,7 @@ struct assessment {
     struct assessment_role *roles;
     size_t role_count;
     struct inventory inventory;         /* of the database before anything; empty without one */
+    struct sizes sizes;                 /* of the application's database; tables NULL: it has none */
     struct tree_manifest vendor_before; /* empty where the version's manifest is in no package */
     struct tree_manifest site;          /* with digests */
     struct tree_manifest vendor_after;
@@ -114,10 +126,14 @@ int assess_read_roles(const struct assess_subject *subject, struct assessment *a
 int assess_check_roles(const struct assess_subject *subject, yyjson_val *before, const struct assessment *after,
                        struct error *error) MUST_CHECK;
 
-/* CSN_SEQUENCE_VERIFY if a user has not the roles that the maps make of his own before, or others. Both as user_roles.h writes them. Of
- * subject only the maps are needed. */
+/* Adds to each role of an object that user_roles_read has filled what becomes of it (nothing where no line says). Of subject only the
+ * maps are needed. */
+void assess_map_user_roles(const struct assess_subject *subject, yyjson_mut_doc *document, yyjson_mut_val *object);
+
+/* CSN_SEQUENCE_VERIFY if a user has not the roles that the maps make of his own before, or others; *differences says how many in each
+ * case but that of CSN_MEMORY. Both as user_roles.h writes them. Of subject only the maps are needed. */
 int assess_check_user_roles(const struct assess_subject *subject, yyjson_val *before, yyjson_val *after,
-                            uint64_t *compared, struct error *error) MUST_CHECK;
+                            struct user_roles_differences *differences, struct error *error) MUST_CHECK;
 
 /* Attachments against rows both ways, streaming; used again by verify. query: the profile's; root_fd: of the server or view. */
 struct assess_attachments {

@@ -3,33 +3,49 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "assess/user_roles.h"
+#include "lib/json.h"
 
 static const char *own_line(const struct assess_subject *subject, const char *role)
 {
     return subject->job == NULL ? NULL : ini_get(subject->job, "roles", role);
 }
 
+static void note(struct assessment_role *into, const struct package *package, const char *from, const char *to)
+{
+    if (into != NULL) {
+        into->lines[into->line_count++] = (struct assessment_line){package, from, to};
+    }
+}
+
 /* Through the maps of all hops, the job's own lines first. NULL: some hop has no line for it. "*": what a role without a line of
- * its own becomes. The result is borrowed. */
-static const char *becomes(const struct assess_subject *subject, const char *role)
+ * its own becomes. The result is borrowed. into (may be NULL) gets the lines; it has room for one more than hops. */
+static const char *follow(const struct assess_subject *subject, const char *role, struct assessment_role *into)
 {
     const char *others = own_line(subject, "*");
     const char *own = strcmp(role, "*") == 0 ? NULL : own_line(subject, role);
     if (own != NULL) {
+        note(into, NULL, role, own);
         return own;
     }
     for (size_t hop = 0; hop < subject->hop_count; hop++) {
-        const char *next = package_role(subject->hops[hop], role);
-        if (next == NULL && others != NULL) {
-            next = strcmp(others, "*") == 0 ? role : others;
+        const struct package_role *line = package_role(subject->hops[hop], role);
+        const char *from = line != NULL ? line->from : "*";
+        const char *to = line != NULL ? line->to : others;
+        if (to == NULL) {
+            return NULL;
         }
-        if (next == NULL || strcmp(next, "-") == 0) {
-            return next;
+        note(into, line != NULL ? subject->hops[hop] : NULL, from, to);
+        if (strcmp(to, "-") == 0) {
+            return to;
         }
-        role = next;
+        role = strcmp(from, "*") == 0 && strcmp(to, "*") == 0 ? role : to;
     }
     return role;
+}
+
+static const char *becomes(const struct assess_subject *subject, const char *role)
+{
+    return follow(subject, role, NULL);
 }
 
 struct reading {
@@ -53,14 +69,18 @@ static int take_role(void *context, const struct query_row *row, struct error *e
         return error_set(error, CSN_MEMORY, "no memory for the roles");
     }
     assessment->roles = grown;
-    const char *next = becomes(reading->subject, row->values[0]);
     struct assessment_role *role = &grown[assessment->role_count++];
     *role = (struct assessment_role){
         .role = strdup(row->values[0]),
         .users = row->values[1] == NULL ? 0 : strtoull(row->values[1], NULL, 10),
-        .becomes = next == NULL ? NULL : strdup(next),
+        .lines = calloc(reading->subject->hop_count + 1, sizeof *role->lines),
     };
-    return role->role == NULL ? error_set(error, CSN_MEMORY, "no memory for the roles") : 0;
+    if (role->role == NULL || role->lines == NULL) {
+        return error_set(error, CSN_MEMORY, "no memory for the roles");
+    }
+    const char *next = follow(reading->subject, role->role, role);
+    role->becomes = next == NULL ? NULL : strdup(next);
+    return next != NULL && role->becomes == NULL ? error_set(error, CSN_MEMORY, "no memory for the roles") : 0;
 }
 
 int assess_read_roles(const struct assess_subject *subject, struct assessment *assessment, struct error *error)
@@ -171,26 +191,39 @@ static const char *becomes_of(void *context, const char *role)
     return becomes(context, role);
 }
 
-int assess_check_user_roles(const struct assess_subject *subject, yyjson_val *before, yyjson_val *after,
-                            uint64_t *compared, struct error *error)
+void assess_map_user_roles(const struct assess_subject *subject, yyjson_mut_doc *document, yyjson_mut_val *object)
 {
-    struct user_roles_differences differences;
+    size_t i;
+    size_t count;
+    yyjson_mut_val *item;
+    yyjson_mut_arr_foreach(yyjson_mut_obj_get(object, "roles"), i, count, item)
+    {
+        const char *role = yyjson_mut_get_str(yyjson_mut_obj_get(item, "role"));
+        const char *end = role == NULL ? NULL : becomes(subject, role);
+        if (end != NULL) {
+            json_add_bytes(document, item, "becomes", end, strlen(end));
+        }
+    }
+}
+
+int assess_check_user_roles(const struct assess_subject *subject, yyjson_val *before, yyjson_val *after,
+                            struct user_roles_differences *differences, struct error *error)
+{
     struct assess_subject borrowed = *subject;
-    if (user_roles_compare(before, after, becomes_of, &borrowed, &differences, error) != 0) {
+    if (user_roles_compare(before, after, becomes_of, &borrowed, differences, error) != 0) {
         return -1;
     }
-    *compared = differences.compared;
-    if (differences.missing > 0) {
+    if (differences->missing > 0) {
         return error_set(error, CSN_SEQUENCE_VERIFY,
                          "%llu of %llu roles that users should have after the upgrade are missing, the first is %s",
-                         (unsigned long long)differences.missing, (unsigned long long)differences.compared,
-                         differences.first_missing);
+                         (unsigned long long)differences->missing, (unsigned long long)differences->compared,
+                         differences->first_missing);
     }
-    return differences.added == 0
+    return differences->added == 0
                ? 0
                : error_set(error, CSN_SEQUENCE_VERIFY,
                            "users have %llu roles after the upgrade that they should not have, the first is %s",
-                           (unsigned long long)differences.added, differences.first_added);
+                           (unsigned long long)differences->added, differences->first_added);
 }
 
 static uint64_t users_of(const struct assessment *after, const char *role)

@@ -36,6 +36,7 @@ check_function check_space;
 
 /* check_database.c */
 check_function check_database;
+check_function check_sizes;
 check_function check_integrity;
 check_function check_other_databases;
 check_function check_replication;

@@ -216,15 +216,15 @@ const char *package_note(const struct package *package, const char *role, const 
     return member == NULL ? NULL : member->name;
 }
 
-const char *package_role(const struct package *package, const char *role)
+const struct package_role *package_role(const struct package *package, const char *role)
 {
-    const char *others = NULL;
+    const struct package_role *others = NULL;
     for (size_t i = 0; i < package->roles_count; i++) {
         const struct package_role *line = &package->roles[i];
         if (strcmp(line->from, role) == 0) {
-            return line->to;
+            return line;
         }
-        others = strcmp(line->from, "*") == 0 ? line->to : others;
+        others = strcmp(line->from, "*") == 0 ? line : others;
     }
-    return others != NULL && strcmp(others, "*") == 0 ? role : others;
+    return others;
 }

@@ -165,8 +165,8 @@ bool package_has_manifest(const struct package *package, const char *version);
 /* "notes/<role>.<language>.md" if the package has it, else NULL. role: administrator, operator, user; language: en, zh. */
 const char *package_note(const struct package *package, const char *role, const char *language);
 
-/* What the role map makes of a role ("-": it is gone), by its line or that of "*"; NULL: the map has no line for it. */
-const char *package_role(const struct package *package, const char *role);
+/* The role map's line for a role, its own or that of "*" ("* = *": it keeps its name); NULL: the map has none. */
+const struct package_role *package_role(const struct package *package, const char *role);
 
 /* Unpacks the new tree into dest, a path below root_fd (its parent folder must be there, dest itself must not). All the refusals of
  * README.md hold; sizes are bounded by the manifest. Files get owner:group; where one is -1, that of this

@@ -163,6 +163,9 @@ int report_json(const struct journal *journal, struct buffer *text, struct error
     collect_run(&collect);
     collect_steps(&collect);
     collect_compare(&collect);
+    collect_roles(&collect);
+    collect_users(&collect);
+    collect_sizes(&collect);
     collect_safety(&collect);
     collect_changes(&collect);
     collect_server(&collect);

@@ -52,7 +52,10 @@ bool collect_stands(const struct collect *collect, yyjson_val *intent);
 void collect_verdict(struct collect *collect);
 void collect_run(struct collect *collect);     /* run, server, packages, versions */
 void collect_steps(struct collect *collect);   /* steps, rollbacks, resumptions, migrations, checks */
-void collect_compare(struct collect *collect); /* tables, roles, attachments */
+void collect_compare(struct collect *collect); /* tables, attachments */
+void collect_roles(struct collect *collect);   /* roles */
+void collect_users(struct collect *collect);   /* user_roles */
+void collect_sizes(struct collect *collect);   /* sizes */
 void collect_safety(struct collect *collect);  /* backup, proof, rehearsal, forced, kept work */
 void collect_changes(struct collect *collect); /* findings, what the site changed, what was written elsewhere */
 void collect_server(struct collect *collect);  /* deeds, what stays on the server */

@@ -1,5 +1,5 @@
 /*
- * collect_compare.c - before and after side by side: tables row for row, roles, attachments.
+ * collect_compare.c - before and after side by side: tables row for row, attachments.
  */
 #include "report/collect.h"
 
@@ -155,92 +155,6 @@ static void add_tables(struct collect *collect)
     free(new.items);
 }
 
-/* --- roles --------------------------------------------------------------------------------------------------------- */
-
-/* Users of the role after the upgrade; -1 where it is not in the list. */
-static int64_t users_after(yyjson_val *list, const char *role)
-{
-    size_t i;
-    size_t count;
-    yyjson_val *item;
-    yyjson_arr_foreach(list, i, count, item)
-    {
-        if (strcmp(journal_get(item, "role"), role) == 0) {
-            return collect_as_number(yyjson_obj_get(item, "users"));
-        }
-    }
-    return -1;
-}
-
-static bool is_led_to(yyjson_val *list, const char *role)
-{
-    size_t i;
-    size_t count;
-    yyjson_val *item;
-    yyjson_arr_foreach(list, i, count, item)
-    {
-        if (strcmp(journal_get(item, "becomes"), role) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void add_old_roles(struct collect *collect, yyjson_mut_val *list, yyjson_val *old, yyjson_val *new)
-{
-    size_t i;
-    size_t count;
-    yyjson_val *role;
-    yyjson_arr_foreach(old, i, count, role)
-    {
-        yyjson_mut_val *item = collect_item(collect, list);
-        collect_copy(collect, item, role, "role", "becomes", NULL);
-        int64_t before = collect_as_number(yyjson_obj_get(role, "users"));
-        int64_t after = new == NULL ? -1 : users_after(new, journal_get(role, "becomes"));
-        if (before >= 0) {
-            collect_number(collect, item, "users_before", before);
-        }
-        if (after >= 0) {
-            collect_number(collect, item, "users_after", after);
-        }
-    }
-}
-
-static void add_new_roles(struct collect *collect, yyjson_mut_val *list, yyjson_val *old, yyjson_val *new)
-{
-    size_t i;
-    size_t count;
-    yyjson_val *role;
-    yyjson_arr_foreach(new, i, count, role)
-    {
-        if (!is_led_to(old, journal_get(role, "role"))) {
-            yyjson_mut_val *item = collect_item(collect, list);
-            int64_t users = collect_as_number(yyjson_obj_get(role, "users"));
-            collect_text(collect, item, "becomes", journal_get(role, "role"));
-            if (users >= 0) {
-                collect_number(collect, item, "users_after", users);
-            }
-        }
-    }
-}
-
-static void add_roles(struct collect *collect)
-{
-    yyjson_val *before = collect_last(collect, "assessment");
-    yyjson_val *after = collect_last(collect, "roles-after");
-    yyjson_val *old = yyjson_obj_get(before, "roles");
-    yyjson_val *new = yyjson_obj_get(after, "roles");
-    if (yyjson_arr_size(old) + yyjson_arr_size(new) == 0) {
-        return;
-    }
-    yyjson_mut_val *object = collect_object(collect, collect->root, "roles");
-    collect_seq(collect, object, "before_record", before);
-    collect_seq(collect, object, "after_record", after);
-    yyjson_mut_val *list = collect_list(collect, object, "items");
-    add_old_roles(collect, list, old, new);
-    add_new_roles(collect, list, old, new);
-}
-
 /* --- attachments --------------------------------------------------------------------------------------------------- */
 
 static void add_attachments(struct collect *collect)
@@ -274,6 +188,5 @@ static void add_attachments(struct collect *collect)
 void collect_compare(struct collect *collect)
 {
     add_tables(collect);
-    add_roles(collect);
     add_attachments(collect);
 }

@@ -146,7 +146,7 @@ static void append_bytes(struct buffer *out, int64_t bytes)
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
     double size = (double)bytes;
     size_t unit = 0;
-    while (size >= 1000 && unit < 5) {
+    while ((size >= 1000 || size <= -1000) && unit < 5) {
         size /= 1000;
         unit++;
     }

@@ -39,6 +39,12 @@ void page_journal(const struct page *page);
 void page_sign_off(const struct page *page);
 void page_records(const struct page *page);
 
+/* Parts of page_compare: a heading with the records of before and after; old roles and new ones; each user's; sizes. */
+void page_compared(const struct page *page, const char *key, yyjson_val *object);
+void page_roles(const struct page *page, yyjson_val *roles);
+void page_users(const struct page *page, yyjson_val *users);
+void page_sizes(const struct page *page, yyjson_val *sizes);
+
 /* <section> with its heading, and its end. */
 void page_open(const struct page *page, const char *id, const char *key);
 void page_close(const struct page *page);

@@ -1,5 +1,6 @@
 /*
- * page_compare.c - before and after side by side: versions, rows of every table, roles, attachments.
+ * page_compare.c - before and after side by side: versions, rows of every table, attachments. Roles and sizes have
+ * files of their own.
  */
 #include "report/page.h"
 
@@ -12,7 +13,7 @@ static bool is_upgraded(const struct page *page)
     return strcmp(journal_get(yyjson_obj_get(page->root, "verdict"), "result"), "upgraded") == 0;
 }
 
-static void add_heading(const struct page *page, const char *key, yyjson_val *object)
+void page_compared(const struct page *page, const char *key, yyjson_val *object)
 {
     buffer_string(page->out, "<h3>");
     HTML_WORDS(page->out, key);
@@ -121,7 +122,7 @@ static void add_tables(const struct page *page, yyjson_val *tables)
         changed += change != SAME && change != ONLY_BEFORE;
     }
     size_t same = yyjson_arr_size(items) - changed;
-    add_heading(page, "tables", tables);
+    page_compared(page, "tables", tables);
     buffer_string(page->out, "<p class=\"note\">");
     if (have_after) {
         HTML_SAY(page->out, "tables.counts", html_of_number(journal_get_number(tables, "before")),
@@ -148,40 +149,14 @@ static void add_tables(const struct page *page, yyjson_val *tables)
     }
 }
 
-/* --- roles and attachments ----------------------------------------------------------------------------------------- */
-
-static void add_roles(const struct page *page, yyjson_val *roles)
-{
-    size_t i;
-    size_t count;
-    yyjson_val *role;
-    add_heading(page, "roles", roles);
-    page_table(page, "column.role", "#column.users-before", "column.becomes", "#column.users-after", NULL);
-    yyjson_arr_foreach(yyjson_obj_get(roles, "items"), i, count, role)
-    {
-        buffer_string(page->out, "<tr>");
-        page_cell_member(page, role, "role");
-        page_cell_number(page, role, "users_before");
-        const char *becomes = journal_get(role, "becomes");
-        if (strcmp(becomes, "-") == 0) {
-            buffer_string(page->out, "<td class=\"mind\">");
-            HTML_WORDS(page->out, "role.gone");
-            buffer_string(page->out, "</td>");
-        } else {
-            page_cell_member(page, role, "becomes");
-        }
-        page_cell_number(page, role, "users_after");
-        buffer_string(page->out, "</tr>\n");
-    }
-    page_table_end(page);
-}
+/* --- attachments ----------------------------------------------------------------------------------------------------- */
 
 static void add_attachments(const struct page *page, yyjson_val *attachments)
 {
     static const char *const members[] = {"files", "rows", "missing", "unknown"};
     yyjson_val *before = yyjson_obj_get(attachments, "before");
     yyjson_val *after = yyjson_obj_get(attachments, "after");
-    add_heading(page, "attachments", attachments);
+    page_compared(page, "attachments", attachments);
     page_table(page, "column.counted", "#before", "#after", NULL);
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         if (yyjson_obj_get(before, members[i]) == NULL && yyjson_obj_get(after, members[i]) == NULL) {
@@ -201,16 +176,19 @@ void page_compare(const struct page *page)
 {
     yyjson_val *versions = yyjson_obj_get(page->root, "versions");
     yyjson_val *tables = yyjson_obj_get(page->root, "tables");
+    yyjson_val *sizes = yyjson_obj_get(page->root, "sizes");
     yyjson_val *roles = yyjson_obj_get(page->root, "roles");
+    yyjson_val *users = yyjson_obj_get(page->root, "user_roles");
     yyjson_val *attachments = yyjson_obj_get(page->root, "attachments");
-    if (versions == NULL && tables == NULL && roles == NULL && attachments == NULL) {
+    if (versions == NULL && tables == NULL && roles == NULL && users == NULL && attachments == NULL && sizes == NULL) {
         return;
     }
     page_open(page, "compare", "compare");
     if (versions != NULL) {
         add_versions(page, versions);
     }
-    bool measured = yyjson_obj_get(tables, "after_record") != NULL || yyjson_obj_get(roles, "after_record") != NULL;
+    bool measured = yyjson_obj_get(sizes, "after_record") != NULL || yyjson_obj_get(tables, "after_record") != NULL ||
+                    yyjson_obj_get(roles, "after_record") != NULL || yyjson_obj_get(users, "after_record") != NULL;
     if (measured && !is_upgraded(page)) {
         buffer_string(page->out, "<p class=\"mind\">");
         HTML_WORDS(page->out, "compare.undone");
@@ -219,8 +197,14 @@ void page_compare(const struct page *page)
     if (tables != NULL) {
         add_tables(page, tables);
     }
+    if (sizes != NULL) {
+        page_sizes(page, sizes);
+    }
     if (roles != NULL) {
-        add_roles(page, roles);
+        page_roles(page, roles);
+    }
+    if (users != NULL) {
+        page_users(page, users);
     }
     if (attachments != NULL) {
         add_attachments(page, attachments);

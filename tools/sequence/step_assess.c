@@ -3,17 +3,21 @@
  */
 #include "sequence/steps.h"
 
+#include <string.h>
 #include <sys/statvfs.h>
 
-#include "assess/user_roles.h"
 #include "lib/clock.h"
 #include "lib/json.h"
+#include "lib/text.h"
 #include "sequence/boot_areas.h"
 #include "sequence/checks.h"
+#include "sequence/growth.h"
 #include "sequence/media.h"
 #include "sequence/room.h"
 
 #define SCRATCH_LEAST_MB 64
+#define ROLES_SHOWN 50
+#define NAME_SHOWN 80 /* bytes */
 
 /* A room with the old version, and what is asked in it. */
 struct asking {
@@ -82,6 +86,7 @@ static int record_baseline(struct run *run, struct error *error)
 static int record_user_roles(struct run *run, const struct query_target *database, struct error *error)
 {
     const char *query = run->target.profile->query_user_roles;
+    const struct assess_subject subject = {.hops = run->hops, .hop_count = run->hop_count, .job = &run->job.ini};
     if (database->host == NULL || query == NULL) {
         return 0;
     }
@@ -92,6 +97,7 @@ static int record_user_roles(struct run *run, const struct query_target *databas
     int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
                                   : user_roles_read(database, query, document, fields, error);
     if (result == 0) {
+        assess_map_user_roles(&subject, document, fields);
         result = journal_append(&run->journal, "user-roles", fields, error);
     }
     yyjson_mut_doc_free(document);
@@ -158,6 +164,33 @@ static void show_findings(struct run *run)
     }
 }
 
+/* Which role becomes which, and by whose line; the report has those that the screen leaves out. */
+static void show_roles(struct run *run)
+{
+    const struct assessment *assessment = &run->assessment;
+    for (size_t i = 0; i < assessment->role_count && i < ROLES_SHOWN; i++) {
+        const struct assessment_role *role = &assessment->roles[i];
+        struct buffer by = {0};
+        for (size_t k = 0; k < role->line_count; k++) {
+            const struct assessment_line *line = &role->lines[k];
+            buffer_format(&by, "%s%s: %.*s = %.*s", k == 0 ? "" : "; ",
+                          line->package == NULL ? "job" : line->package->name, utf8_cut(line->from, NAME_SHOWN),
+                          line->from, utf8_cut(line->to, NAME_SHOWN), line->to);
+        }
+        const char *end = role->becomes == NULL ? "" : role->becomes;
+        const char *how = role->becomes == NULL   ? "no line of the map"
+                          : strcmp(end, "-") == 0 ? "gone on purpose"
+                                                  : "becomes ";
+        console_say(run->console, "  role %.*s: %llu users, %s%.*s%s%s%s", utf8_cut(role->role, NAME_SHOWN), role->role,
+                    (unsigned long long)role->users, how, strcmp(end, "-") == 0 ? 0 : utf8_cut(end, NAME_SHOWN), end,
+                    by.size == 0 ? "" : " (", buffer_text(&by), by.size == 0 ? "" : ")");
+        buffer_free(&by);
+    }
+    if (assessment->role_count > ROLES_SHOWN) {
+        console_say(run->console, "  ... and %zu more roles: the report has all", assessment->role_count - ROLES_SHOWN);
+    }
+}
+
 int step_assess(struct run *run, struct site *site, struct buffer *detail, struct error *error)
 {
     struct asking asking = {.run = run, .site = site};
@@ -208,9 +241,11 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
         result = -1;
     }
     if (result != 0 || record_assessment(run, error) != 0 || record_inventory(run, error) != 0 ||
+        growth_record(&run->journal, NULL, "before", &run->assessment.sizes, error) != 0 ||
         record_baseline(run, error) != 0) {
         return -1;
     }
+    show_roles(run);
     show_findings(run);
     run->assessed_sec = clock_unix_sec();
     size_t counts[3] = {0};

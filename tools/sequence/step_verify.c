@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "assess/user_roles.h"
 #include "lib/json.h"
 #include "sequence/checks.h"
+#include "sequence/growth.h"
 #include "sequence/room.h"
 
 static int check_version(const struct run *run, const struct site *site, struct error *error)
@@ -52,6 +52,27 @@ static int record_inventory(struct room *room, const struct run *run, const stru
     }
     yyjson_mut_doc_free(document);
     inventory_free(&inventory);
+    return result;
+}
+
+/* How large it has become. Where that cannot be told, it is said, and stops nothing. */
+static int record_sizes(struct room *room, const struct run *run, const struct site *site, struct error *error)
+{
+    struct query_target target = room_database(room, run);
+    const struct sizes_options options = {.progress = &run->console->progress};
+    struct sizes sizes = {.count = 0};
+    if (target.host == NULL) {
+        return 0;
+    }
+    int result = sizes_take(&target, &options, &sizes, error);
+    if (result == 0 && sizes.unknown.code != CSN_NONE) {
+        console_say(run->console, "  remark sizes: the sizes of the database's tables are not known: %s",
+                    sizes.unknown.message);
+    }
+    if (result == 0) {
+        result = growth_record(site->place.journal, site->place.step, "after", &sizes, error);
+    }
+    sizes_free(&sizes);
     return result;
 }
 
@@ -101,14 +122,14 @@ static int check_roles(struct room *room, const struct run *run, const struct si
     return result;
 }
 
-/* Each user's own, where the profile asks; how many were compared, and that they were, is in the record. */
+/* Each user's own, where the profile asks. What was found is recorded first, then judged: the report shows who has what. */
 static int check_user_roles(struct room *room, const struct run *run, const struct site *site, struct error *error)
 {
     struct query_target database = room_database(room, run);
     const char *query = run->target.profile->query_user_roles;
     yyjson_val *before = journal_last(&run->journal, "user-roles");
     const struct assess_subject subject = {.hops = run->hops, .hop_count = run->hop_count, .job = &run->job.ini};
-    uint64_t compared = 0;
+    struct user_roles_differences differences = {.compared = 0};
     if (database.host == NULL || query == NULL || before == NULL) {
         return 0;
     }
@@ -118,16 +139,20 @@ static int check_user_roles(struct room *room, const struct run *run, const stru
     int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for the roles of users")
                                   : user_roles_read(&database, query, document, read, error);
     yyjson_doc *after = result == 0 ? yyjson_mut_doc_imut_copy(document, NULL) : NULL;
-    if (result == 0) {
-        result = after == NULL
-                     ? error_set(error, CSN_MEMORY, "no memory for the roles of users")
-                     : assess_check_user_roles(&subject, before, yyjson_doc_get_root(after), &compared, error);
+    if (result == 0 && after == NULL) {
+        result = error_set(error, CSN_MEMORY, "no memory for the roles of users");
     }
     if (result == 0) {
-        yyjson_mut_val *fields = yyjson_mut_obj(document);
-        yyjson_mut_obj_add_str(document, fields, "step", site->place.step);
-        yyjson_mut_obj_add_uint(document, fields, "compared", compared);
-        result = journal_append(site->place.journal, "user-roles-after", fields, error);
+        struct error why = {.code = CSN_NONE};
+        int judged = assess_check_user_roles(&subject, before, yyjson_doc_get_root(after), &differences, &why);
+        yyjson_mut_obj_add_str(document, read, "step", site->place.step);
+        yyjson_mut_obj_add_uint(document, read, "compared", differences.compared);
+        yyjson_mut_obj_add_uint(document, read, "missing", differences.missing);
+        yyjson_mut_obj_add_uint(document, read, "added", differences.added);
+        result = journal_append(site->place.journal, "user-roles-after", read, error);
+        if (result == 0 && judged != 0) {
+            result = error_set(error, why.code, "%s", why.message);
+        }
     }
     yyjson_doc_free(after);
     yyjson_mut_doc_free(document);
@@ -182,7 +207,7 @@ int step_verify(struct run *run, struct site *site, struct buffer *detail, struc
          checks_run(&room, run, site, package, PACKAGE_CHECK_VERIFY, error) != 0 ||
          check_roles(&room, run, site, error) != 0 || check_user_roles(&room, run, site, error) != 0 ||
          check_attachments(&room, run, site, error) != 0 || record_inventory(&room, run, site, error) != 0 ||
-         room_record_writes(&room, site, error) != 0)) {
+         record_sizes(&room, run, site, error) != 0 || room_record_writes(&room, site, error) != 0)) {
         result = -1;
     }
     if (room_close(&room, result == 0 ? error : &closing) != 0) {
