@@ -195,6 +195,28 @@ run database backup --repository repository --host localhost --port "$port" --us
 refused "a password for its file's name" 2 CSN-S005
 check "is not repeated" sh -c '! grep -q horse said'
 
+# --- how large it is, and who is there
+sizes() { run database sizes --host localhost --port "$port" --user owner --password-file horse-file --root-certificate root.pem "$@"; }
+echo horse >horse-file
+sizes --name wiki --json
+check "without statistics nothing is said of bloat" [ "$status/$(jq -c '[.items[] | has("bloat_bytes")] + [has("bloat_bytes")] | unique' said)" = '0/[false]' ]
+sql -c 'ANALYZE' wiki
+sizes --name wiki --json
+check "sizes of a database" [ "$status/$(jq -r '.items[] | select(.name == "public.page") | (.table_bytes > 10000000) and .bloat_by == "estimate"' said)" = 0/true ]
+check "nobody else is there" [ "$(jq -c .connections said)" = '[]' ]
+sql -c 'CREATE EXTENSION pgstattuple' wiki
+(sleep 5 | PGAPPNAME='a client' sql wiki) &
+client=$!
+for _ in $(seq 50); do [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'a client'" postgres)" = 0 ] || break; sleep 0.1; done
+sizes --name wiki
+check "sizes in words, by pgstattuple" grep -q '^  public.page: .* dead rows [0-9]*; bloat .* (pgstattuple)$' said
+check "and who is connected" grep -q '^  1: idle, application "a client", from local$' said
+kill $client 2>/dev/null
+sizes
+refused "sizes of no database" 2 CSN-U001
+sizes --name nowhere
+refused "of one that is not there" 1 CSN-D011
+
 # --- killed in the middle: no snapshot, and the next one is whole
 sql -c 'CREATE TABLE large AS SELECT n AS id, repeat(md5(n::text), 30) AS body FROM generate_series(1, 100000) n' wiki
 for delay in 0.1 0.3 0.6; do

@@ -36,12 +36,14 @@ check_function check_space;
 
 /* check_database.c */
 check_function check_database;
-check_function check_sizes;
 check_function check_integrity;
 check_function check_other_databases;
 check_function check_replication;
 check_function check_schema;
 check_function check_package_checks;
+
+/* check_sizes.c */
+check_function check_sizes;
 
 /* check_program.c */
 check_function check_program;

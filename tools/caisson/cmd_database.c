@@ -11,6 +11,7 @@
 #include "caisson/connection.h"
 #include "caisson/database_copy.h"
 #include "caisson/database_prove.h"
+#include "caisson/database_sizes.h"
 #include "caisson/keys.h"
 #include "caisson/tags.h"
 #include "caisson/watching.h"
@@ -38,7 +39,7 @@ static const struct option_rule rules[] = {
 
 static const struct option_usage usage = {
     .command = "database",
-    .operands = "backup | prove | copy | switch | back | drop",
+    .operands = "backup | prove | copy | switch | back | drop | sizes",
     .summary =
         "For a running PostgreSQL server (10 to 18). backup: the whole cluster into a new snapshot, over the "
         "replication protocol, with the WAL that "
@@ -48,7 +49,8 @@ static const struct option_usage usage = {
         "its version on it, and reads every table. "
         "copy: closes the database NAME and copies it on its server, to be migrated there. switch: the copy gets its "
         "name, the old one stays beside, closed. back: the old one has its name again. drop: removes the copy and "
-        "opens the database; with --old the old one.",
+        "opens the database; with --old the old one. sizes: how large the tables of NAME are, their dead rows and "
+        "bloat, and who is connected to it.",
     .operands_min = 1,
     .operands_max = 1,
 };
@@ -138,10 +140,12 @@ static int run(const struct options *options, struct error *error)
     const char *what = options->operands.items[0];
     return strcmp(what, "backup") == 0  ? run_backup(options, error)
            : strcmp(what, "prove") == 0 ? database_prove(options, error)
+           : strcmp(what, "sizes") == 0 ? database_sizes(options, error)
            : database_copy_knows(what)
                ? database_copy(what, options, error)
                : error_set(error, CSN_USAGE,
-                           "`caisson database` knows backup, prove, copy, switch, back and drop, not \"%s\"", what);
+                           "`caisson database` knows backup, prove, copy, switch, back, drop and sizes, not \"%s\"",
+                           what);
 }
 
 int cmd_database(int argc, char **argv)

@@ -260,6 +260,11 @@ static void add_connections(const struct sizes *sizes, yyjson_mut_doc *document,
     }
 }
 
+static int64_t add_known(int64_t sum, int64_t number)
+{
+    return number < 0 ? sum : number + (sum < 0 ? 0 : sum);
+}
+
 void sizes_to_json(const struct sizes *sizes, yyjson_mut_doc *document, yyjson_mut_val *object)
 {
     json_add_bytes(document, object, "database", sizes->database, strlen(sizes->database));
@@ -268,15 +273,15 @@ void sizes_to_json(const struct sizes *sizes, yyjson_mut_doc *document, yyjson_m
         json_add_bytes(document, object, "unknown", sizes->unknown.message, strlen(sizes->unknown.message));
         return;
     }
-    int64_t dead_rows = 0;
-    int64_t bloat_bytes = 0;
+    int64_t dead_rows = -1; /* -1: of no table known */
+    int64_t bloat_bytes = -1;
     size_t bloat_unknown = (size_t)sizes->table_count - sizes->count;
     yyjson_mut_val *list = yyjson_mut_obj_add_arr(document, object, "items");
     for (size_t i = 0; i < sizes->count; i++) {
         const struct sizes_table *table = &sizes->tables[i];
         add_table(table, document, list);
-        dead_rows += table->dead_rows > 0 ? table->dead_rows : 0;
-        bloat_bytes += table->bloat_bytes > 0 ? table->bloat_bytes : 0;
+        dead_rows = add_known(dead_rows, table->dead_rows);
+        bloat_bytes = add_known(bloat_bytes, table->bloat_bytes);
         bloat_unknown += table->bloat_bytes < 0;
     }
     yyjson_mut_obj_add_uint(document, object, "database_bytes", sizes->database_bytes);
@@ -284,8 +289,12 @@ void sizes_to_json(const struct sizes *sizes, yyjson_mut_doc *document, yyjson_m
     yyjson_mut_obj_add_uint(document, object, "table_bytes", sizes->table_bytes);
     yyjson_mut_obj_add_uint(document, object, "index_bytes", sizes->index_bytes);
     yyjson_mut_obj_add_uint(document, object, "toast_bytes", sizes->toast_bytes);
-    yyjson_mut_obj_add_sint(document, object, "dead_rows", dead_rows);
-    yyjson_mut_obj_add_sint(document, object, "bloat_bytes", bloat_bytes);
+    if (dead_rows >= 0) {
+        yyjson_mut_obj_add_sint(document, object, "dead_rows", dead_rows);
+    }
+    if (bloat_bytes >= 0) {
+        yyjson_mut_obj_add_sint(document, object, "bloat_bytes", bloat_bytes);
+    }
     yyjson_mut_obj_add_uint(document, object, "bloat_unknown", bloat_unknown);
     yyjson_mut_obj_add_uint(document, object, "bloat_measured", sizes->measured);
     if (sizes->live) {
