@@ -32,10 +32,10 @@ static void fuzz_job(const uint8_t *data, size_t size)
 static void fuzz_journal(const uint8_t *data, size_t size)
 {
     static int folder_fd = -1;
-    static char folder[] = "/tmp/fuzz-job-XXXXXX";
+    const char *folder = getenv("FUZZ_FOLDER");
     struct journal journal;
     struct error error;
-    if (folder_fd < 0 && (mkdtemp(folder) == NULL || (folder_fd = open(folder, O_RDONLY | O_DIRECTORY)) < 0)) {
+    if (folder_fd < 0 && (folder == NULL || (folder_fd = open(folder, O_RDONLY | O_DIRECTORY)) < 0)) {
         abort();
     }
     int fd = openat(folder_fd, JOURNAL_FILE, O_WRONLY | O_CREAT | O_TRUNC, 0600);

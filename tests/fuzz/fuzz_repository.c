@@ -26,8 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static int folder(void)
 {
     static int fd = -1;
-    static char path[] = "/dev/shm/fuzz-repository-XXXXXX";
-    if (fd < 0 && (mkdtemp(path) == NULL || (fd = open(path, O_RDONLY | O_DIRECTORY)) < 0)) {
+    const char *path = getenv("FUZZ_FOLDER");
+    if (fd < 0 && (path == NULL || (fd = open(path, O_RDONLY | O_DIRECTORY)) < 0)) {
         abort();
     }
     return fd;

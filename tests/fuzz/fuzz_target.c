@@ -31,11 +31,11 @@ static void fuzz_profile(const char *text, size_t size_bytes)
 static void fuzz_fstab(const void *text, size_t size_bytes)
 {
     static int root_fd = -1;
-    static char folder[] = "/tmp/fuzz-target-XXXXXX";
+    const char *folder = getenv("FUZZ_FOLDER");
     struct fstab fstab;
     struct error error;
     if (root_fd < 0) {
-        if (mkdtemp(folder) == NULL || (root_fd = open(folder, O_RDONLY | O_DIRECTORY)) < 0 ||
+        if (folder == NULL || (root_fd = open(folder, O_RDONLY | O_DIRECTORY)) < 0 ||
             mkdirat(root_fd, "etc", 0700) != 0) {
             abort();
         }

@@ -3,6 +3,10 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 3
 bad=0
+TMPDIR=$(mktemp -d /dev/shm/fuzz-XXXXXX)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+trap 'exit 3' HUP INT TERM
 for source in tests/fuzz/fuzz_*.c; do
 	name=$(basename "$source" .c) name=${name#fuzz_}
 	log=out/test/fuzz-$name.log
@@ -15,4 +19,8 @@ for source in tests/fuzz/fuzz_*.c; do
 		bad=1
 	fi
 done
+if [ -n "$(ls -A "$TMPDIR")" ]; then
+	echo "not ok long/fuzz: they leave $(ls "$TMPDIR")"
+	bad=1
+fi
 exit "$bad"

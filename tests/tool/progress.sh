@@ -24,7 +24,7 @@ slowly() {
 	wait $child
 	status=$?
 }
-# on_terminal COMMAND...: the same with all of it on a terminal, in said. It must not be `script`'s own child, whose stop stops it.
+# on_terminal COMMAND...: the same with all of it on a terminal, of $kind, in said. It must not be `script`'s own child, whose stop stops it.
 on_terminal() {
 	rm -f pid
 	cat >on-it <<-END
@@ -32,7 +32,7 @@ on_terminal() {
 		echo \$! >pid.new && mv pid.new pid
 		wait \$!
 	END
-	script -qec 'sh ./on-it' said </dev/null >/dev/null 2>&1 &
+	TERM=$kind script -qec 'sh ./on-it' said </dev/null >/dev/null 2>&1 &
 	terminal=$!
 	until [ -e pid ]; do sleep 0.01; done
 	hold "$(cat pid)"
@@ -71,7 +71,17 @@ pause=1
 check "log: a line with all of it" grep -qE '^  [a-z ]+: [0-9.]+ [kMG]?B of 300\.[0-9] MB \([0-9]+ %\), [0-9.]+ [kMG]?B/s' said
 check "log: no control characters" [ "$(tr -d '\n -~' <said | wc -c)" -eq 0 ]
 
+# --- on a terminal that can do nothing: as in a log ---
+kind=dumb pause=2
+on_terminal verify --repository repository
+pause=1
+tr -d '\r' <said | sed '/^Script /d' >shown
+check "dumb terminal: it went through" [ "$status/$(grep -c 'damages: 0' shown)" = 0/1 ]
+check "dumb terminal: a line with all of it" grep -qE '^  [a-z ]+: [0-9.]+ [kMG]?B of 300\.[0-9] MB \([0-9]+ %\), [0-9.]+ [kMG]?B/s' shown
+check "dumb terminal: no control characters" [ "$(tr -d '\n -~' <shown | wc -c)" -eq 0 ]
+
 # --- on a terminal: one line, again and again over itself ---
+kind=linux
 mkdir terminal
 on_terminal restore --repository repository --target terminal latest
 tr '\r' '\n' <said >shown

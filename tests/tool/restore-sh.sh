@@ -60,6 +60,24 @@ zstd -qdc part.tar.zst | tar -C out -xf -
 check "with the content" cmp tree/file "out$work/tree/sub/other"
 check "once" [ "out$work/tree/sub/other" -ef "out$work/tree/sub/third" ]
 
+# --- it has what it says that it needs, and no more; without one of them it does nothing
+mkdir path
+dpkg -L coreutils | grep '/bin/' | xargs ln -s -t path
+for tool in sh find grep awk zstd jq; do ln -s "$(command -v $tool)" path/; done
+with_path() { rm -rf back; mkdir back; PATH=$work/path sh plain/restore.sh latest back >said 2>&1; status=$?; }
+with_path
+check "with the tools that README.txt names" [ "$status" -eq 0 ]
+look "back$work/tree" >now
+check "as it was" cmp before now
+check "and none is missed" sh -c '! grep "not found" said'
+for tool in find grep jq; do
+	mv "path/$tool" .
+	with_path
+	check "without $tool" [ "$status/$(cat said)" = "1/restore.sh: $tool is needed" ]
+	check "nothing is written" nothing_written
+	mv "$tool" path/
+done
+
 # --- damage: many names, so that the snapshot has several blocks
 mkdir many
 (cd many && seq -f 'name-%.0f' 1 9000 | xargs touch)

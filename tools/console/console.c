@@ -1,6 +1,7 @@
 #include "console/console.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -195,9 +196,16 @@ static void tell(void *context, const struct progress_state *state)
     fflush(console->out);
 }
 
+/* A terminal that says of itself that it obeys nothing gets lines, as a log does. */
+static bool can_overwrite(FILE *out)
+{
+    const char *kind = getenv("TERM");
+    return isatty(fileno(out)) != 0 && kind != NULL && kind[0] != '\0' && strcmp(kind, "dumb") != 0;
+}
+
 void console_open(struct console *console, FILE *out)
 {
-    *console = (struct console){.out = out, .overwrites = isatty(fileno(out)) != 0};
+    *console = (struct console){.out = out, .overwrites = can_overwrite(out)};
     console->progress = (struct progress){tell, console};
 }
 

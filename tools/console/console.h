@@ -2,10 +2,10 @@
  * console.h - what a person sees while something runs: steps, sentences, and how far it is; on a screen, a serial line or
  * in a file. The image's menu is a script (rootfs/usr/lib/caisson/menu).
  *
- * On a terminal the progress line is written over itself; elsewhere a new line comes every few seconds, so that a serial
- * log stays readable. Nothing is printed for what ends within two seconds. For a program that watches, progress is lines of JSON,
- * one a second: {"doing", "bytes", "total_bytes", "items", "total_items", "bytes_per_second", "seconds_left", "item"}; what is not
- * known is not there.
+ * On a terminal the progress line is written over itself; elsewhere (no terminal; TERM unset or "dumb") a new line comes every few
+ * seconds, so that a serial log stays readable. Nothing is printed for what ends within two seconds. For a program that watches,
+ * progress is lines of JSON, one a second: {"doing", "bytes", "total_bytes", "items", "total_items", "bytes_per_second",
+ * "seconds_left", "item"}; what is not known is not there.
  */
 #ifndef CAISSON_CONSOLE_CONSOLE_H
 #define CAISSON_CONSOLE_CONSOLE_H

@@ -1,7 +1,7 @@
 /*
  * chunks.h - where each chunk of the repository is: id to (pack, offset). In memory, filled from the packs' own indexes.
  *
- * 48 bytes a chunk and 4 to 8 of table; nothing is ever moved or freed singly. A chunk may be there in several packs
+ * 48 bytes a chunk and 5 to 9 of table; nothing is ever moved or freed singly. A chunk may be there in several packs
  * (two writers at once); all places are kept, in the order they were added.
  */
 #ifndef CAISSON_REPOSITORY_CHUNKS_H

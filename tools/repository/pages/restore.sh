@@ -1,6 +1,7 @@
 #!/bin/sh
 # restore.sh [--identity FILE] [SNAPSHOT|latest TARGET [PATH]]: brings a snapshot of the repository in which this file lies back into the
-# empty folder TARGET, with public tools only: sh, coreutils, awk, zstd, jq; age for an encrypted one; setfattr for extended attributes.
+# empty folder TARGET, with public tools only: sh, coreutils, find, grep, awk, zstd, jq; age for an encrypted one; setfattr for extended
+# attributes.
 # Nothing is written before the snapshot's own hashes hold, and nothing outside of TARGET whatever it says. README.txt says more.
 set -eu
 umask 077
@@ -8,7 +9,7 @@ LC_ALL=C
 export LC_ALL
 home=$(cd "$(dirname "$0")" && pwd -P)
 die() { printf 'restore.sh: %s\n' "$*" >&2; exit 1; }
-for tool in zstd jq od dd base64 sha256sum truncate mknod tac awk; do
+for tool in zstd jq od dd base64 sha256sum truncate mknod tac find grep awk; do
 	command -v "$tool" >/dev/null || die "$tool is needed"
 done
 
