@@ -30,6 +30,7 @@ static const struct check {
     {"interfaces", check_interfaces, "removed interfaces that the site still uses"},
     {"roles", check_roles, "every role in use has a line in the map"},
     {"attachments", check_attachments, "attachments against rows"},
+    {"orphans", check_orphans, "rows whose owner is gone"},
     {"links-outside", check_links, "links that lead to where nothing is backed up"},
     {"fence", check_fence, "the application can be kept from starting"},
     {"renames", check_renames, "old and new can be exchanged by name"},
@@ -115,6 +116,7 @@ void assess_free(struct assessment *assessment)
         free(assessment->roles[i].lines);
     }
     free(assessment->roles);
+    orphans_free(&assessment->orphans);
     inventory_free(&assessment->inventory);
     sizes_free(&assessment->sizes);
     if (assessment->merge_made) {
@@ -225,11 +227,15 @@ yyjson_mut_val *assess_to_json(const struct assessment *assessment, yyjson_mut_d
     add_findings(assessment, document, object);
     add_roles(assessment, document, object);
     add_changes(assessment, document, object);
+    if (assessment->orphans.count > 0) {
+        yyjson_mut_obj_add_val(document, object, "orphans", orphans_to_json(&assessment->orphans, document));
+    }
     yyjson_mut_val *counts = yyjson_mut_obj_add_obj(document, object, "counts");
     yyjson_mut_obj_add_uint(document, counts, "program_bytes", assessment->program_bytes);
     yyjson_mut_obj_add_uint(document, counts, "cluster_bytes", assessment->cluster_bytes);
     yyjson_mut_obj_add_uint(document, counts, "attachment_bytes", assessment->attachment_bytes);
     yyjson_mut_obj_add_uint(document, counts, "attachment_files", assessment->attachment_files);
+    yyjson_mut_obj_add_uint(document, counts, "attachment_rows", assessment->attachment_rows);
     yyjson_mut_obj_add_uint(document, counts, "attachments_missing", assessment->attachments_missing);
     yyjson_mut_obj_add_uint(document, counts, "attachments_unknown", assessment->attachments_unknown);
     return object;

@@ -12,6 +12,7 @@
 
 #include <yyjson.h>
 
+#include "assess/orphans.h"
 #include "assess/user_roles.h"
 #include "database/cluster.h"
 #include "database/inventory.h"
@@ -95,8 +96,10 @@ struct assessment {
     uint64_t cluster_bytes; /* allocated, tablespaces included */
     uint64_t attachment_bytes;
     uint64_t attachment_files;
+    uint64_t attachment_rows;     /* different ones */
     uint64_t attachments_missing; /* rows whose file is not there */
     uint64_t attachments_unknown; /* files that no row knows */
+    struct orphans_list orphans;
 };
 
 /* Runs every check of the table; a check that cannot be made is a blocker, not an error. -1 only when the machine fails. */
@@ -135,10 +138,14 @@ void assess_map_user_roles(const struct assess_subject *subject, yyjson_mut_doc 
 int assess_check_user_roles(const struct assess_subject *subject, yyjson_val *before, yyjson_val *after,
                             struct user_roles_differences *differences, struct error *error) MUST_CHECK;
 
-/* Attachments against rows both ways, streaming; used again by verify. query: the profile's; root_fd: of the server or view. */
+/* Attachments against rows both ways, as profile.md says; used again by verify. root_fd: of the server or view. The server sorts the
+ * rows, the walk goes beside them: memory is that of a walk. Where nothing is asked (no database, no query) files alone count. */
 struct assess_attachments {
-    uint64_t files, bytes, rows, missing, unknown;
-    struct strings missing_examples; /* at most 100 */
+    uint64_t files, bytes;           /* regular ones, each name */
+    uint64_t rows;                   /* different ones */
+    uint64_t duplicates;             /* further rows of the same path */
+    uint64_t missing, unknown;       /* rows without a file, files without a row */
+    struct strings missing_examples; /* the first 100 in the order of a walk */
     struct strings unknown_examples;
 };
 int assess_count_attachments(int root_fd, const struct profile *profile, const struct query_target *database,

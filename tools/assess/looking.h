@@ -58,4 +58,7 @@ check_function check_roles;
 /* check_data.c */
 check_function check_attachments;
 
+/* check_orphans.c */
+check_function check_orphans;
+
 #endif

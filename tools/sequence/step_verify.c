@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assess/orphans.h"
 #include "lib/json.h"
 #include "sequence/checks.h"
 #include "sequence/growth.h"
@@ -176,6 +177,7 @@ static int check_attachments(struct room *room, const struct run *run, const str
         yyjson_mut_obj_add_str(document, fields, "step", site->place.step);
         yyjson_mut_obj_add_uint(document, fields, "files", counts.files);
         yyjson_mut_obj_add_uint(document, fields, "rows", counts.rows);
+        yyjson_mut_obj_add_uint(document, fields, "duplicates", counts.duplicates);
         yyjson_mut_obj_add_uint(document, fields, "missing", counts.missing);
         yyjson_mut_obj_add_uint(document, fields, "unknown", counts.unknown);
         result = journal_append(site->place.journal, "attachments-after", fields, error);
@@ -186,6 +188,34 @@ static int check_attachments(struct room *room, const struct run *run, const str
                            (unsigned long long)counts.missing, (unsigned long long)run->attachments_missing);
     }
     assess_attachments_free(&counts);
+    return result;
+}
+
+/* --- orphans ------------------------------------------------------------------------------------------------------- */
+
+/* Those before are the journal's. Both numbers are in it before they are compared. */
+static int check_orphans(struct room *room, const struct run *run, const struct site *site, struct error *error)
+{
+    struct query_target target = room_database(room, run);
+    yyjson_val *before = yyjson_obj_get(journal_last(&run->journal, "assessment"), "orphans");
+    struct orphans_list after = {0};
+    if (target.host == NULL || run->target.profile->orphan_count == 0) {
+        return 0;
+    }
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *fields = yyjson_mut_obj(document);
+    int result = orphans_read(&target, run->target.profile, &run->console->progress, &after, error);
+    if (result == 0) {
+        yyjson_mut_obj_add_str(document, fields, "step", site->place.step);
+        result = !yyjson_mut_obj_add_val(document, fields, "orphans", orphans_to_json(&after, document))
+                     ? error_set(error, CSN_MEMORY, "no memory for the orphans")
+                     : journal_append(site->place.journal, "orphans-after", fields, error);
+    }
+    if (result == 0) {
+        result = orphans_compare(before, &after, error);
+    }
+    yyjson_mut_doc_free(document);
+    orphans_free(&after);
     return result;
 }
 
@@ -202,12 +232,12 @@ int step_verify(struct run *run, struct site *site, struct buffer *detail, struc
     if (result == 0) {
         result = room_open(run, site, &binds, DATABASE_APPLICATION, &room, error);
     }
-    if (result == 0 &&
-        (room_start_application(&room, run, error) != 0 || checks_health(&room, run, site, error) != 0 ||
-         checks_run(&room, run, site, package, PACKAGE_CHECK_VERIFY, error) != 0 ||
-         check_roles(&room, run, site, error) != 0 || check_user_roles(&room, run, site, error) != 0 ||
-         check_attachments(&room, run, site, error) != 0 || record_inventory(&room, run, site, error) != 0 ||
-         record_sizes(&room, run, site, error) != 0 || room_record_writes(&room, site, error) != 0)) {
+    if (result == 0 && (room_start_application(&room, run, error) != 0 || checks_health(&room, run, site, error) != 0 ||
+                        checks_run(&room, run, site, package, PACKAGE_CHECK_VERIFY, error) != 0 ||
+                        check_roles(&room, run, site, error) != 0 || check_user_roles(&room, run, site, error) != 0 ||
+                        check_attachments(&room, run, site, error) != 0 ||
+                        check_orphans(&room, run, site, error) != 0 || record_inventory(&room, run, site, error) != 0 ||
+                        record_sizes(&room, run, site, error) != 0 || room_record_writes(&room, site, error) != 0)) {
         result = -1;
     }
     if (room_close(&room, result == 0 ? error : &closing) != 0) {

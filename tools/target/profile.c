@@ -73,6 +73,12 @@ void profile_free(struct profile *profile)
         free(profile->metrics[i].name);
         free(profile->metrics[i].sql);
     }
+    for (size_t i = 0; i < profile->orphan_count; i++) {
+        free(profile->orphans[i].name);
+        free(profile->orphans[i].title);
+        free(profile->orphans[i].sql);
+    }
+    free(profile->orphans);
     free(profile->starts);
     free(profile->healths);
     free(profile->metrics);

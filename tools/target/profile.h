@@ -42,6 +42,13 @@ struct profile_query {
     char *sql;
 };
 
+/* One [orphans NAME]: rows that should belong to something that is gone. */
+struct profile_orphans {
+    char *name;
+    char *title; /* for people; name where the profile has none */
+    char *sql;   /* a row each */
+};
+
 struct profile_database {
     char *engine;   /* "postgresql-cluster" or "none" */
     char *cluster;  /* the data folder; may hold globs */
@@ -74,9 +81,11 @@ struct profile {
     size_t health_count;
     char *query_roles;             /* rows (role, users) */
     char *query_user_roles;        /* rows (user, role) */
-    char *query_attachments;       /* rows (path below the first attachments folder) */
+    char *query_attachments;       /* rows (path below one of the attachments folders) */
     struct profile_query *metrics; /* one number each */
     size_t metric_count;
+    struct profile_orphans *orphans;
+    size_t orphan_count;
 };
 
 /* Parses text; name is for messages and becomes `source`. Errors are those of ini_parse, or CSN_TARGET_PROFILE where the

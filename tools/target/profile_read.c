@@ -272,6 +272,16 @@ static void *grow(struct copier *copier, void *items, size_t count, size_t item_
     return grown;
 }
 
+static void copy_orphans(struct copier *copier, const char *section, struct profile_orphans *orphans)
+{
+    orphans->name = copy_text(copier, section + strlen("orphans "));
+    orphans->sql = copy_key(copier, section, "query");
+    orphans->title = copy_key(copier, section, "title");
+    if (orphans->title == NULL) {
+        orphans->title = copy_text(copier, orphans->name);
+    }
+}
+
 static void copy_section(struct copier *copier, const char *section, struct profile *profile)
 {
     if (strncmp(section, "start ", 6) == 0) {
@@ -285,6 +295,12 @@ static void copy_section(struct copier *copier, const char *section, struct prof
         if (grown != NULL) {
             profile->healths = grown;
             copy_health(copier, section, &grown[profile->health_count++]);
+        }
+    } else if (strncmp(section, "orphans ", 8) == 0) {
+        struct profile_orphans *grown = grow(copier, profile->orphans, profile->orphan_count, sizeof *grown);
+        if (grown != NULL) {
+            profile->orphans = grown;
+            copy_orphans(copier, section, &grown[profile->orphan_count++]);
         }
     }
 }

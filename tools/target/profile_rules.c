@@ -44,8 +44,10 @@ static const struct ini_rule rules[] = {
     {"queries", "roles", INI_TEXT, false, "SQL, a row each: role, number of users in it"},
     {"queries", "user-roles", INI_TEXT, false,
      "SQL, a row each: user, role: compared one by one after the upgrade with what the role maps make of them"},
-    {"queries", "attachments", INI_TEXT, false,
-     "SQL, a row each: path of a file below the first of [attachments] paths"},
+    {"queries", "attachments", INI_TEXT, false, "SQL, a row each: path of a file below one of [attachments] paths"},
+    {"orphans *", "query", INI_TEXT, true,
+     "SQL, a row each whose owner is gone; the first column names it. Counted before and after the upgrade"},
+    {"orphans *", "title", INI_TEXT, false, "what they are, for people; otherwise NAME"},
     {"metrics", "*", INI_TEXT, false, "SQL that gives one number; read, not asked yet"},
     {NULL, NULL, INI_TEXT, false, NULL},
 };

@@ -1,4 +1,4 @@
-/* What stops an upgrade and under which code; roles through the maps; attachments against rows. The database is a script. */
+/* What stops an upgrade and under which code; roles through the maps. The database is a script. */
 // wrap: query_open query_run query_close
 #include <setjmp.h>
 #include <signal.h>
@@ -323,30 +323,6 @@ static void test_a_query_that_fails_is_a_blocker(void **state)
 }
 
 /* --- attachments ---------------------------------------------------------------------------------------------------- */
-
-static void test_attachments_are_counted_both_ways(void **state)
-{
-    (void)state;
-    static const char *const known[][2] = {{"a/1"}, {"/a/2"}, {"a/1"}, {""}, {"gone"}, {"../outside"}, {NULL}};
-    rows = known;
-    place_write("data/a/1", "12345");
-    place_write("data/a/2", "");
-    place_write("data/b/unknown", "x");
-    place_write("outside", "x");
-    assert_int_equal(strings_add(&profile.attachments, "/data", &error), 0);
-    struct assess_attachments counts;
-    assert_int_equal(assess_count_attachments(target.root_fd, &profile, &database, NULL, &counts, &error), 0);
-    assert_int_equal(counts.files, 3);
-    assert_int_equal(counts.bytes, 6);
-    assert_int_equal(counts.unknown, 1);
-    assert_string_equal(counts.unknown_examples.items[0], "b/unknown");
-    assert_true(strings_has(&counts.missing_examples, "gone"));
-    assess_attachments_free(&counts);
-
-    assert_int_equal(check_attachments(&looking, &error), 0);
-    assert_int_equal(assessment.attachment_files, 3);
-    judged(CSN_ASSESS_WARNING, "attachments-missing");
-}
 
 static void test_without_rows_only_files_count(void **state)
 {
@@ -740,7 +716,6 @@ int main(void)
         TEST(test_roles_after_are_what_the_maps_say),
         TEST(test_packages_ask_by_any_means),
         TEST(test_a_query_that_fails_is_a_blocker),
-        TEST(test_attachments_are_counted_both_ways),
         TEST(test_without_rows_only_files_count),
         TEST(test_links_that_lead_out),
         TEST(test_file_systems_with_errors_are_refused),
