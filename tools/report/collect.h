@@ -56,6 +56,7 @@ void collect_compare(struct collect *collect); /* tables, attachments */
 void collect_roles(struct collect *collect);   /* roles */
 void collect_users(struct collect *collect);   /* user_roles */
 void collect_sizes(struct collect *collect);   /* sizes */
+void collect_orphans(struct collect *collect); /* orphans */
 void collect_safety(struct collect *collect);  /* backup, proof, rehearsal, forced, kept work */
 void collect_changes(struct collect *collect); /* findings, what the site changed, what was written elsewhere */
 void collect_server(struct collect *collect);  /* deeds, what stays on the server */

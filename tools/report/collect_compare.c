@@ -165,14 +165,16 @@ static void add_attachments(struct collect *collect)
     if (after == NULL && collect_as_number(yyjson_obj_get(counts, "attachment_files")) <= 0) {
         return;
     }
-    static const char *const names[][2] = {
-        {"attachment_files", "files"}, {"attachments_missing", "missing"}, {"attachments_unknown", "unknown"}};
+    static const char *const names[][2] = {{"attachment_files", "files"},
+                                           {"attachment_rows", "rows"},
+                                           {"attachments_missing", "missing"},
+                                           {"attachments_unknown", "unknown"}};
     yyjson_mut_val *object = collect_object(collect, collect->root, "attachments");
     collect_seq(collect, object, "before_record", counts == NULL ? NULL : assessment);
     collect_seq(collect, object, "after_record", after);
     yyjson_mut_val *old = collect_object(collect, object, "before");
     yyjson_mut_val *new = collect_object(collect, object, "after");
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         int64_t number = collect_as_number(yyjson_obj_get(counts, names[i][0]));
         if (number >= 0) {
             collect_number(collect, old, names[i][1], number);
@@ -189,4 +191,5 @@ void collect_compare(struct collect *collect)
 {
     add_tables(collect);
     add_attachments(collect);
+    collect_orphans(collect);
 }

@@ -30,6 +30,7 @@ void page_verdict(const struct page *page);
 void page_server(const struct page *page);
 void page_steps(const struct page *page);
 void page_compare(const struct page *page);
+void page_orphans(const struct page *page); /* a part of that one */
 void page_checks(const struct page *page);
 void page_findings(const struct page *page);
 void page_site_changes(const struct page *page);

@@ -180,7 +180,8 @@ void page_compare(const struct page *page)
     yyjson_val *roles = yyjson_obj_get(page->root, "roles");
     yyjson_val *users = yyjson_obj_get(page->root, "user_roles");
     yyjson_val *attachments = yyjson_obj_get(page->root, "attachments");
-    if (versions == NULL && tables == NULL && roles == NULL && users == NULL && attachments == NULL && sizes == NULL) {
+    if (versions == NULL && tables == NULL && roles == NULL && users == NULL && attachments == NULL && sizes == NULL &&
+        yyjson_obj_get(page->root, "orphans") == NULL) {
         return;
     }
     page_open(page, "compare", "compare");
@@ -209,5 +210,6 @@ void page_compare(const struct page *page)
     if (attachments != NULL) {
         add_attachments(page, attachments);
     }
+    page_orphans(page);
     page_close(page);
 }

@@ -90,7 +90,10 @@ void sample_assess(struct journal *journal)
         "\"skins/site.css\",\"change\":\"site-changed\",\"executable\":false},{\"path\":\"images/"
         "shell.php\",\"change\":"
         "\"foreign\",\"executable\":true}],\"counts\":{\"program_bytes\":93000000,\"attachment_files\":420,"
-        "\"attachment_bytes\":73400320,\"attachments_missing\":1,\"attachments_unknown\":2}}");
+        "\"attachment_bytes\":73400320,\"attachments_missing\":1,\"attachments_unknown\":2},"
+        "\"orphans\":[{\"name\":\"revisions\",\"title\":\"revisions <of no "
+        "page>\",\"count\":2,\"examples\":[{\"row\":\"7\"},{"
+        "\"row\":\"9\"}]},{\"name\":\"old\",\"title\":\"old\",\"count\":0,\"examples\":[]}]}");
     sample_add(
         journal, "inventory",
         "{\"when\":\"before\",\"digest\":\"d1\",\"items\":[{\"kind\":\"role\",\"database\":\"\",\"name\":\"role wiki\","
@@ -187,6 +190,10 @@ void sample_verify(struct journal *journal, bool good)
         "\"verify\"}");
     sample_add(journal, "attachments-after",
                "{\"step\":\"verify\",\"files\":420,\"rows\":419,\"missing\":1,\"unknown\":2}");
+    sample_add(journal, "orphans-after",
+               "{\"step\":\"verify\",\"orphans\":[{\"name\":\"revisions\",\"title\":\"revisions <of no "
+               "page>\",\"count\":1,\"examples\":[{\"row\":\"<b>9</b>\"}]},{\"name\":\"new\",\"title\":\"new\","
+               "\"count\":3,\"examples\":[{\"row64\":\"/w==\"}]}]}");
     sample_add(
         journal, "inventory",
         "{\"step\":\"verify\",\"when\":\"after\",\"items\":[{\"kind\":\"table\",\"database\":\"wiki\",\"name\":"

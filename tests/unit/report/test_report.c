@@ -196,6 +196,16 @@ static void test_before_and_after(void **state)
     assert_string_equal(text_at(&made, "/roles/items/2/becomes"), "interface-admin");
     assert_int_equal(number_at(&made, "/attachments/before/missing"), 1);
     assert_int_equal(number_at(&made, "/attachments/after/files"), 420);
+    assert_int_equal(yyjson_arr_size(at(&made, "/orphans/items")), 3);
+    assert_int_equal(number_at(&made, "/orphans/items/0/before"), 2);
+    assert_int_equal(number_at(&made, "/orphans/items/0/after"), 1);
+    assert_int_equal(number_at(&made, "/orphans/items/1/before"), 0); /* old: not asked for any more */
+    assert_null(at(&made, "/orphans/items/1/after"));
+    assert_null(at(&made, "/orphans/items/2/before"));
+    assert_int_equal(number_at(&made, "/orphans/items/2/after"), 3);
+    assert_shows(&made, "revisions &lt;of no page&gt;");
+    assert_shows(&made, "&lt;b&gt;9&lt;/b&gt;");
+    assert_shows(&made, "\\xFF");
     assert_shows(&made, "fewer rows");
     assert_shows(&made, "gone on purpose");
     assert_string_equal(text_at(&made, "/site_changes/lists/conflicts/0/answer"), "site");
@@ -562,11 +572,15 @@ static void test_strange_fields(void **state)
         "attachments-after",
         "run-end",
         "configuration-since",
+        "orphans-after",
         "no such kind",
     };
     static const char *const fields[] = {
         "{}",
-        "{\"run\":[],\"step\":{},\"ms\":-9223372036854775808,\"number\":18446744073709551615,\"of\":-1,\"result\":7,"
+        "{\"orphans\":[7,{},{\"name\":7,\"count\":[],\"examples\":{}},{\"name\":\"x\",\"count\":-1,\"examples\":[7,{}]}"
+        "]}",
+        "{\"orphans\":{},\"run\":[],\"step\":{},\"ms\":-9223372036854775808,\"number\":18446744073709551615,\"of\":-1,"
+        "\"result\":7,"
         "\"items\":{},\"findings\":{},\"roles\":7,\"path\":null,\"deed\":[1],\"when\":[],\"cleanup_ms\":1e300,"
         "\"rollback_ms\":9223372036854775807,\"disks\":{},\"from\":\"x\",\"program\":[],\"counts\":[],\"changes\":"
         "\"\"}",
