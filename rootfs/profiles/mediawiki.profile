@@ -56,6 +56,23 @@ roles = SELECT ug_group, count(*) FROM mediawiki.user_groups WHERE ug_expiry IS 
 user-roles = SELECT user_name, ug_group FROM mediawiki.user_groups JOIN mediawiki."user" ON user_id = ug_user WHERE ug_expiry IS NULL OR ug_expiry > now()
 attachments = SELECT left(md5(img_name), 1) || '/' || left(md5(img_name), 2) || '/' || img_name FROM mediawiki.image UNION ALL SELECT 'archive/' || left(md5(oi_name), 1) || '/' || left(md5(oi_name), 2) || '/' || oi_archive_name FROM mediawiki.oldimage WHERE oi_archive_name <> ''
 
+# What the site has of these before the upgrade stays; more after it would be the upgrade's doing.
+[orphans revisions]
+title = revisions of no page
+query = SELECT rev_id FROM mediawiki.revision WHERE NOT EXISTS (SELECT FROM mediawiki.page WHERE page_id = rev_page)
+
+[orphans slots]
+title = slots of no revision, deleted ones included
+query = SELECT slot_revision_id FROM mediawiki.slots WHERE NOT EXISTS (SELECT FROM mediawiki.revision WHERE rev_id = slot_revision_id) AND NOT EXISTS (SELECT FROM mediawiki.archive WHERE ar_rev_id = slot_revision_id)
+
+[orphans contents]
+title = contents whose text is gone
+query = SELECT content_address FROM mediawiki.content WHERE content_address ~ '^tt:[0-9]' AND NOT EXISTS (SELECT FROM mediawiki.text WHERE old_id = substring(content_address FROM '^tt:([0-9]+)')::bigint)
+
+[orphans groups]
+title = groups of no user
+query = SELECT ug_user || ' ' || ug_group FROM mediawiki.user_groups WHERE NOT EXISTS (SELECT FROM mediawiki."user" WHERE user_id = ug_user)
+
 [metrics]
 pages = SELECT count(*) FROM mediawiki.page
 revisions = SELECT count(*) FROM mediawiki.revision

@@ -29,6 +29,12 @@ job "$tmp/stick/up.job" "$tmp/root" tiny-2.0-broken-verify.cpkg '[rehearsal]' 'f
 caisson run "$tmp/stick/up.job" "$tmp/root"
 ends "forced past it, it fails in verify" 4 CSN-Q004 rolled-back
 
+pack 2.0-broken-orphans 1.0 2.0
+job "$tmp/stick/up.job" "$tmp/root" tiny-2.0-broken-orphans.cpkg
+caisson run "$tmp/stick/up.job" "$tmp/root"
+check "more orphans than before are named" grep -q '1 rows are orphans by \[orphans pages\] (pages whose author is gone), 0 before the upgrade; the first is 7' "$tmp/out"
+ends "more orphans than before in the rehearsal" 1 CSN-Q002 stopped
+
 # The package makes authors of writers; the job expects something else of them.
 job "$tmp/stick/up.job" "$tmp/root" tiny-2.0.cpkg '[rehearsal]' 'force = yes' '[roles]' 'writer = king'
 caisson run "$tmp/stick/up.job" "$tmp/root"

@@ -25,6 +25,11 @@ check "the server has the same journal" cmp -s "$(journal)" "$tmp"/root/var/lib/
 check "there is a report" [ -s "$(dirname "$(journal)")/report.html" ]
 check "the rehearsed rollback is in the journal" [ "$(jq -r 'select(.kind == "rehearsal") | .equal_after_rollback' "$(journal)")" = true ]
 check "the proof counted rows" [ "$(jq -r 'select(.kind == "proof") | .rows > 0' "$(journal)")" = true ]
+orphans() { jq -c "select(.kind == \"$1\") | [.orphans[] | [.name, .count, .examples[0].row]]" "$(journal)"; }
+check "orphans were counted before" [ "$(orphans assessment)" = '[["pages",0,null],["files",9,"2023/01/1.txt"]]' ]
+check "and are as many after" [ "$(orphans orphans-after)" = "$(orphans assessment)" ]
+check "and the report has them" [ "$(jq -c '.orphans.items[1] | [.before, .after, .title]' "$(dirname "$(journal)")/report.json")" = '[9,9,"files of no page"]' ]
+check "attachments were counted both ways" [ "$(jq -c 'select(.kind == "attachments-after") | [.files, .rows, .duplicates, .missing, .unknown]' "$(journal)")" = '[17,9,0,0,8]' ]
 check "no scratch is left" [ -z "$(find "$tmp/backup" -maxdepth 1 -name 'caisson-*')" ]
 
 # A second run has nothing to do.

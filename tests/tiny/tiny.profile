@@ -43,6 +43,14 @@ roles = SELECT role, count(*) FROM member GROUP BY role
 user-roles = SELECT coalesce(to_jsonb(member) ->> 'login', to_jsonb(member) ->> 'name'), role FROM member
 attachments = SELECT path FROM file
 
+[orphans pages]
+title = pages whose author is gone
+query = SELECT id FROM page WHERE NOT EXISTS (SELECT FROM member WHERE coalesce(to_jsonb(member) ->> 'login', to_jsonb(member) ->> 'name') = author)
+
+[orphans files]
+title = files of no page
+query = SELECT path FROM file WHERE page IS NULL ORDER BY path
+
 [metrics]
 members = SELECT count(*) FROM member
 pages = SELECT count(*) FROM page

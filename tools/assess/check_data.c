@@ -20,7 +20,6 @@ struct folder {
     struct tree_walker *walker;
     const char *head; /* the file at hand, below path; NULL: there are no more */
     bool is_named;    /* the rows at hand are meant below this one */
-    bool is_matched;  /* and it has their file */
 };
 
 struct counting {
@@ -119,6 +118,16 @@ static int add_missing(const struct counting *counting, const struct folder *fol
     return add_example(counting, &counting->counts->missing_examples, folder, buffer_text(&counting->path), error);
 }
 
+static bool is_reached_anywhere(const struct counting *counting, const char *path)
+{
+    for (size_t i = 0; i < counting->tops.count; i++) {
+        if (is_reached(counting, &counting->folders[i], path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* All rows of one path are known, and no folder has gone past it: are their files there? */
 static int settle_rows(struct counting *counting, struct error *error)
 {
@@ -127,23 +136,21 @@ static int settle_rows(struct counting *counting, struct error *error)
     for (size_t i = 0; i < counting->tops.count; i++) {
         struct folder *folder = &counting->folders[i];
         bool is_known = counting->is_named || folder->is_named;
-        folder->is_matched = folder->head != NULL && strcmp(folder->head, path) == 0;
-        if (folder->is_matched &&
+        bool is_matched = folder->head != NULL && strcmp(folder->head, path) == 0;
+        if (is_matched &&
             (is_known ? next_file(counting, folder, error) : pass_unknown(counting, folder, error)) != 0) {
             return -1;
         }
-        folder->is_matched = is_known && (folder->is_matched || is_reached(counting, folder, path));
-        is_there = is_there || folder->is_matched;
-    }
-    if (counting->is_named && !is_there && add_missing(counting, NULL, error) != 0) {
-        return -1;
-    }
-    for (size_t i = 0; i < counting->tops.count; i++) {
-        struct folder *folder = &counting->folders[i];
-        if (folder->is_named && !folder->is_matched && add_missing(counting, folder, error) != 0) {
+        is_there = is_there || is_matched;
+        if (folder->is_named && !is_matched && !is_reached(counting, folder, path) &&
+            add_missing(counting, folder, error) != 0) {
             return -1;
         }
         folder->is_named = false;
+    }
+    if (counting->is_named && !is_there && !is_reached_anywhere(counting, path) &&
+        add_missing(counting, NULL, error) != 0) {
+        return -1;
     }
     counting->is_named = false;
     return 0;

@@ -324,9 +324,8 @@ static void test_queries_that_can_be_taken(void **state)
         "VALUES ('a'), ('b')",
         "TABLE file",
         "SELECT path::varchar(9) FROM file",
-        "SELECT path FROM file FOR UPDATE",
     };
-    for (size_t i = 0; i + 1 < sizeof queries / sizeof queries[0]; i++) {
+    for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
         count(queries[i]);
         counted(2, 0, "", "");
     }
@@ -355,6 +354,7 @@ static void test_queries_that_are_refused(void **state)
     refused("DELETE FROM file RETURNING path", CSN_DATABASE_QUERY, "SELECT ... FROM (query)");
     refused("WITH gone AS (DELETE FROM file RETURNING path) SELECT path FROM gone", CSN_DATABASE_QUERY, "WITH");
     refused("SHOW search_path", CSN_DATABASE_QUERY, "syntax error");
+    refused("SELECT path FROM file FOR UPDATE", CSN_DATABASE_QUERY, "read-only");
     refused("SELECT nothing FROM file", CSN_DATABASE_QUERY, "nothing");
     refused("SELECT FROM file", CSN_DATABASE_QUERY, "SELECT ... FROM (query)");
     refused("SELECT path || (1 / (length(path) - 1)) FROM file", CSN_DATABASE_QUERY, "division by zero");

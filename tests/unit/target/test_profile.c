@@ -75,6 +75,7 @@ static void every_key(void **state)
         "[health]\nurl = http://127.0.0.1/a\nstatus = 204\nmatch = a|b\ntimeout-sec = 9\n"
         "[health login]\nurl = http://127.0.0.1/b\n"
         "[queries]\nroles = SELECT 1; -- x\nuser-roles = SELECT 2\nattachments = SELECT 3\n"
+        "[orphans old]\nquery = SELECT 6\n[orphans of pages]\ntitle = Rows\nquery = SELECT 7\n"
         "[metrics]\npages = SELECT 4\nold pages = SELECT 5\n";
     assert_int_equal(profile_parse(&profile, "x", text, strlen(text), &error), 0);
     assert_string_equal(profile.name, "my-app.2");
@@ -101,6 +102,11 @@ static void every_key(void **state)
     assert_int_equal(profile.healths[0].status, 204);
     assert_string_equal(profile.healths[1].name, "login");
     assert_string_equal(profile.query_roles, "SELECT 1; -- x");
+    assert_int_equal(profile.orphan_count, 2);
+    assert_string_equal(profile.orphans[0].title, "old");
+    assert_string_equal(profile.orphans[1].name, "of pages");
+    assert_string_equal(profile.orphans[1].title, "Rows");
+    assert_string_equal(profile.orphans[1].sql, "SELECT 7");
     assert_int_equal(profile.metric_count, 2);
     assert_string_equal(profile.metrics[1].name, "old pages");
     assert_string_equal(profile.metrics[1].sql, "SELECT 5");
@@ -115,6 +121,8 @@ static void bad_input(void **state)
     refused(no_database, "[keep]\npaths = a\npaths = b\n", CSN_JOB_REPEATED_KEY, "line 13: \"paths\" in [keep]");
     refused(no_database, "rubbish\n", CSN_JOB_SYNTAX, "line 11");
     refused("", "", CSN_JOB_KEY_MISSING, "[database]");
+    refused(no_database, "[orphans x]\ntitle = y\n", CSN_JOB_KEY_MISSING, "query");
+    refused(no_database, "[orphans x]\nquery = y\n[orphans x]\nquery = z\n", CSN_JOB_REPEATED_KEY, "query");
     refused("[database]\nengine = oracle\n", "", CSN_JOB_VALUE, "expected is postgresql-cluster or none");
     refused("[database]\nengine = postgresql-cluster\nname = x\n", "", CSN_JOB_KEY_MISSING, "needs \"cluster\"");
     refused("[database]\nengine = postgresql-cluster\ncluster = /x\n", "", CSN_JOB_KEY_MISSING, "needs \"name\"");
