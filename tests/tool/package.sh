@@ -250,6 +250,25 @@ fresh; ln -s /etc/passwd bad/notes/x; try input-link CSN-K009 2 'bad/notes/x'
 fresh; echo x >bad/payload.tar.zst; try input-generated CSN-K009 2 'payload.tar.zst'
 fresh; echo x >bad/checks/other.sql; try input-unnamed CSN-K009 2 'checks/other.sql, which no migration or check names'
 fresh; rm bad/migrations/20-convert; try input-missing CSN-K009 2 'lacks the file migrations/20-convert'
+fresh; printf "SELECT 1;\nSELECT 'a;\n" >bad/migrations/10-schema.sql; try sql-unclosed CSN-K009 2 'migrations/10-schema.sql, line 2: a quote that is never closed'
+fresh; printf -- '--\n\\q\n' >bad/migrations/10-schema.sql; try sql-of-psql CSN-K009 2 'bad/migrations/10-schema.sql, line 2: a command of psql'
+fresh; printf 'SELECT 1;\nVACUUM;' >bad/migrations/10-schema.sql; try sql-transaction CSN-K009 2 'bad/migrations/10-schema.sql, line 2: it cannot run in a transaction'
+flyway() { # NAME WORDS KEYS [CODE]
+	fresh
+	echo "$3" >>bad/package.ini
+	# shellcheck disable=SC2046
+	refused "$1" "${4-CSN-K009}" 2 "$2" pack bad --flyway flyway $(by release)
+}
+mkdir flyway
+flyway flyway-empty 'flyway: there is no script' "$(printf '[flyway]\nbefore = 1')"
+echo 'SELECT 1;' >flyway/V2__Two.sql
+flyway flyway-no-section '\[flyway\] has no "before"' ''
+flyway flyway-before-is-above 'before.*"2.1", and the highest script is for 2 only' "$(printf '[flyway]\nbefore = 1, 2.1')"
+flyway flyway-before-is-none '"before" in \[flyway\] has "1b"' "$(printf '[flyway]\nbefore = 1b')"
+flyway flyway-and-schema 'pack itself writes \[schema\]' "$(printf '[schema]\nquery = SELECT 1\nbefore = 1\nafter = 2\n[flyway]\nbefore = 1')"
+flyway flyway-table '"table" in \[flyway\] is "a.b"' "$(printf '[flyway]\nbefore = 1\ntable = a.b')"
+flyway flyway-twice '\[migration 50-0001\]' "$(printf '[flyway]\nbefore = 1\n[migration 50-0001]\nkind = program\ncommand = x')" CSN-J004
+fresh; printf '[flyway]\nbefore = 1\n' >>bad/package.ini; try flyway-no-folder CSN-K009 2 'has \[flyway\], but no --flyway'
 fresh; rm bad/notes/user.zh.md; try input-language CSN-K009 2 'notes/user.zh.md'
 printf '[profile]\nname = wiki\ntitle = W\n[program]\nroot = /srv/wiki\nversion-file = VERSION\nversion-pattern = (.*)\n[database]\nengine = none\n[health]\nurl = http://localhost/\n' >profile
 fresh; echo garbage >bad/application.profile; try profile-garbage CSN-J002 2 'bad/application.profile'

@@ -120,6 +120,7 @@ static void add_migrations(yyjson_mut_doc *document, yyjson_mut_val *root, const
         add_text(document, object, "command", migration->command);
         add_text(document, object, "user", migration->user);
         yyjson_mut_obj_add_bool(document, object, "transaction", migration->transaction);
+        add_text(document, object, "only_if", migration->only_if);
         yyjson_mut_obj_add_int(document, object, "timeout_sec", migration->timeout_sec);
         add_list(document, object, "environment", &migration->environment);
     }
@@ -147,6 +148,10 @@ static void add_checks(yyjson_mut_doc *document, yyjson_mut_val *root, const str
             yyjson_mut_obj_add_int(document, object, "status", check->status);
         }
         yyjson_mut_obj_add_int(document, object, "timeout_sec", check->timeout_sec);
+        if (check->wait_sec > 0) {
+            yyjson_mut_obj_add_int(document, object, "wait_sec", check->wait_sec);
+            add_text(document, object, "meanwhile", check->meanwhile);
+        }
     }
 }
 

@@ -49,6 +49,8 @@ int cmd_pack(int argc, char **argv)
         {"new", OPTION_TEXT, true, "DIR", "the new tree, as it shall lie on the server"},
         {"old", OPTION_LIST, true, "VERSION=PATH",
          "the vendor's tree of an old version, a folder or its mtree; once for each"},
+        {"flyway", OPTION_TEXT, false, "DIR",
+         "the folder of Flyway's SQL scripts; INPUT's package.ini has [flyway] then"},
         {"key", OPTION_TEXT, true, "KEY.pem", "the signer's private key; only openssl reads it"},
         {"passphrase-file", OPTION_TEXT, false, "FILE", "its first line unlocks the key"},
         {"certificate", OPTION_TEXT, true, "CERT.pem", "the signer's certificate, for code signing"},
@@ -61,6 +63,7 @@ int cmd_pack(int argc, char **argv)
     struct options options;
     struct error error;
     char *path = NULL;
+    struct strings notes = {0};
     struct console console;
     console_open(&console, stderr);
     int exit_code = EXIT_DONE;
@@ -72,6 +75,8 @@ int cmd_pack(int argc, char **argv)
     const struct package_build build = {
         .input = options.operands.items[0],
         .new_tree = options_text(&options, "new"),
+        .flyway = options_text(&options, "flyway"),
+        .notes = &notes,
         .old = options_list(&options, "old"),
         .key = options_text(&options, "key"),
         .passphrase_file = options_text(&options, "passphrase-file"),
@@ -83,10 +88,14 @@ int cmd_pack(int argc, char **argv)
     };
     int result = package_build(&build, &path, &error);
     console_finish_line(&console);
+    for (size_t i = 0; i < notes.count; i++) {
+        fprintf(stderr, "note: %s\n", notes.items[i]);
+    }
     if (result != 0 || print_result(path, options_flag(&options, "json"), &error) != 0) {
         exit_code = command_fail(&error);
     }
 out:
+    strings_free(&notes);
     free(path);
     options_free(&options);
     return exit_code;

@@ -162,6 +162,27 @@ out:
     return result;
 }
 
+int migrate_asks(const struct query_target *target, const char *name, const char *query, int timeout_sec, bool *wanted,
+                 struct error *error)
+{
+    struct query_limits limits = {.timeout_sec = timeout_sec};
+    struct query_session *session = NULL;
+    struct buffer value = {0};
+    struct error why = {0};
+    *wanted = true;
+    if (query == NULL) {
+        return 0;
+    }
+    if (target->host == NULL) {
+        return error_set(error, CSN_DATABASE_MIGRATION, "%s asks the database, and the application has none", name);
+    }
+    int result = query_open(target, 0, &session, &why) != 0 ? -1 : query_value(session, query, &limits, &value, &why);
+    *wanted = result == 0 && strcmp(buffer_text(&value), "t") == 0;
+    query_close(session);
+    buffer_free(&value);
+    return result == 0 ? 0 : error_set(error, CSN_DATABASE_MIGRATION, "%s, its only-if: %.800s", name, why.message);
+}
+
 int migrate_program(struct view *view, const char *name, const struct view_command *command, struct buffer *output,
                     struct error *error)
 {

@@ -32,6 +32,10 @@ bool migrate_wants_no_transaction(const char *text, size_t size_bytes);
 int migrate_sql(const struct query_target *target, const struct migration_sql *migration, struct buffer *output,
                 struct error *error) MUST_CHECK;
 
+/* Whether the migration is to run at all: query's value is "t". NULL: it is. CSN_DATABASE_MIGRATION. */
+int migrate_asks(const struct query_target *target, const char *name, const char *query, int timeout_sec, bool *wanted,
+                 struct error *error) MUST_CHECK;
+
 /* Runs a program in the view; an exit code other than 0 or too long a time is CSN_DATABASE_MIGRATION with its last lines.
  * Everything it started is dead when this returns. */
 int migrate_program(struct view *view, const char *name, const struct view_command *command, struct buffer *output,

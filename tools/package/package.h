@@ -44,6 +44,7 @@ struct package_migration {
     const char *user;           /* NULL: the profile's */
     struct strings environment; /* NAME=value */
     bool transaction;           /* sql */
+    const char *only_if;        /* one statement: the migration is left out unless it gives t; NULL: it always runs */
     int timeout_sec;
 };
 
@@ -63,7 +64,9 @@ struct package_check {
     const char *equals;    /* sql; NULL: any value */
     const char *command;   /* command; this or file */
     const char *file;      /* a member */
-    const char *user;      /* command; NULL: the profile's */
+    const char *user;      /* command and meanwhile; NULL: the profile's */
+    const char *meanwhile; /* a line for the server's shell, run while it is waited; NULL: none */
+    int wait_sec;          /* asked again and again until it holds, so long at most; 0: asked once */
     int timeout_sec;
 };
 

@@ -11,6 +11,8 @@
 struct package_build {
     const char *input;           /* the folder */
     const char *new_tree;        /* the folder of the new tree */
+    const char *flyway;          /* the folder of Flyway's scripts; NULL: none */
+    struct strings *notes;       /* with flyway: what of it was left out, and why, is added here */
     const struct strings *old;   /* "VERSION=DIR-OR-MANIFEST" */
     const char *key;             /* PEM */
     const char *passphrase_file; /* first line unlocks the key; NULL: it is not locked */

@@ -58,9 +58,8 @@ static struct package_source *add_source(struct package_collection *collection, 
     return source;
 }
 
-/* Takes *content over. */
-static int add_content(struct package_collection *collection, const char *name, struct buffer *content,
-                       struct error *error)
+int package_collect_content(struct package_collection *collection, const char *name, struct buffer *content,
+                            struct error *error)
 {
     struct package_source *source = buffer_check(content, error) != 0 ? NULL : add_source(collection, name, error);
     if (source == NULL) {
@@ -172,7 +171,13 @@ static int collect_input(struct package_collection *collection, const struct pac
             goto out;
         }
     }
-    result = check_input_names(collection, build->input, error);
+    result = package_collect_flyway(collection, build, name.data, error);
+    if (result == 0) {
+        result = check_input_names(collection, build->input, error);
+    }
+    if (result == 0) {
+        result = package_collect_check_sql(collection, build->input, error);
+    }
     if (result == 0) {
         result = collect_profile(collection, build->input, error);
     }
@@ -198,7 +203,7 @@ static int collect_chain(struct package_collection *collection, const struct pac
         buffer_free(&content);
         return error_set(error, CSN_PACKAGE_SIGNING, "%s holds a private key, or no certificate in PEM", build->chain);
     }
-    return add_content(collection, PACKAGE_CHAIN_NAME, &content, error);
+    return package_collect_content(collection, PACKAGE_CHAIN_NAME, &content, error);
 }
 
 /* The manifest as mtree, one zstd frame. */
@@ -223,7 +228,7 @@ static int add_manifest(struct package_collection *collection, const char *name,
         buffer_free(&packed);
         return -1;
     }
-    return add_content(collection, name, &packed, error);
+    return package_collect_content(collection, name, &packed, error);
 }
 
 static int read_manifest_file(struct tree_manifest *manifest, const char *path, struct error *error)

@@ -36,6 +36,19 @@ int package_collect(struct package_collection *collection, const struct package_
 /* Appends a source with from SOURCE_PAYLOAD. */
 int package_collect_payload(struct package_collection *collection, const uint8_t sha256[SHA256_SIZE],
                             uint64_t size_bytes, struct error *error) MUST_CHECK;
+
+/* Adds a member of this content, which is the collection's then, or freed. */
+int package_collect_content(struct package_collection *collection, const char *name, struct buffer *content,
+                            struct error *error) MUST_CHECK;
+
+/* package_collect_sql.c. What the folder of Flyway's scripts means is added to the index, as if the vendor had written it there
+ * (it is read again), with its members; name is that of package.ini. */
+int package_collect_flyway(struct package_collection *collection, const struct package_build *build, const char *name,
+                           struct error *error) MUST_CHECK;
+
+/* Every SQL migration, as package_sql_check does; folder is for messages. */
+int package_collect_check_sql(const struct package_collection *collection, const char *folder, struct error *error)
+    MUST_CHECK;
 void package_collection_free(struct package_collection *collection);
 
 #endif

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/expression.h"
@@ -13,14 +14,16 @@ struct kind_keys {
 };
 
 static const struct kind_keys migration_kinds[] = {
-    [PACKAGE_MIGRATION_SQL] = {"sql", " kind title timeout-minutes file transaction "},
-    [PACKAGE_MIGRATION_PROGRAM] = {"program", " kind title timeout-minutes file command user environment "},
+    [PACKAGE_MIGRATION_SQL] = {"sql", " kind title timeout-minutes only-if file transaction "},
+    [PACKAGE_MIGRATION_PROGRAM] = {"program", " kind title timeout-minutes only-if file command user environment "},
 };
 
 static const struct kind_keys check_kinds[] = {
     [PACKAGE_CHECK_HTTP] = {"http", " kind title timeout-sec when path status match match-not "},
-    [PACKAGE_CHECK_SQL] = {"sql", " kind title timeout-sec when query file equals match match-not "},
-    [PACKAGE_CHECK_COMMAND] = {"command", " kind title timeout-sec when command file user status match match-not "},
+    [PACKAGE_CHECK_SQL] =
+        {"sql", " kind title timeout-sec when wait-minutes meanwhile user query file equals match match-not "},
+    [PACKAGE_CHECK_COMMAND] =
+        {"command", " kind title timeout-sec when wait-minutes meanwhile command file user status match match-not "},
 };
 
 static const char *const check_times[] = {
@@ -146,6 +149,7 @@ static int read_migration(const struct reading *reading, const char *section, st
     migration->command = ini_get(ini, section, "command");
     migration->user = ini_get(ini, section, "user");
     migration->transaction = ini_bool(ini, section, "transaction", true);
+    migration->only_if = ini_get(ini, section, "only-if");
     return 0;
 }
 
@@ -212,6 +216,22 @@ static int read_check_what(const struct reading *reading, const char *section, s
     return 0;
 }
 
+/* Before the upgrade nothing runs that could bring about what is waited for. */
+static int read_check_wait(const struct reading *reading, const char *section, struct package_check *check)
+{
+    check->meanwhile = ini_get(reading->ini, section, "meanwhile");
+    if (ini_get(reading->ini, section, "wait-minutes") == NULL) {
+        return check->meanwhile == NULL
+                   ? 0
+                   : error_set(reading->error, reading->code, "%s: [%s] has \"meanwhile\", but no \"wait-minutes\"",
+                               reading->ini->name, section);
+    }
+    if (check->when == PACKAGE_CHECK_ASSESS) {
+        return reading_wrong(reading, section, "wait-minutes", "only with when = stage or verify");
+    }
+    return read_timeout(reading, section, "wait-minutes", 60, 0, &check->wait_sec);
+}
+
 static int read_check(const struct reading *reading, const char *section, struct package_check *check)
 {
     check->name = reading_section_name(reading, section, "check ");
@@ -225,10 +245,17 @@ static int read_check(const struct reading *reading, const char *section, struct
     if (read_check_time(reading, section, check) != 0 || read_check_what(reading, section, check) != 0 ||
         check_file(reading, section, "checks", check->name, check->kind == PACKAGE_CHECK_SQL) != 0 ||
         reading_check_account(reading, section, "user") != 0 || check_expression(reading, section, "match") != 0 ||
-        check_expression(reading, section, "match-not") != 0) {
+        check_expression(reading, section, "match-not") != 0 || read_check_wait(reading, section, check) != 0) {
         return -1;
     }
     return read_timeout(reading, section, "timeout-sec", 1, 60, &check->timeout_sec);
+}
+
+static int compare_migrations(const void *one, const void *other)
+{
+    const struct package_migration *a = one;
+    const struct package_migration *b = other;
+    return strcmp(a->name, b->name);
 }
 
 int reading_migrations(const struct reading *reading)
@@ -244,10 +271,9 @@ int reading_migrations(const struct reading *reading)
         /* Counted first: what a half-read one holds is freed with the rest. */
         struct package_migration *migration = &package->migrations[package->migrations_count++];
         result = read_migration(reading, sections.items[i], migration);
-        if (result == 0 && i > 0 && strcmp(migration[-1].name, migration->name) >= 0) {
-            result = error_set(reading->error, reading->code, "%s: [%s] stands behind a migration that runs after it",
-                               reading->ini->name, sections.items[i]);
-        }
+    }
+    if (result == 0) {
+        qsort(package->migrations, package->migrations_count, sizeof *package->migrations, compare_migrations);
     }
     strings_free(&sections);
     return result;

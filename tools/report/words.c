@@ -156,6 +156,7 @@ const struct words words_table[] = {
     {"does.rollback", {"undoes the renames and the fence, then removes what was made beside", "撤销改名与隔离，再删除旁边新建的内容"}},
     {"rollback.swept", {"Removing that took {1}.", "删除用时 {1}。"}},
     {"result.done", {"done", "完成"}},
+    {"result.skipped", {"skipped", "已跳过"}},
     {"result.passed", {"passed", "通过"}},
     {"result.failed", {"failed", "失败"}},
     {"result.cut-off", {"cut off", "中断"}},

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 
 #include "database/query.h"
 #include "lib/clock.h"
@@ -14,6 +15,8 @@
 
 #define CHECK_FOLDER "/run/caisson-checks"
 #define SQL_LIMIT ((size_t)1 << 20)
+#define WAIT_EVERY_SEC 2
+#define STOP_GRACE_SEC 20
 
 static int record_check(const struct site *site, const char *name, const char *title, const char *kind,
                         const struct outcome *outcome, int64_t milliseconds, struct error *error)
@@ -201,13 +204,95 @@ static void run_one(struct room *room, const struct run *run, const struct packa
     }
 }
 
+/* --- waiting ------------------------------------------------------------------------------------------------------- */
+
+static void tell_waiting(const struct run *run, const struct package_check *check, const struct outcome *outcome)
+{
+    char item[700];
+    snprintf(item, sizeof item, "%s: %s", check->name, outcome->detail);
+    const struct progress_state state = {.doing = "waiting for background jobs", .item = item};
+    progress_tell(&run->console->progress, &state);
+}
+
+/* What runs while it is waited has ended by itself: with its last words, since nobody does the work any more. */
+static void tell_ended(struct view_program *program, int status, struct outcome *outcome)
+{
+    struct buffer log = {0};
+    char before[200];
+    char said[250];
+    (void)!view_program_log(program, &log, NULL);
+    text_one_line(buffer_text(&log), log.size, said, sizeof said);
+    snprintf(before, sizeof before, "%.*s", utf8_cut(outcome->detail, sizeof before - 1), outcome->detail);
+    snprintf(outcome->detail, sizeof outcome->detail, "%s; \"meanwhile\" ended with %d: %s", before, status, said);
+    buffer_free(&log);
+}
+
+/* Asks until it holds, the time is over, or what should bring it about has ended: then once more, and no longer. */
+static void ask_again(struct room *room, const struct run *run, const struct package *package,
+                      const struct package_check *check, struct view_program *program, struct outcome *outcome)
+{
+    int64_t begun_ms = clock_monotonic_ms();
+    bool ended = false;
+    int status = 0;
+    for (;;) {
+        tell_waiting(run, check, outcome);
+        if (program == NULL) {
+            nanosleep(&(struct timespec){.tv_sec = WAIT_EVERY_SEC}, NULL);
+        } else {
+            (void)!view_program_wait(program, WAIT_EVERY_SEC, &ended, &status, NULL);
+        }
+        run_one(room, run, package, check, outcome);
+        if (outcome->passed || ended || clock_monotonic_ms() - begun_ms >= (int64_t)check->wait_sec * 1000) {
+            break;
+        }
+    }
+    console_finish_line(run->console);
+    if (!outcome->passed && ended) {
+        tell_ended(program, status, outcome);
+    } else if (!outcome->passed) {
+        size_t length = strlen(outcome->detail);
+        snprintf(outcome->detail + length, sizeof outcome->detail - length, " (after %d minutes of waiting)",
+                 check->wait_sec / 60);
+    }
+}
+
+static void run_waiting(struct room *room, const struct run *run, const struct package *package,
+                        const struct package_check *check, struct outcome *outcome)
+{
+    const char *const argv[] = {"/bin/sh", "-c", check->meanwhile, NULL};
+    struct view_command command = {
+        .argv = argv,
+        .user = default_user(run, check->user),
+        .folder = run->target.installation.program_root,
+    };
+    struct view_program *program = NULL;
+    struct error error = {0};
+    run_one(room, run, package, check, outcome);
+    if (outcome->passed) {
+        return; /* nothing to wait for */
+    }
+    if (check->meanwhile != NULL && view_start(room->view, &command, 0, &program, &error) != 0) {
+        snprintf(outcome->detail, sizeof outcome->detail, "%.*s", utf8_cut(error.message, 500), error.message);
+        return;
+    }
+    ask_again(room, run, package, check, program, outcome);
+    if (view_stop(program, STOP_GRACE_SEC, &error) != 0 && outcome->passed) {
+        outcome->passed = false;
+        snprintf(outcome->detail, sizeof outcome->detail, "%.*s", utf8_cut(error.message, 500), error.message);
+    }
+}
+
 int checks_ask(struct room *room, const struct run *run, const struct site *site, const struct package *package,
                const struct package_check *check, struct outcome *outcome, struct error *error)
 {
     static const char *const kinds[] = {
         [PACKAGE_CHECK_HTTP] = "http", [PACKAGE_CHECK_SQL] = "sql", [PACKAGE_CHECK_COMMAND] = "command"};
     int64_t begun_ms = clock_monotonic_ms();
-    run_one(room, run, package, check, outcome);
+    if (check->wait_sec > 0) {
+        run_waiting(room, run, package, check, outcome);
+    } else {
+        run_one(room, run, package, check, outcome);
+    }
     int64_t took_ms = clock_monotonic_ms() - begun_ms;
     console_say(run->console, "  check %s: %s: %s", check->name, outcome->passed ? "passed" : "FAILED",
                 outcome->detail);

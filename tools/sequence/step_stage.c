@@ -314,6 +314,8 @@ static int run_program(struct room *room, const struct staging *staging, const s
         .environment = (const char *const *)migration->environment.items,
         .folder = staging->run->target.installation.program_root,
         .timeout_sec = migration->timeout_sec,
+        .doing = "running the program",
+        .progress = &staging->run->console->progress,
     };
     return migrate_program(room->view, migration->name, &command, output, error);
 }
@@ -343,13 +345,20 @@ static int run_migration(struct room *room, const struct staging *staging, const
 {
     struct buffer output = {0};
     struct error recording;
-    console_say(staging->run->console, "  migration %s: %s", migration->name, migration->title);
+    bool wanted = true;
     int64_t begun_ms = clock_monotonic_ms();
-    int result = migration->kind == PACKAGE_MIGRATION_SQL
+    struct query_target target = room_database(room, staging->run);
+    int result = migrate_asks(&target, migration->name, migration->only_if, migration->timeout_sec, &wanted, error);
+    console_say(staging->run->console, "  migration %s: %s%s", migration->name, migration->title,
+                wanted ? "" : ": skipped, not wanted here");
+    if (result == 0 && wanted) {
+        result = migration->kind == PACKAGE_MIGRATION_SQL
                      ? run_sql(room, staging, package, migration, &output, error)
                      : run_program(room, staging, package, migration, &output, error);
-    if (record_migration(staging, package, migration, result == 0 ? "done" : "failed", clock_monotonic_ms() - begun_ms,
-                         &output, &recording) != 0) {
+    }
+    const char *result_text = result != 0 ? "failed" : wanted ? "done" : "skipped";
+    if (record_migration(staging, package, migration, result_text, clock_monotonic_ms() - begun_ms, &output,
+                         &recording) != 0) {
         if (result == 0 && error != NULL) {
             *error = recording;
         }

@@ -15,6 +15,7 @@
 
 #include "lib/buffer.h"
 #include "lib/error.h"
+#include "lib/progress.h"
 #include "lib/strings.h"
 
 struct view_bind {
@@ -63,6 +64,9 @@ struct view_command {
         *environment;   /* "NAME=value", then NULL; on top of PATH, HOME, USER, LOGNAME, SHELL, LANG; or NULL */
     const char *folder; /* where it starts; NULL: the user's home, or "/" */
     int timeout_sec;    /* view_run only; 0: no limit */
+    const char
+        *doing; /* view_run only: what the progress says of it, with the last line of its output; NULL: nothing */
+    const struct progress *progress;
 };
 
 /* Runs a program to its end. Its stdin is /dev/null; the last MiB of its stdout and stderr is appended to *output (or

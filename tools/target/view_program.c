@@ -16,10 +16,13 @@
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/root.h"
+#include "lib/text.h"
 #include "target/view_child.h"
 #include "target/view_internal.h"
 
 #define LOG_LIMIT ((size_t)1 << 20)
+#define WATCH_MS 1000
+#define LINE_SIZE 200 /* of what is shown of the output */
 
 struct view_program {
     char *name;
@@ -249,6 +252,41 @@ static bool wait_end(struct view_program *program, int64_t timeout_ms)
     return program->ended;
 }
 
+/* The last line of its output so far. */
+static void tell_output(const struct view_program *program, const struct view_command *command)
+{
+    char end[LINE_SIZE];
+    char line[LINE_SIZE];
+    struct stat status;
+    off_t size = fstat(program->log_fd, &status) == 0 ? status.st_size : 0;
+    ssize_t got = pread(program->log_fd, end, sizeof end, size > LINE_SIZE ? size - LINE_SIZE : 0);
+    size_t length = got < 0 ? 0 : (size_t)got;
+    while (length > 0 && (end[length - 1] == '\n' || end[length - 1] == '\r')) {
+        length--;
+    }
+    const char *newline = memrchr(end, '\n', length);
+    const char *begin = newline == NULL ? end : newline + 1;
+    text_one_line(begin, (size_t)(end + length - begin), line, sizeof line);
+    const struct progress_state state = {.doing = command->doing, .item = line};
+    progress_tell(command->progress, &state);
+}
+
+static bool wait_watched(struct view_program *program, const struct view_command *command, int64_t timeout_ms)
+{
+    int64_t begun_ms = clock_monotonic_ms();
+    if (command->doing == NULL) {
+        return wait_end(program, timeout_ms);
+    }
+    for (int64_t passed_ms = 0; timeout_ms < 0 || passed_ms < timeout_ms; passed_ms = clock_monotonic_ms() - begun_ms) {
+        bool last = timeout_ms >= 0 && timeout_ms - passed_ms < WATCH_MS;
+        if (wait_end(program, last ? timeout_ms - passed_ms : WATCH_MS)) {
+            break;
+        }
+        tell_output(program, command);
+    }
+    return program->ended;
+}
+
 bool view_program_runs(struct view_program *program)
 {
     return !wait_end(program, 0);
@@ -325,7 +363,7 @@ int view_run(struct view *view, const struct view_command *command, struct buffe
         return -1;
     }
     int result = 0;
-    bool ended = wait_end(program, command->timeout_sec > 0 ? (int64_t)command->timeout_sec * 1000 : -1);
+    bool ended = wait_watched(program, command, command->timeout_sec > 0 ? (int64_t)command->timeout_sec * 1000 : -1);
     if (!ended) {
         file_drop(&program->control_fd);
         wait_end(program, -1);

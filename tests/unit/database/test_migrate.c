@@ -248,6 +248,72 @@ static void test_programs(void **state)
     assert_value("SELECT 1", "1"); /* the database beside it runs on */
 }
 
+struct told {
+    int count;
+    char item[300];
+};
+
+static void take_told(void *context, const struct progress_state *progress)
+{
+    struct told *told = context;
+    told->count++;
+    snprintf(told->item, sizeof told->item, "%s: %s", progress->doing, progress->item);
+}
+
+/* What an updater does that nobody asked it to. */
+static void test_wild_programs(void **state)
+{
+    (void)state;
+    struct buffer output = {0};
+    struct told told = {0};
+    const struct progress progress = {take_told, &told};
+    const char *const endless[] = {"sh", "-c", "echo begun; yes printing", NULL};
+    struct view_command command = {.argv = endless, .timeout_sec = 2, .doing = "updating", .progress = &progress};
+    assert_int_equal(migrate_program(cold.view, "update", &command, &output, &error), -1);
+    assert_int_equal(error.code, CSN_DATABASE_MIGRATION);
+    assert_non_null(strstr(error.message, "did not end within 2 seconds"));
+    assert_in_range(output.size, 500000, 1 << 20);
+    assert_null(strstr(buffer_text(&output), "begun")); /* its end is kept */
+    assert_in_range(told.count, 1, 3);
+    assert_memory_equal(told.item, "updating: printing", strlen(told.item)); /* the end of it may not be there yet */
+    assert_true(strlen(told.item) > strlen("updating: "));
+    buffer_clear(&output);
+
+    /* It leaves a daemon, which holds its output open, and says that all is well. */
+    char script[100];
+    snprintf(script, sizeof script, "setsid sh -c 'setsid sleep %s & wait' & echo done", room_marker());
+    const char *const daemon[] = {"sh", "-c", script, NULL};
+    command = (struct view_command){.argv = daemon, .timeout_sec = 30};
+    ASSERT_DONE(migrate_program(cold.view, "update", &command, &output, &error));
+    assert_string_equal(buffer_text(&output), "done\n");
+    assert_int_equal(room_count_processes(room_marker()), 0);
+    buffer_free(&output);
+}
+
+static void test_only_if(void **state)
+{
+    (void)state;
+    struct query_target target = database_server_target(server, "postgres");
+    bool wanted = false;
+    ASSERT_DONE(migrate_asks(&target, "a", NULL, 60, &wanted, &error));
+    assert_true(wanted);
+    ASSERT_DONE(migrate_asks(&target, "a", "SELECT 1 < 2", 60, &wanted, &error));
+    assert_true(wanted);
+    ASSERT_DONE(migrate_asks(&target, "a", "SELECT 1 > 2", 60, &wanted, &error));
+    assert_false(wanted);
+    ASSERT_DONE(migrate_asks(&target, "a", "SELECT 'true'", 60, &wanted, &error)); /* a text is no answer */
+    assert_false(wanted);
+    static const char *const bad[] = {"SELECT nothing", "SELECT true WHERE false", "SELECT NULL::boolean"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(migrate_asks(&target, "10-a", bad[i], 60, &wanted, &error), -1);
+        assert_int_equal(error.code, CSN_DATABASE_MIGRATION);
+        assert_non_null(strstr(error.message, "10-a, its only-if: "));
+    }
+    struct query_target none = {0};
+    assert_int_equal(migrate_asks(&none, "10-a", "SELECT true", 60, &wanted, &error), -1);
+    assert_int_equal(error.code, CSN_DATABASE_MIGRATION);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -280,6 +346,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_query),
         cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_wild_programs),
+        cmocka_unit_test(test_only_if),
     };
     return cmocka_run_group_tests_name("migrate", tests, set_up, tear_down);
 }

@@ -81,6 +81,33 @@ static void everything(void **state)
     package_index_free(&package);
 }
 
+/* Wherever they stand: pack adds sections behind the vendor's. */
+static void order(void **state)
+{
+    static const char text[] = HEAD "[migration 90-last]\nkind = program\ncommand = z\nenvironment = A=1, B=2\n"
+                                    "[migration 10-first]\nkind = program\ncommand = a\nonly-if = SELECT a = 'b'\n"
+                                    "[check jobs]\nkind = sql\nwhen = stage\nquery = SELECT 1\nwait-minutes = "
+                                    "3\nmeanwhile = bin/worker --all\nuser = me\n"
+                                    "[migration 50-0001]\nkind = program\ncommand = m\n[flyway]\nbefore = 1\n";
+    struct package package;
+    struct error error = {0};
+    (void)state;
+    if (parse(&package, PACKAGE_INDEX_INPUT, text, &error) != 0) {
+        fail_msg("%s", error.message);
+    }
+    assert_int_equal(package.migrations_count, 3);
+    assert_string_equal(package.migrations[0].name, "10-first");
+    assert_string_equal(package.migrations[0].only_if, "SELECT a = 'b'");
+    assert_string_equal(package.migrations[1].name, "50-0001");
+    assert_null(package.migrations[1].only_if);
+    assert_string_equal(package.migrations[2].name, "90-last");
+    assert_int_equal(package.migrations[2].environment.count, 2);
+    assert_int_equal(package.checks[0].wait_sec, 180);
+    assert_string_equal(package.checks[0].meanwhile, "bin/worker --all");
+    assert_string_equal(package.checks[0].user, "me");
+    package_index_free(&package);
+}
+
 static void refusals(void **state)
 {
     static const struct {
@@ -124,8 +151,7 @@ static void refusals(void **state)
          CSN_PACKAGE_INPUT, "week"},
         {HEAD "[migration 10-a]\nkind = program\ncommand = x\nenvironment = 1A=b\n", CSN_PACKAGE_INPUT, "NAME=value"},
         {HEAD "[migration 10-a]\nkind = program\ncommand = x\nuser = root;id\n", CSN_PACKAGE_INPUT, "account"},
-        {HEAD "[migration 20-b]\nkind = program\ncommand = x\n[migration 10-a]\nkind = program\ncommand = x\n",
-         CSN_PACKAGE_INPUT, "runs after it"},
+        {HEAD "[migration 10-a]\nkind = program\ncommand = x\nonly-if =\n", CSN_JOB_VALUE, "only-if"},
         {HEAD "[check a]\nkind = http\n", CSN_PACKAGE_INPUT, "path"},
         {HEAD "[check a]\nkind = http\npath = /a b\n", CSN_PACKAGE_INPUT, "path"},
         {HEAD "[check a]\nkind = http\npath = http://x/\n", CSN_PACKAGE_INPUT, "path"},
@@ -136,6 +162,13 @@ static void refusals(void **state)
         {HEAD "[check a]\nkind = http\npath = /\nequals = 3\n", CSN_PACKAGE_INPUT, "does not go with kind = http"},
         {HEAD "[check a]\nkind = sql\n", CSN_PACKAGE_INPUT, "query"},
         {HEAD "[check a]\nkind = sql\nquery = SELECT 1\nfile = checks/a.sql\n", CSN_PACKAGE_INPUT, "not both"},
+        {HEAD "[check a]\nkind = sql\nquery = SELECT 1\nmeanwhile = x\n", CSN_PACKAGE_INPUT, "no \"wait-minutes\""},
+        {HEAD "[check a]\nkind = sql\nquery = SELECT 1\nwait-minutes = 1\nwhen = assess\n", CSN_PACKAGE_INPUT,
+         "stage or verify"},
+        {HEAD "[check a]\nkind = sql\nquery = SELECT 1\nwait-minutes = 0\n", CSN_PACKAGE_INPUT, "week"},
+        {HEAD "[check a]\nkind = http\npath = /\nwait-minutes = 1\n", CSN_PACKAGE_INPUT,
+         "does not go with kind = http"},
+        {HEAD "[flyway]\nfolder = x\n", CSN_JOB_UNKNOWN_KEY, "folder"},
         {HEAD "[check a]\nkind = sql\nfile = checks/a\n", CSN_PACKAGE_INPUT, "checks/a.sql"},
         {HEAD "[check a]\nkind = command\n", CSN_PACKAGE_INPUT, "command"},
         {HEAD "[check a]\nkind = http\npath = /\ntitle = \033[2J\n", CSN_PACKAGE_INPUT, "plain UTF-8"},
@@ -260,9 +293,13 @@ static void layout(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everything),    cmocka_unit_test(refusals),
-        cmocka_unit_test(members),       cmocka_unit_test(members_are_not_given),
-        cmocka_unit_test(missing_files), cmocka_unit_test(layout),
+        cmocka_unit_test(everything),
+        cmocka_unit_test(order),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(members),
+        cmocka_unit_test(members_are_not_given),
+        cmocka_unit_test(missing_files),
+        cmocka_unit_test(layout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,4 @@
+CREATE TABLE topic (
+	id integer PRIMARY KEY,
+	title text NOT NULL
+);
