@@ -5,18 +5,22 @@
 # shellcheck source=common
 . "$(dirname "$0")/common"
 
-# A cluster of this machine's newest PostgreSQL; it refuses to run as root.
-binaries=$(dirname "$(find /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)")
+# A cluster of this machine's newest PostgreSQL, or of the one in another root (tests/majors); it refuses to run as root.
+elsewhere=${CAISSON_TEST_POSTGRES:-}
+binaries=$(dirname "$(find "$elsewhere"/usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)")
+binaries=${binaries#"$elsewhere"}
 as=
 if [ "$(id -u)" = 0 ]; then
-	as='setpriv --reuid=postgres --regid=postgres --init-groups'
+	as="chroot --userspec=postgres ${CAISSON_TEST_CHROOT:-/}"
 fi
-port=$((20000 + $$ % 30000))
+port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000)) # another's PID namespace may have the same numbers
 chmod 755 .
 mkdir server
 [ -z "$as" ] || chown postgres server
 # shellcheck disable=SC2086 # $as are words, or none
-owner() { (cd server && LC_ALL=C $as "$@"); }
+owner() { LC_ALL=C $as env -C "$work/server" "$@"; }
+# answer EXPRESSION: of what was said as JSON; lines of progress may stand before.
+answer() { grep '^{' said | jq -r "$1"; }
 sql() { owner "$binaries/psql" -XAtq -v ON_ERROR_STOP=1 -h "$work/server" -p "$port" -U owner "$@"; }
 openssl req -x509 -newkey rsa:2048 -nodes -keyout server/key.pem -out root.pem -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
 cp root.pem server/certificate.pem
@@ -29,6 +33,7 @@ cat >>server/data/postgresql.conf <<-END
 	port = $port
 	listen_addresses = 'localhost'
 	unix_socket_directories = '$work/server'
+	password_encryption = 'scram-sha-256'
 	fsync = off
 	ssl = on
 	ssl_cert_file = '$work/server/certificate.pem'
@@ -51,18 +56,19 @@ database() { run database backup --repository repository --key own.key --host lo
 
 database --label first --json
 check "a running server" [ "$status" -eq 0 ]
-check "each file was compared with its manifest" [ "$(jq .manifest_checked said)" = true ]
-first=$(jq -r .snapshot said)
-identifier=$(jq -r .system_identifier said)
+major=${binaries%/bin} major=${major##*/}
+check "each file was compared with its manifest, where the server makes one" [ "$(answer .manifest_checked)" = "$([ "$major" -lt 13 ] && echo false || echo true)" ]
+first=$(answer .snapshot)
+identifier=$(answer .system_identifier)
 check "it is that cluster" [ "$identifier" = "$(sql -c 'SELECT system_identifier FROM pg_control_system()' postgres)" ]
 check "no password is said" sh -c '! grep -q staple said'
-stored=$(jq .bytes_stored said)
+stored=$(answer .bytes_stored)
 sql -c "UPDATE page SET body = 'changed' WHERE id = 7" wiki
 database --json
 check "again" [ "$status" -eq 0 ]
-check "what did not change is not stored again" [ "$(jq .bytes_stored said)" -lt $((stored / 4)) ]
+check "what did not change is not stored again" [ "$(answer .bytes_stored)" -lt $((stored / 4)) ]
 run snapshots --repository repository --identity site.key --json
-check "the snapshot says which cluster it is" [ "$(jq -r '.snapshots[0].tags["system-identifier"]' said)" = "$identifier" ]
+check "the snapshot says which cluster it is" [ "$(answer '.snapshots[0].tags["system-identifier"]')" = "$identifier" ]
 run verify --repository repository --identity site.key --all
 check "verify" [ "$status" -eq 0 ]
 
@@ -80,7 +86,7 @@ sh repository/restore.sh --identity site.key "$busy" restored >said 2>&1
 check "restore.sh brings it back" [ $? -eq 0 ]
 mv restored/postgresql server/back
 [ -z "$as" ] || chown -R postgres server/back
-if [ -x "$binaries/pg_verifybackup" ]; then
+if [ -x "$elsewhere$binaries/pg_verifybackup" ]; then
 	check "pg_verifybackup agrees" owner "$binaries/pg_verifybackup" -n -s -i pg_tblspc back/data
 fi
 sed -i "s,^\([0-9]*\) .*,\1 $work/server/back/tablespaces/\1," server/back/data/tablespace_map
@@ -95,17 +101,20 @@ check "what was written is whole up to a moment" [ "$(restored -c 'SELECT count(
 # --- and the proof: restored, started, read
 if [ "$(id -u)" = 0 ]; then
 	mkdir scratch
-	prove() { run database prove --repository repository --identity site.key --scratch scratch --user owner "$@"; }
+	programs=${elsewhere:-/}
+	prove() { run database prove --repository repository --identity site.key --scratch scratch --user owner --programs "$programs" "$@"; }
 	prove --snapshot "$busy" --json
 	check "the backup is proven" [ "$status" -eq 0 ]
 	counted=$(restored -c 'SELECT count(*) FROM counted' wiki)
-	check "every row was read" [ "$(jq '.rows' said)" -ge $((201000 + counted)) ]
-	check "amcheck looked at all" [ "$(jq '.indexes_checked > 300 and .tables_checked > 100 and .damaged == 0' said)" = true ]
+	check "every row was read" [ "$(answer .rows)" -ge $((201000 + counted)) ]
+	check "amcheck looked at all, before 14 at indexes" \
+		[ "$(answer ".indexes_checked > 300 and .tables_checked $([ "$major" -lt 14 ] && echo '== 0' || echo '> 100') and .damaged == 0")" = true ]
 	check "nothing is left of it" [ -z "$(ls scratch)" ]
 	prove
 	check "the latest" grep -q '^amcheck: ' said
 	mkdir -p empty/usr empty/etc empty/var/lib empty/proc empty/dev empty/run empty/tmp empty/sys
-	prove --programs "$work/empty"
+	programs=$work/empty
+	prove
 	refused "no PostgreSQL of its version" 1 CSN-D006
 	check "nothing is left of that" [ -z "$(ls scratch)" ]
 	# One whose WAL is not there does not recover: made by hand, as no server gives such a backup.
@@ -117,7 +126,7 @@ if [ "$(id -u)" = 0 ]; then
 	by_hand() { unshare --mount sh -c 'mount -t proc proc hand/proc && exec chroot hand /caisson "$@"' sh "$@" >said 2>&1; }
 	by_hand repository init /repository
 	by_hand backup --repository /repository --tag database=base-backup /postgresql
-	run database prove --repository hand/repository --scratch scratch --user owner
+	run database prove --repository hand/repository --scratch scratch --user owner --programs "${elsewhere:-/}"
 	refused "one that does not recover" 1 CSN-D003
 	check "with the server's words" grep -q 'checkpoint record' said
 	check "nothing is left of that, either" [ -z "$(ls scratch)" ]
@@ -138,7 +147,7 @@ refuse "no password" 1 CSN-D011 'it asks for a password' --user copier --root-ce
 refuse "a role without the right" 1 CSN-D011 'the role has not the rights' --user nobody --password-file password --root-certificate root.pem
 refuse "another root" 1 CSN-D010 'does not lead to one of the given roots' --user copier --password-file password --root-certificate other.pem
 refuse "no root" 2 CSN-U001 '--root-certificate' --user copier --password-file password
-refuse "in the clear" 1 CSN-D011 'no encryption' --user copier --password-file password --tls none
+refuse "in the clear" 1 CSN-D011 'a certificate of ours or TLS' --user copier --password-file password --tls none
 refuse "a mode that is none" 2 CSN-U001 '"prefer"' --user copier --password-file password --tls prefer
 run database backup --repository repository --key own.key --host localhost --port 1 --user copier --password-file password --root-certificate root.pem
 refused "nobody there" 1 CSN-D009
