@@ -35,6 +35,7 @@ static const struct check {
     {"fence", check_fence, "the application can be kept from starting"},
     {"renames", check_renames, "old and new can be exchanged by name"},
     {"space", check_space, "room for the new version, the backup and the rehearsal"},
+    {"in-place", check_in_place, "what an upgrade of the database in place costs"},
 };
 
 /* Findings that a check has under a name of their own. */
@@ -229,6 +230,9 @@ yyjson_mut_val *assess_to_json(const struct assessment *assessment, yyjson_mut_d
     add_changes(assessment, document, object);
     if (assessment->orphans.count > 0) {
         yyjson_mut_obj_add_val(document, object, "orphans", orphans_to_json(&assessment->orphans, document));
+    }
+    if (assessment->in_place) {
+        yyjson_mut_obj_add_bool(document, object, "in_place", true);
     }
     yyjson_mut_val *counts = yyjson_mut_obj_add_obj(document, object, "counts");
     yyjson_mut_obj_add_uint(document, counts, "program_bytes", assessment->program_bytes);
