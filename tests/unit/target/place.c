@@ -1,11 +1,13 @@
 #include "target/place.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -119,10 +121,21 @@ char *place_snapshot(const char *path)
     return text;
 }
 
+void place_own_mounts(void)
+{
+    static bool has_own;
+    if (!has_own) {
+        assert_int_equal(unshare(CLONE_NEWNS), 0);
+        assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+        has_own = true;
+    }
+}
+
 void place_need_root(void)
 {
     if (geteuid() != 0 || access("/dev/loop-control", R_OK | W_OK) != 0) {
         print_message("needs root and loop devices\n");
         skip();
     }
+    place_own_mounts();
 }

@@ -29,4 +29,8 @@ char *place_snapshot(const char *path);
 /* True if this process may attach loop devices; says "needs root" and skips the test at hand if not. */
 void place_need_root(void);
 
+/* From now on what this process mounts is in no other namespace, not even in those that others make meanwhile: these would keep the
+ * device. place_need_root does it. */
+void place_own_mounts(void);
+
 #endif

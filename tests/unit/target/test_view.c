@@ -20,6 +20,7 @@
 #include "lib/process.h"
 #include "lib/root.h"
 #include "lib/traffic.h"
+#include "target/place.h"
 #include "target/room.h"
 #include "target/view.h"
 
@@ -462,6 +463,7 @@ static int run_host(const char *script)
 static void test_file_systems_are_free_at_once(void **state)
 {
     (void)state;
+    place_own_mounts();
     char *folder = room_folder();
     char script[4096];
     snprintf(script, sizeof script,
