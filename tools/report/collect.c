@@ -165,6 +165,7 @@ int report_json(const struct journal *journal, struct buffer *text, struct error
     collect_compare(&collect);
     collect_roles(&collect);
     collect_users(&collect);
+    collect_orphans(&collect);
     collect_sizes(&collect);
     collect_safety(&collect);
     collect_changes(&collect);

@@ -191,5 +191,4 @@ void collect_compare(struct collect *collect)
 {
     add_tables(collect);
     add_attachments(collect);
-    collect_orphans(collect);
 }

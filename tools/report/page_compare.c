@@ -180,8 +180,9 @@ void page_compare(const struct page *page)
     yyjson_val *roles = yyjson_obj_get(page->root, "roles");
     yyjson_val *users = yyjson_obj_get(page->root, "user_roles");
     yyjson_val *attachments = yyjson_obj_get(page->root, "attachments");
+    yyjson_val *orphans = yyjson_obj_get(page->root, "orphans");
     if (versions == NULL && tables == NULL && roles == NULL && users == NULL && attachments == NULL && sizes == NULL &&
-        yyjson_obj_get(page->root, "orphans") == NULL) {
+        orphans == NULL) {
         return;
     }
     page_open(page, "compare", "compare");
@@ -189,7 +190,8 @@ void page_compare(const struct page *page)
         add_versions(page, versions);
     }
     bool measured = yyjson_obj_get(sizes, "after_record") != NULL || yyjson_obj_get(tables, "after_record") != NULL ||
-                    yyjson_obj_get(roles, "after_record") != NULL || yyjson_obj_get(users, "after_record") != NULL;
+                    yyjson_obj_get(roles, "after_record") != NULL || yyjson_obj_get(users, "after_record") != NULL ||
+                    yyjson_obj_get(orphans, "after_record") != NULL;
     if (measured && !is_upgraded(page)) {
         buffer_string(page->out, "<p class=\"mind\">");
         HTML_WORDS(page->out, "compare.undone");
