@@ -5,18 +5,20 @@
 # shellcheck source=common
 . "$(dirname "$0")/common"
 
-# A cluster of this machine's newest PostgreSQL; it refuses to run as root.
-binaries=$(dirname "$(find /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)")
+# A cluster of this machine's newest PostgreSQL, or of the one in another root (tests/majors); it refuses to run as root.
+elsewhere=${CAISSON_TEST_POSTGRES:-}
+binaries=$(dirname "$(find "$elsewhere"/usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)")
+binaries=${binaries#"$elsewhere"}
 as=
 if [ "$(id -u)" = 0 ]; then
-	as='setpriv --reuid=postgres --regid=postgres --init-groups'
+	as="chroot --userspec=postgres ${elsewhere:-/}"
 fi
-port=$((20000 + $$ % 30000))
+port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000)) # another's PID namespace may have the same numbers
 chmod 755 .
 mkdir server
 [ -z "$as" ] || chown postgres server
 # shellcheck disable=SC2086 # $as are words, or none
-owner() { (cd server && LC_ALL=C $as "$@"); }
+owner() { LC_ALL=C $as env -C "$work/server" "$@"; }
 sql() { owner "$binaries/psql" -XAtq -v ON_ERROR_STOP=1 -h "$work/server" -p "$port" -U owner "$@"; }
 openssl req -x509 -newkey rsa:2048 -nodes -keyout server/key.pem -out root.pem -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
 cp root.pem server/certificate.pem
@@ -29,6 +31,7 @@ cat >>server/data/postgresql.conf <<-END
 	port = $port
 	listen_addresses = 'localhost'
 	unix_socket_directories = '$work/server'
+	password_encryption = 'scram-sha-256'
 	fsync = off
 	ssl = on
 	ssl_cert_file = '$work/server/certificate.pem'
@@ -80,7 +83,7 @@ sh repository/restore.sh --identity site.key "$busy" restored >said 2>&1
 check "restore.sh brings it back" [ $? -eq 0 ]
 mv restored/postgresql server/back
 [ -z "$as" ] || chown -R postgres server/back
-if [ -x "$binaries/pg_verifybackup" ]; then
+if [ -x "$elsewhere$binaries/pg_verifybackup" ]; then
 	check "pg_verifybackup agrees" owner "$binaries/pg_verifybackup" -n -s -i pg_tblspc back/data
 fi
 sed -i "s,^\([0-9]*\) .*,\1 $work/server/back/tablespaces/\1," server/back/data/tablespace_map
@@ -138,7 +141,7 @@ refuse "no password" 1 CSN-D011 'it asks for a password' --user copier --root-ce
 refuse "a role without the right" 1 CSN-D011 'the role has not the rights' --user nobody --password-file password --root-certificate root.pem
 refuse "another root" 1 CSN-D010 'does not lead to one of the given roots' --user copier --password-file password --root-certificate other.pem
 refuse "no root" 2 CSN-U001 '--root-certificate' --user copier --password-file password
-refuse "in the clear" 1 CSN-D011 'no encryption' --user copier --password-file password --tls none
+refuse "in the clear" 1 CSN-D011 'a certificate of ours or TLS' --user copier --password-file password --tls none
 refuse "a mode that is none" 2 CSN-U001 '"prefer"' --user copier --password-file password --tls prefer
 run database backup --repository repository --key own.key --host localhost --port 1 --user copier --password-file password --root-certificate root.pem
 refused "nobody there" 1 CSN-D009

@@ -86,28 +86,28 @@ static int try_folder(int root_fd, const char *folder, int version, char **binar
     return 0;
 }
 
-/* /opt/NAME/bin, /opt/NAME/pgsql/bin: what a vendor or a site has brought along. */
-static int try_opt(int root_fd, int version, char **binaries, struct error *error)
+/* Below /opt, in a folder's bin or one deeper: what a vendor or a site has brought along (/opt/NAME/pgsql/bin, /opt/PostgreSQL/15/bin). */
+static int try_below(int root_fd, const char *folder, int depth, int version, char **binaries, struct error *error)
 {
-    int fd = root_try_open(root_fd, "/opt", O_RDONLY | O_DIRECTORY, 0);
-    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-    if (folder == NULL) {
+    int fd = root_try_open(root_fd, folder, O_RDONLY | O_DIRECTORY, 0);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (entries == NULL) {
         file_drop(&fd);
         return 0;
     }
     int result = 0;
-    for (struct dirent *entry = readdir(folder); entry != NULL && result == 0; entry = readdir(folder)) {
-        static const char *const below[] = {"bin", "pgsql/bin", "postgresql/bin"};
-        if (entry->d_name[0] == '.') {
+    for (struct dirent *entry = readdir(entries); entry != NULL && result == 0 && *binaries == NULL;
+         entry = readdir(entries)) {
+        char path[4096];
+        if (entry->d_name[0] == '.' ||
+            snprintf(path, sizeof path, "%s/%s/bin", folder, entry->d_name) >= (int)sizeof path) {
             continue;
         }
-        for (size_t i = 0; i < sizeof below / sizeof below[0] && result == 0; i++) {
-            char path[512];
-            snprintf(path, sizeof path, "/opt/%s/%s", entry->d_name, below[i]);
-            result = try_folder(root_fd, path, version, binaries, error);
-        }
+        result = try_folder(root_fd, path, version, binaries, error);
+        *strrchr(path, '/') = '\0';
+        result = result != 0 || depth == 0 ? result : try_below(root_fd, path, depth - 1, version, binaries, error);
     }
-    closedir(folder);
+    closedir(entries);
     return result;
 }
 
@@ -129,7 +129,7 @@ int cluster_find_binaries(int root_fd, const char *given, int version, char **bi
     for (size_t i = 0; i < sizeof plain / sizeof plain[0] && result == 0; i++) {
         result = try_folder(root_fd, plain[i], version, binaries, error);
     }
-    return result == 0 ? try_opt(root_fd, version, binaries, error) : result;
+    return result == 0 ? try_below(root_fd, "/opt", 1, version, binaries, error) : result;
 }
 
 static int take(const char *path, char **config_file, struct error *error)

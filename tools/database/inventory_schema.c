@@ -27,8 +27,9 @@ static const struct catalog_query server_queries[] = {
                       "LEFT JOIN pg_roles r ON r.oid = setrole LEFT JOIN pg_database d ON d.oid = setdatabase"},
     {INVENTORY_DATABASE,
      "SELECT datname, concat_ws(' ', pg_get_userbyid(datdba), pg_encoding_to_char(encoding), "
-     "datcollate, datctype, datistemplate, datallowconn, datconnlimit, " RIGHTS("datacl") ") "
-                                                                                          "FROM pg_database"},
+     "datcollate, datctype, to_jsonb(d) ->> 'datlocprovider', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> "
+     "'daticulocale'), to_jsonb(d) ->> 'daticurules', datistemplate, datallowconn, datconnlimit, " RIGHTS(
+         "datacl") ") FROM pg_database d"},
     {INVENTORY_OBJECT, "SELECT format('tablespace %I', spcname), concat_ws(' ', pg_get_userbyid(spcowner), " RIGHTS(
                            "spcacl") ", " OPTIONS("spcoptions") ") FROM pg_tablespace"},
     {INVENTORY_OBJECT,
@@ -112,6 +113,10 @@ static const struct catalog_query schema_queries[] = {
      "(SELECT string_agg(coalesce(rolname, 'public'), ' ' ORDER BY rolname COLLATE \"C\") FROM "
      "unnest(polroles) r LEFT JOIN pg_roles ON pg_roles.oid = r), pg_get_expr(polqual, polrelid), "
      "pg_get_expr(polwithcheck, polrelid)) FROM pg_policy"},
+    {INVENTORY_OBJECT,
+     "SELECT format('collation %I.%I', nspname, collname), concat_ws(' ', pg_get_userbyid(collowner), "
+     "(to_jsonb(c) - 'oid' - 'collname' - 'collnamespace' - 'collowner' - 'collversion')::text) "
+     "FROM pg_collation c JOIN pg_namespace n ON n.oid = collnamespace WHERE " OURS("nspname")},
     {INVENTORY_OBJECT, "SELECT format('statistics %I.%I', nspname, stxname), pg_get_statisticsobjdef(s.oid) FROM "
                        "pg_statistic_ext s JOIN pg_namespace n ON n.oid = stxnamespace"},
     {INVENTORY_OBJECT, "SELECT format('event trigger %I', evtname), concat_ws(' ', evtevent, evtfoid::regprocedure, "

@@ -36,7 +36,8 @@ struct query_target {
 
 struct query_session;
 
-/* Connects within timeout_sec (0: 30). search_path is left as it is; client_encoding is UTF8. CSN_DATABASE_UNREACHABLE (nobody
+/* Connects within timeout_sec (0: 30). search_path is left as it is; client_encoding is UTF8, but of a database in SQL_ASCII,
+ * whose bytes come as they are. CSN_DATABASE_UNREACHABLE (nobody
  * answers, or not yet), _TLS (no secure way, or not to whom it should), _LOGIN (it does not let us in), _RELATIVE (it speaks
  * PostgreSQL's protocol and is something else); the message has the server's own words. Nothing of the environment is used. */
 int query_open(const struct query_target *target, int timeout_sec, struct query_session **session, struct error *error)

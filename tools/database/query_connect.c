@@ -257,6 +257,11 @@ static int check_server(PGconn *connection, const struct query_target *target, i
     if (result == 0 && version >= 170000) { /* older ones do not know it, and refuse it among the options */
         PQclear(ask(connection, "SET transaction_timeout = 0", end_ms));
     }
+    /* Bytes of any encoding, which the server would refuse to hand out as UTF-8. */
+    const char *encoding = PQparameterStatus(connection, "server_encoding");
+    if (result == 0 && encoding != NULL && strcmp(encoding, "SQL_ASCII") == 0) {
+        PQclear(ask(connection, "SET client_encoding = 'SQL_ASCII'", end_ms));
+    }
     return result;
 }
 

@@ -33,9 +33,9 @@ static const char *const common_settings[] = {
 
 /* Nothing happens by itself: no background workers at all, cron jobs of an extension would change data. */
 static const char *const private_settings[] = {
-    "listen_addresses=",      "ssl=off", "autovacuum=off",
-    "max_worker_processes=0", "jit=off", "default_transaction_read_only=off",
+    "listen_addresses=", "ssl=off", "autovacuum=off", "max_worker_processes=0", "default_transaction_read_only=off",
 };
+enum { JIT_FROM = 11 };
 
 static int add_name(struct strings *names, const char *name, struct error *error)
 {
@@ -292,6 +292,9 @@ static int prepare_private(struct view *view, const struct database_settings *se
     int result = buffer_check(&hba, error) != 0 ? -1 : write_hba(view, settings, &hba, error);
     for (size_t i = 0; i < sizeof private_settings / sizeof private_settings[0] && result == 0; i++) {
         result = add_setting(arguments, private_settings[i], error);
+    }
+    if (result == 0 && settings->cluster->version >= JIT_FROM) { /* an older one does not start with it */
+        result = add_setting(arguments, "jit=off", error);
     }
     if (result == 0 && (add_setting_of(arguments, "unix_socket_directories", SERVER_FOLDER, error) != 0 ||
                         add_setting_of(arguments, "hba_file", HBA_FILE, error) != 0 ||

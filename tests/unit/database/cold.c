@@ -1,7 +1,6 @@
 #include "database/cold.h"
 
 #include <fcntl.h>
-#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -43,17 +42,6 @@ static void own(const struct cold *cold, const char *name)
     snprintf(path, sizeof path, "%s/%s", cold->server, name);
     assert_int_equal(chown(path, account.uid, account.gid), 0);
     close(fd);
-}
-
-static const char *newest_binaries(void)
-{
-    static char folder[256];
-    glob_t found = {0};
-    assert_int_equal(glob("/usr/lib/postgresql/*/bin/initdb", 0, NULL, &found), 0);
-    snprintf(folder, sizeof folder, "%s", found.gl_pathv[found.gl_pathc - 1]);
-    *strrchr(folder, '/') = '\0';
-    globfree(&found);
-    return folder;
 }
 
 static void open_view(struct cold *cold, bool writable)
@@ -159,12 +147,12 @@ static void fill(struct cold *cold)
 
 void cold_make(struct cold *cold)
 {
-    char initdb[300];
+    char initdb[4200];
     *cold = (struct cold){.server = room_server()};
     room_make(cold->server, "var/lib/postgresql");
     own(cold, "var/lib/postgresql");
     open_view(cold, true);
-    snprintf(initdb, sizeof initdb, "%s/initdb", newest_binaries());
+    snprintf(initdb, sizeof initdb, "%s/initdb", room_postgres_binaries());
     const char *const argv[] = {initdb,
                                 "-D",
                                 COLD_DATA,

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <glob.h>
 #include <pwd.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -23,6 +22,7 @@
 #include "lib/buffer.h"
 #include "lib/file.h"
 #include "lib/process.h"
+#include "target/room.h"
 
 static struct error error;
 
@@ -47,15 +47,18 @@ const char *live_file(const struct live *live, const char *name)
 
 char *live_run(const struct live *live, int server_side, const char *const *argv)
 {
-    const char *words[40] = {"env", "-C", live->folder, "LC_ALL=C"};
-    size_t count = 4;
+    const char *words[40];
+    size_t count = 0;
     struct buffer output = {0};
     int status = -1;
-    if (server_side && getuid() == 0) {
-        static const char *const as[] = {"setpriv", "--reuid=" SERVER_USER, "--regid=" SERVER_USER, "--init-groups"};
-        for (size_t i = 0; i < sizeof as / sizeof as[0]; i++) {
-            words[count++] = as[i];
-        }
+    if (server_side && getuid() == 0) { /* in its root, which may be ours */
+        words[count++] = "chroot";
+        words[count++] = "--userspec=" SERVER_USER;
+        words[count++] = room_postgres_root();
+    }
+    const char *const in_folder[] = {"env", "-C", live->folder, "LC_ALL=C"};
+    for (size_t i = 0; i < sizeof in_folder / sizeof in_folder[0]; i++) {
+        words[count++] = in_folder[i];
     }
     for (size_t i = 0; argv[i] != NULL; i++) {
         assert_true(count + 1 < sizeof words / sizeof words[0]);
@@ -73,16 +76,6 @@ static void shell(const struct live *live, int server_side, const char *script)
 {
     const char *const argv[] = {"sh", "-ec", script, NULL};
     free(live_run(live, server_side, argv));
-}
-
-static void find_binaries(struct live *live)
-{
-    glob_t found = {0};
-    assert_int_equal(glob("/usr/lib/postgresql/*/bin/initdb", 0, NULL, &found), 0);
-    live->binaries = strdup(found.gl_pathv[found.gl_pathc - 1]);
-    assert_non_null(live->binaries);
-    *strrchr(live->binaries, '/') = '\0';
-    globfree(&found);
 }
 
 static int free_port(void)
@@ -138,7 +131,8 @@ void live_make(struct live *live)
     assert_non_null(mkdtemp(folder));
     live->folder = strdup(folder);
     assert_non_null(live->folder);
-    find_binaries(live);
+    live->binaries = strdup(room_postgres_binaries());
+    assert_non_null(live->binaries);
     assert_int_equal(chmod(folder, 0755), 0);
     shell(live, 0, certificates);
     shell(live, 0,
@@ -152,6 +146,7 @@ void live_make(struct live *live)
              "%s/initdb -D data --no-sync --encoding=UTF8 --locale=C -k -U owner --auth=trust >/dev/null\n"
              "cat >>data/postgresql.conf <<-EOF\n"
              "port = %d\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '%s/sock'\nfsync = off\n"
+             "password_encryption = 'scram-sha-256'\n"
              "ssl = on\nssl_cert_file = '%s/keys/server.pem'\nssl_key_file = '%s/keys/server.key'\nssl_ca_file = "
              "'%s/ca.pem'\n"
              "EOF\n"

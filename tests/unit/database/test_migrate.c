@@ -69,12 +69,16 @@ static void test_runs(void **state)
     struct buffer output = {0};
     ASSERT_DONE(migrate("-- adds a column\nALTER TABLE mediawiki.page ADD length int;\n"
                         "UPDATE mediawiki.page SET length = length(body);\n"
-                        "DO $$ BEGIN RAISE NOTICE 'halfway; there'; END $$;\n"
-                        "CREATE FUNCTION mediawiki.one() RETURNS int BEGIN ATOMIC SELECT 1; END;",
+                        "DO $$ BEGIN RAISE NOTICE 'halfway; there'; END $$;",
                         false, &output));
     assert_value("SELECT sum(length) FROM mediawiki.page", "3200000");
     assert_non_null(strstr(buffer_text(&output), "halfway; there"));
     buffer_free(&output);
+    if (cold.cluster.version >= 14) { /* a body that is no text came with it */
+        ASSERT_DONE(
+            migrate("CREATE FUNCTION mediawiki.one() RETURNS int BEGIN ATOMIC SELECT 1; END; SELECT 2", false, NULL));
+        assert_value("SELECT mediawiki.one()", "1");
+    }
     ASSERT_DONE(migrate("", false, NULL));
     ASSERT_DONE(
         migrate("CREATE INDEX CONCURRENTLY other ON mediawiki.page (weight); VACUUM mediawiki.page;", true, NULL));

@@ -37,13 +37,12 @@ static void assert_value(struct database_server *server, const char *sql, const 
 static char *control_field(const char *name)
 {
     char program[300];
-    char path[4096];
     struct buffer output = {0};
     int status = -1;
     snprintf(program, sizeof program, "%s/pg_controldata", cold.cluster.binaries);
-    snprintf(path, sizeof path, "%s" COLD_DATA, cold.server);
-    const char *const argv[] = {"env", "LC_ALL=C", program, path, NULL};
-    ASSERT_DONE(process_run(argv, NULL, 60, &output, &status, &error));
+    const char *const argv[] = {"env", "LC_ALL=C", program, COLD_DATA, NULL};
+    struct view_command command = {.argv = argv, .folder = "/", .user = "postgres", .timeout_sec = 60};
+    ASSERT_DONE(view_run(cold.view, &command, &output, &status, &error));
     assert_int_equal(status, 0);
     char *line = strstr(buffer_text(&output), name);
     assert_non_null(line);

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -55,7 +56,33 @@ void room_remove(char *folder)
     free(folder);
 }
 
-const struct view_bind room_usr = {.source = "/usr", .target = "/usr"};
+struct view_bind room_usr = {.source = "/usr", .target = "/usr"};
+
+const char *room_postgres_root(void)
+{
+    const char *root = getenv("CAISSON_TEST_POSTGRES");
+    return root == NULL ? "/" : root;
+}
+
+__attribute__((constructor)) static void find_usr(void)
+{
+    static char usr[4096];
+    snprintf(usr, sizeof usr, "%s/usr", strcmp(room_postgres_root(), "/") == 0 ? "" : room_postgres_root());
+    room_usr.source = usr;
+}
+
+const char *room_postgres_binaries(void)
+{
+    static char folder[4096];
+    char pattern[4096];
+    glob_t found = {0};
+    snprintf(pattern, sizeof pattern, "%s/lib/postgresql/*/bin/initdb", room_usr.source);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    snprintf(folder, sizeof folder, "/usr%s", found.gl_pathv[found.gl_pathc - 1] + strlen(room_usr.source));
+    *strrchr(folder, '/') = '\0';
+    globfree(&found);
+    return folder;
+}
 
 char *room_server(void)
 {

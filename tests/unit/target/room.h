@@ -20,9 +20,16 @@ bool room_is_real_root(void);
 char *room_folder(void);
 void room_remove(char *folder);
 
-/* A folder that looks like a server's root: accounts, a few folders, links into /usr, which is ours by room_usr. */
+/* A folder that looks like a server's root: accounts, a few folders, links into /usr, which is by room_usr ours, or that of the root with
+ * another PostgreSQL that CAISSON_TEST_POSTGRES names (tests/majors). */
 char *room_server(void);
-extern const struct view_bind room_usr;
+extern struct view_bind room_usr;
+
+/* The root in which the tests' PostgreSQL lies: that one, or "/". */
+const char *room_postgres_root(void);
+
+/* The folder of its programs, as a path inside of that root; valid until the next call. Fails the test where there is none. */
+const char *room_postgres_binaries(void);
 
 /* Writes a small file, or fails the test. */
 void room_write(const char *folder, const char *name, const char *text);

@@ -1,0 +1,3 @@
+#!/bin/sh
+# 13.sh: PostgreSQL 13.
+exec "$(dirname "$0")/run" 13

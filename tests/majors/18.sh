@@ -1,0 +1,3 @@
+#!/bin/sh
+# 18.sh: PostgreSQL 18.
+exec "$(dirname "$0")/run" 18
