@@ -110,7 +110,7 @@ static const struct catalog_query schema_queries[] = {
                    "AND " OURS("nspname")},
     {INVENTORY_OBJECT,
      "SELECT format('policy %I on %s', polname, polrelid::regclass), concat_ws(' ', polcmd, polpermissive, "
-     "(SELECT string_agg(coalesce(rolname, 'public'), ' ' ORDER BY rolname COLLATE \"C\") FROM "
+     "(SELECT string_agg(coalesce(rolname, 'public'), ' ' ORDER BY rolname::text COLLATE \"C\") FROM "
      "unnest(polroles) r LEFT JOIN pg_roles ON pg_roles.oid = r), pg_get_expr(polqual, polrelid), "
      "pg_get_expr(polwithcheck, polrelid)) FROM pg_policy"},
     {INVENTORY_OBJECT,

@@ -255,7 +255,7 @@ static void test_all_sorts(void **state)
         "INSERT INTO quick VALUES (NULL, '1 month', '3.5'); COMMENT ON TABLE base IS 'old'; COMMENT ON COLUMN base.a "
         "IS 'a';"
         "CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
-        "CREATE TRIGGER tr BEFORE INSERT ON base FOR EACH ROW EXECUTE FUNCTION t(); CREATE RULE ru AS ON DELETE TO "
+        "CREATE TRIGGER tr BEFORE INSERT ON base FOR EACH ROW EXECUTE PROCEDURE t(); CREATE RULE ru AS ON DELETE TO "
         "base DO "
         "INSTEAD NOTHING; CREATE AGGREGATE total (int) (SFUNC = int4pl, STYPE = int); CREATE POLICY po ON base USING "
         "(a > 0);"
