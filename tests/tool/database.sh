@@ -11,7 +11,7 @@ binaries=$(dirname "$(find "$elsewhere"/usr/lib/postgresql/*/bin/initdb | sort -
 binaries=${binaries#"$elsewhere"}
 as=
 if [ "$(id -u)" = 0 ]; then
-	as="chroot --userspec=postgres ${elsewhere:-/}"
+	as="chroot --userspec=postgres ${CAISSON_TEST_CHROOT:-/}"
 fi
 port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000)) # another's PID namespace may have the same numbers
 chmod 755 .
@@ -19,6 +19,8 @@ mkdir server
 [ -z "$as" ] || chown postgres server
 # shellcheck disable=SC2086 # $as are words, or none
 owner() { LC_ALL=C $as env -C "$work/server" "$@"; }
+# answer EXPRESSION: of what was said as JSON; lines of progress may stand before.
+answer() { grep '^{' said | jq -r "$1"; }
 sql() { owner "$binaries/psql" -XAtq -v ON_ERROR_STOP=1 -h "$work/server" -p "$port" -U owner "$@"; }
 openssl req -x509 -newkey rsa:2048 -nodes -keyout server/key.pem -out root.pem -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
 cp root.pem server/certificate.pem
@@ -55,18 +57,18 @@ database() { run database backup --repository repository --key own.key --host lo
 database --label first --json
 check "a running server" [ "$status" -eq 0 ]
 major=${binaries%/bin} major=${major##*/}
-check "each file was compared with its manifest, where the server makes one" [ "$(jq .manifest_checked said)" = "$([ "$major" -lt 13 ] && echo false || echo true)" ]
-first=$(jq -r .snapshot said)
-identifier=$(jq -r .system_identifier said)
+check "each file was compared with its manifest, where the server makes one" [ "$(answer .manifest_checked)" = "$([ "$major" -lt 13 ] && echo false || echo true)" ]
+first=$(answer .snapshot)
+identifier=$(answer .system_identifier)
 check "it is that cluster" [ "$identifier" = "$(sql -c 'SELECT system_identifier FROM pg_control_system()' postgres)" ]
 check "no password is said" sh -c '! grep -q staple said'
-stored=$(jq .bytes_stored said)
+stored=$(answer .bytes_stored)
 sql -c "UPDATE page SET body = 'changed' WHERE id = 7" wiki
 database --json
 check "again" [ "$status" -eq 0 ]
-check "what did not change is not stored again" [ "$(jq .bytes_stored said)" -lt $((stored / 4)) ]
+check "what did not change is not stored again" [ "$(answer .bytes_stored)" -lt $((stored / 4)) ]
 run snapshots --repository repository --identity site.key --json
-check "the snapshot says which cluster it is" [ "$(jq -r '.snapshots[0].tags["system-identifier"]' said)" = "$identifier" ]
+check "the snapshot says which cluster it is" [ "$(answer '.snapshots[0].tags["system-identifier"]')" = "$identifier" ]
 run verify --repository repository --identity site.key --all
 check "verify" [ "$status" -eq 0 ]
 
@@ -99,17 +101,20 @@ check "what was written is whole up to a moment" [ "$(restored -c 'SELECT count(
 # --- and the proof: restored, started, read
 if [ "$(id -u)" = 0 ]; then
 	mkdir scratch
-	prove() { run database prove --repository repository --identity site.key --scratch scratch --user owner "$@"; }
+	programs=${elsewhere:-/}
+	prove() { run database prove --repository repository --identity site.key --scratch scratch --user owner --programs "$programs" "$@"; }
 	prove --snapshot "$busy" --json
 	check "the backup is proven" [ "$status" -eq 0 ]
 	counted=$(restored -c 'SELECT count(*) FROM counted' wiki)
-	check "every row was read" [ "$(jq '.rows' said)" -ge $((201000 + counted)) ]
-	check "amcheck looked at all" [ "$(jq '.indexes_checked > 300 and .tables_checked > 100 and .damaged == 0' said)" = true ]
+	check "every row was read" [ "$(answer .rows)" -ge $((201000 + counted)) ]
+	check "amcheck looked at all, before 14 at indexes" \
+		[ "$(answer ".indexes_checked > 300 and .tables_checked $([ "$major" -lt 14 ] && echo '== 0' || echo '> 100') and .damaged == 0")" = true ]
 	check "nothing is left of it" [ -z "$(ls scratch)" ]
 	prove
 	check "the latest" grep -q '^amcheck: ' said
 	mkdir -p empty/usr empty/etc empty/var/lib empty/proc empty/dev empty/run empty/tmp empty/sys
-	prove --programs "$work/empty"
+	programs=$work/empty
+	prove
 	refused "no PostgreSQL of its version" 1 CSN-D006
 	check "nothing is left of that" [ -z "$(ls scratch)" ]
 	# One whose WAL is not there does not recover: made by hand, as no server gives such a backup.
@@ -121,7 +126,7 @@ if [ "$(id -u)" = 0 ]; then
 	by_hand() { unshare --mount sh -c 'mount -t proc proc hand/proc && exec chroot hand /caisson "$@"' sh "$@" >said 2>&1; }
 	by_hand repository init /repository
 	by_hand backup --repository /repository --tag database=base-backup /postgresql
-	run database prove --repository hand/repository --scratch scratch --user owner
+	run database prove --repository hand/repository --scratch scratch --user owner --programs "${elsewhere:-/}"
 	refused "one that does not recover" 1 CSN-D003
 	check "with the server's words" grep -q 'checkpoint record' said
 	check "nothing is left of that, either" [ -z "$(ls scratch)" ]

@@ -51,10 +51,11 @@ char *live_run(const struct live *live, int server_side, const char *const *argv
     size_t count = 0;
     struct buffer output = {0};
     int status = -1;
-    if (server_side && getuid() == 0) { /* in its root, which may be ours */
+    if (server_side && getuid() == 0) {
+        const char *root = getenv("CAISSON_TEST_CHROOT");
         words[count++] = "chroot";
         words[count++] = "--userspec=" SERVER_USER;
-        words[count++] = room_postgres_root();
+        words[count++] = root == NULL ? "/" : root;
     }
     const char *const in_folder[] = {"env", "-C", live->folder, "LC_ALL=C"};
     for (size_t i = 0; i < sizeof in_folder / sizeof in_folder[0]; i++) {
