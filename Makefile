@@ -9,7 +9,7 @@ SHELL = /bin/sh
 
 LIBRARIES = inih libarchive libgcrypt libgpg-error libpq mbedtls util-linux yyjson zlib zstd
 # What nobody calls goes: in libgcrypt that calls digests which it is built without.
-LDLIBS = -Wl,--gc-sections -larchive -lgcrypt -lgpg-error -lpq -lmbedtls -lmbedx509 -lmbedcrypto -lzstd -lz -linih -lyyjson -lblkid -luuid -lpthread -lm
+LDLIBS = -Wl,--gc-sections -larchive -lgcrypt -lgpg-error -lpgdump -lpq -lmbedtls -lmbedx509 -lmbedcrypto -lzstd -lz -linih -lyyjson -lblkid -luuid -lpthread -lm
 
 SOURCES := $(sort $(shell find tools -name '*.c'))
 TESTS := $(sort $(shell find tests/unit -name 'test_*.c' 2>/dev/null))

@@ -4,40 +4,9 @@
 # shellcheck disable=SC2317 # functions are called by check
 # shellcheck source=common
 . "$(dirname "$0")/common"
-
-# A cluster of this machine's newest PostgreSQL; it refuses to run as root.
-binaries=$(dirname "$(find /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)")
-as=
-if [ "$(id -u)" = 0 ]; then
-	as='setpriv --reuid=postgres --regid=postgres --init-groups'
-fi
-port=$((20000 + $$ % 30000))
-chmod 755 .
-mkdir server
-[ -z "$as" ] || chown postgres server
-# shellcheck disable=SC2086 # $as are words, or none
-owner() { (cd server && LC_ALL=C $as "$@"); }
-sql() { owner "$binaries/psql" -XAtq -v ON_ERROR_STOP=1 -h "$work/server" -p "$port" -U owner "$@"; }
-openssl req -x509 -newkey rsa:2048 -nodes -keyout server/key.pem -out root.pem -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
-cp root.pem server/certificate.pem
-openssl req -x509 -newkey rsa:2048 -nodes -keyout other.key -out other.pem -days 30 -subj /CN=other 2>/dev/null
-chmod 600 server/key.pem
-[ -z "$as" ] || chown postgres server/*.pem
-owner "$binaries/initdb" -D data --no-sync -k -U owner --auth=trust >/dev/null
+# shellcheck source=database-server
+. "$top/tests/tool/database-server"
 owner mkdir -m 700 space
-cat >>server/data/postgresql.conf <<-END
-	port = $port
-	listen_addresses = 'localhost'
-	unix_socket_directories = '$work/server'
-	fsync = off
-	ssl = on
-	ssl_cert_file = '$work/server/certificate.pem'
-	ssl_key_file = '$work/server/key.pem'
-END
-printf '%s\n' 'local all owner trust' 'hostssl all,replication all all scram-sha-256' >server/data/pg_hba.conf
-start() { owner "$binaries/pg_ctl" -D "$1" -w -t 60 -l "$work/server/log" -o "${2:-}" start >/dev/null || cat server/log; }
-stop() { owner "$binaries/pg_ctl" -D "$1" -w -m "${2:-fast}" stop >/dev/null; }
-trap 'stop data immediate 2>/dev/null; stop back/data immediate 2>/dev/null; cd /; rm -rf "$work"' EXIT
 start data
 sql -c "ALTER ROLE owner PASSWORD 'horse'" -c "CREATE ROLE copier LOGIN REPLICATION PASSWORD 'staple'" \
 	-c "CREATE ROLE nobody LOGIN PASSWORD 'staple'" -c "CREATE DATABASE wiki" -c "CREATE TABLESPACE beside LOCATION '$work/server/space'" postgres
@@ -135,10 +104,10 @@ refuse() { # NAME EXIT CODE WORDS OPTION...
 }
 refuse "a wrong password" 1 CSN-D011 'the password is wrong' --user copier --password-file wrong --root-certificate root.pem
 refuse "no password" 1 CSN-D011 'it asks for a password' --user copier --root-certificate root.pem
-refuse "a role without the right" 1 CSN-D011 'the role has not the rights' --user nobody --password-file password --root-certificate root.pem
+refuse "a role without the right" 1 CSN-D016 'the role has not the rights' --user nobody --password-file password --root-certificate root.pem
 refuse "another root" 1 CSN-D010 'does not lead to one of the given roots' --user copier --password-file password --root-certificate other.pem
 refuse "no root" 2 CSN-U001 '--root-certificate' --user copier --password-file password
-refuse "in the clear" 1 CSN-D011 'no encryption' --user copier --password-file password --tls none
+refuse "in the clear" 1 CSN-D016 'no encryption' --user copier --password-file password --tls none
 refuse "a mode that is none" 2 CSN-U001 '"prefer"' --user copier --password-file password --tls prefer
 run database backup --repository repository --key own.key --host localhost --port 1 --user copier --password-file password --root-certificate root.pem
 refused "nobody there" 1 CSN-D009

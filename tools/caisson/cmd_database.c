@@ -10,6 +10,7 @@
 #include "caisson/commands.h"
 #include "caisson/connection.h"
 #include "caisson/database_copy.h"
+#include "caisson/database_dump.h"
 #include "caisson/database_prove.h"
 #include "caisson/database_sizes.h"
 #include "caisson/keys.h"
@@ -20,6 +21,7 @@
 #include "lib/screen.h"
 #include "repository/own_key.h"
 #include "sequence/live_backup.h"
+#include "sequence/live_dump.h"
 
 static const struct option_rule rules[] = {
     {"repository", OPTION_TEXT, false, "DIR",
@@ -27,6 +29,8 @@ static const struct option_rule rules[] = {
     CONNECTION_RULES,
     DATABASE_COPY_RULES,
     DATABASE_PROVE_RULES,
+    {"logical", OPTION_FLAG, false, NULL,
+     "backup: by pg_dump, where the server gives no replication; needs no right but to read"},
     {"label", OPTION_TEXT, false, "TEXT", "backup: a few words that come with the snapshot"},
     {"tag", OPTION_LIST, false, "KEY=VALUE", "backup: a tag, to find the snapshot by"},
     WATCHING_RULE,
@@ -45,7 +49,10 @@ static const struct option_usage usage = {
         "replication protocol, with the WAL that "
         "makes it whole; each file is compared with the server's own manifest (13 and newer); people may work "
         "meanwhile; in the snapshot it is the "
-        "folder " LIVE_BACKUP_NAME ". prove: restores such a snapshot into a scratch folder, starts a PostgreSQL of "
+        "folder " LIVE_BACKUP_NAME
+        ". With --logical each database that accepts connections (or the one --name says) is dumped instead, in one "
+        "transaction each, but not all of the same moment, and the roles and their settings: the folder " LIVE_DUMP_NAME
+        ". prove: restores a snapshot of the cluster into a scratch folder, starts a PostgreSQL of "
         "its version on it, and reads every table. "
         "copy: closes the database NAME and copies it on its server, to be migrated there. switch: the copy gets its "
         "name, the old one stays beside, closed. back: the old one has its name again. drop: removes the copy and "
@@ -97,6 +104,9 @@ static int back_up(const struct options *options, struct repository *repository,
         .tag_count = options_list(options, "tag")->count,
     };
     watching_open(&console, options);
+    if (options_flag(options, "logical")) {
+        return database_dump(options, repository, target, &backup, &console, error);
+    }
     int result = live_backup(target, repository, &backup, &console.progress, &database, &summary, error);
     console_finish_line(&console);
     if (result == 0) {
@@ -113,6 +123,9 @@ static int run_backup(const struct options *options, struct error *error)
     struct keys keys = {0};
     struct repository *repository = NULL;
     struct repository_tag *tags = NULL;
+    if (options_text(options, "name") != NULL && !options_flag(options, "logical")) {
+        return error_set(error, CSN_USAGE, "a base backup is of the whole cluster: --name goes with --logical only");
+    }
     if (options_text(options, "repository") == NULL) {
         return error_set(error, CSN_USAGE, "`caisson database backup` needs --repository DIR");
     }

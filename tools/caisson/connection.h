@@ -12,7 +12,8 @@
     {"host", OPTION_TEXT, false, "HOST", "the database server's name or address, or the folder of its socket"},        \
         {"port", OPTION_NUMBER, false, "N", "its port (5432)"},                                                        \
         {"user", OPTION_TEXT, false, "ROLE",                                                                           \
-         "backup: a role with the attribute REPLICATION; else a superuser (prove: postgres)"},                         \
+         "backup: a role with the attribute REPLICATION, with --logical one that may read all; else a superuser "      \
+         "(prove: postgres)"},                                                                                         \
         {"password-file", OPTION_TEXT, false, "FILE", "the first line is its password"},                               \
         {"tls", OPTION_TEXT, false, "MODE",                                                                            \
          "verify-full (default: encrypted, and it is the host named), verify-ca (and its certificate leads to the "    \

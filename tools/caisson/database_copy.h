@@ -10,7 +10,8 @@
 #include "lib/options.h"
 
 #define DATABASE_COPY_RULES                                                                                            \
-    {"name", OPTION_TEXT, false, "NAME", "copy, switch, back, drop, sizes: the database"},                             \
+    {"name", OPTION_TEXT, false, "NAME",                                                                               \
+     "copy, switch, back, drop, sizes: the database; backup --logical: only this one"},                                \
         {"run", OPTION_TEXT, false, "TEXT", "with these: part of the names of copy and old one (caisson)"},            \
         {"old", OPTION_FLAG, false, NULL, "drop: the old one, after a switch; there is no way back then"},             \
         {"wait-sec", OPTION_NUMBER, false, "N", "copy: how long its sessions have to end (60)"},                       \

@@ -1,11 +1,13 @@
 /*
- * main.c - the command table. `caisson NAME …` and a link called caisson-NAME are the same.
+ * main.c - the command table. `caisson NAME …` and a link called caisson-NAME are the same; so is one called pg_NAME, as PostgreSQL calls them.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "caisson/commands.h"
+#include "database/dump_program.h"
 #include "lib/root.h"
 #include "lib/version.h"
 
@@ -36,6 +38,9 @@ static const struct command commands[] = {
     {"run", cmd_run, "run the whole sequence of a job"},
     {"resume", cmd_resume, "finish or undo a run that was cut off"},
     {"report", cmd_report, "make the report of a run from its journal"},
+    {"pg_dump", dump_program, "PostgreSQL's own, of release 17, with Caisson's TLS"},
+    {"pg_dumpall", dump_program, "the same"},
+    {"pg_restore", dump_program, "the same: brings a dump into a server, or makes SQL of it"},
     {"explain", cmd_explain, "say what a code means and what to do"},
 };
 
@@ -97,8 +102,9 @@ int main(int argc, char **argv)
 {
     const char *called = argc > 0 ? strrchr(argv[0], '/') : NULL;
     called = called != NULL ? called + 1 : argc > 0 ? argv[0] : "caisson";
-    if (strncmp(called, "caisson-", 8) == 0) {
-        const struct command *command = find_command(called + 8);
+    bool is_link = strncmp(called, "caisson-", 8) == 0;
+    if (is_link || strncmp(called, "pg_", 3) == 0) {
+        const struct command *command = find_command(is_link ? called + 8 : called);
         if (command != NULL) {
             argv[0] = (char *)command->name;
             return run_command(command, argc, argv);

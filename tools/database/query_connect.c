@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/strings.h"
 #include "lib/text.h"
 
 #define CONNECT_TIMEOUT_SEC 30
@@ -126,6 +127,10 @@ static void refuse(const PGconn *connection, const struct query_target *target, 
     snprintf(words, sizeof words, "%s", PQerrorMessage(connection));
     const char *said = take_state(words, state);
     enum error_code code = state[0] != '\0' ? query_refusal(state, &plain) : meaning(words, &plain);
+    if (target->replication &&
+        (strcmp(state, "42501") == 0 || strcmp(state, "28000") == 0 || strcmp(state, "53300") == 0)) {
+        code = CSN_DATABASE_REPLICATION; /* a session of another kind may well be had */
+    }
     query_words(said, text, sizeof text);
     (void)error_set(error, code, "the database %s at %s, port %d, as %s: %s%s%s%s%s%s", target->database, target->host,
                     target->port, target->user, plain == NULL ? "" : plain, plain == NULL ? "" : "; its words: ", text,
@@ -179,6 +184,32 @@ static void fill_parameters(struct parameters *list, const struct query_target *
     }
     list->names[count] = NULL;
     list->values[count] = NULL;
+}
+
+void query_conninfo_value(const char *value, struct buffer *text)
+{
+    buffer_string(text, "'");
+    for (const char *at = value; *at != '\0'; at++) {
+        if (*at == '\'' || *at == '\\') {
+            buffer_string(text, "\\");
+        }
+        buffer_append(text, at, 1);
+    }
+    buffer_string(text, "'");
+}
+
+void query_conninfo(const struct query_target *target, struct buffer *text)
+{
+    static const char *const ours[] = {"client_encoding", "connect_timeout", NULL};
+    struct parameters parameters = {0};
+    fill_parameters(&parameters, target);
+    buffer_format(text, "connect_timeout=%d", CONNECT_TIMEOUT_SEC);
+    for (size_t i = 0; parameters.names[i] != NULL; i++) {
+        if (!text_is_one_of(parameters.names[i], ours)) {
+            buffer_format(text, " %s=", parameters.names[i]);
+            query_conninfo_value(parameters.values[i], text);
+        }
+    }
 }
 
 /* 0: connected or refused, as PQstatus says; -1: the time is over. */

@@ -13,6 +13,11 @@
 /* Connected, or NULL with one of query_open's codes. The caller's, for PQfinish. */
 PGconn *query_connect(const struct query_target *target, int timeout_sec, struct error *error) MUST_CHECK;
 
+/* Appends libpq's connection string for it, with the password: for a program that sets what a session needs by itself. */
+void query_conninfo(const struct query_target *target, struct buffer *text);
+/* Appends a value of such a string, quoted. */
+void query_conninfo_value(const char *value, struct buffer *text);
+
 /* Asks the server, over a connection of its own and as secured, to stop what runs; waits timeout_sec at most. */
 void query_cancel(PGconn *connection, int timeout_sec);
 

@@ -149,6 +149,12 @@ ERROR_ENUM(CSN_DATABASE_SESSIONS, "CSN-D014", EXIT_BAD, "others use the database
 ERROR_ENUM(CSN_DATABASE_DAMAGED, "CSN-D013", EXIT_BAD, "the database's files are damaged",
     "An index is made anew on the running server: REINDEX INDEX NAME. A damaged table needs a good backup, or somebody who knows PostgreSQL's files: "
     "do not upgrade it. Then look at disk and memory. Nothing was changed.")
+ERROR_ENUM(CSN_DATABASE_DUMP, "CSN-D015", EXIT_BAD, "a database could not be dumped",
+    "The message has pg_dump's own words. The role must be one that may read everything: a superuser, or each database's owner with "
+    "pg_read_all_data. Then run again; there is no snapshot of it, and nothing was changed.")
+ERROR_ENUM(CSN_DATABASE_REPLICATION, "CSN-D016", EXIT_BAD, "the database server gives no replication",
+    "A base backup needs a role with REPLICATION, a line of pg_hba.conf for the database replication, and max_wal_senders above 0: the message "
+    "says what it lacks. Where the site does not allow that, take a logical dump: `caisson database backup --logical`. Nothing was changed.")
 
 /* R: the repository */
 ERROR_ENUM(CSN_REPOSITORY_NOT, "CSN-R001", EXIT_USAGE, "the folder is not a repository",

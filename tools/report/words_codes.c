@@ -64,6 +64,8 @@ const struct words_code words_codes[] = {
     {"CSN-D006", "服务器上没有与集群版本相同的 PostgreSQL", "在服务器上安装缺少的版本，或在配置档中指明其目录：[database] binaries。"},
     {"CSN-D007", "迁移失败", "消息中有其最后几行；旧数据未被触及。请把日志发给厂商。"},
     {"CSN-D008", "数据库正在运行", "先停止 PostgreSQL（systemctl stop postgresql），或启动镜像。"},
+    {"CSN-D015", "无法转储数据库", "消息中有 pg_dump 自己的话。所用角色须能读取全部内容：超级用户，或拥有 pg_read_all_data 的各数据库所有者。然后再次运行；没有生成快照，未做任何更改。"},
+    {"CSN-D016", "数据库服务器不提供复制", "基础备份需要带 REPLICATION 的角色、pg_hba.conf 中针对 replication 的一行，以及大于 0 的 max_wal_senders：消息说明缺少哪一项。若现场不允许，请做逻辑转储：`caisson database backup --logical`。未做任何更改。"},
     {"CSN-R001", "该目录不是备份库", "检查路径；caisson repository init 目录 可新建备份库。"},
     {"CSN-R002", "已有备份库或其他内容", "使用它，或选择空目录。"},
     {"CSN-R003", "备份库所在磁盘已满", "换用更大的备份盘或删除其中的旧文件。之前完整的仍然完整；再次运行即可继续。"},

@@ -93,7 +93,9 @@ int repository_intake_add(struct repository_intake *intake, const struct tree_en
             return -1;
         }
         uint64_t came = intake->session.file.read_bytes - before;
-        if (came != tree->size_bytes) {
+        if (tree->size_bytes == REPOSITORY_SIZE_UNKNOWN) {
+            backup_queue_entry(queue)->tree.size_bytes = came;
+        } else if (came != tree->size_bytes) {
             return error_set(error, CSN_TREE_READ, "/%s ended after %llu of %llu bytes", tree->path,
                              (unsigned long long)came, (unsigned long long)tree->size_bytes);
         }

@@ -141,6 +141,9 @@ void repository_intake_free(struct repository_intake *intake); /* NULL is fine; 
 /* Gives the next size_bytes of a file's content; fewer only at its end. -1 with error. */
 typedef ssize_t repository_intake_read(void *context, uint8_t *into, size_t size_bytes, struct error *error);
 
+/* As tree->size_bytes of a file whose end is known only when it has come. */
+#define REPOSITORY_SIZE_UNKNOWN UINT64_MAX
+
 /* An entry; tree->path is the recorded name without its leading '/'. For a file read is called until tree->size_bytes have come;
  * fewer are an error. After any error the intake can only be freed. CSN_REPOSITORY_FULL, CSN_TREE_READ, read's own. */
 int repository_intake_add(struct repository_intake *intake, const struct tree_entry *tree, repository_intake_read *read,

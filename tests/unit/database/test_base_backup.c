@@ -173,7 +173,7 @@ static void test_says_what_it_may_not(void **state)
     struct receiver receiver = {0};
     target.user = "plain"; /* no line for replication */
     assert_int_equal(base_backup(&target, "x", receive, &receiver, NULL, &summary, &error), -1);
-    assert_int_equal(error.code, CSN_DATABASE_LOGIN);
+    assert_int_equal(error.code, CSN_DATABASE_REPLICATION);
     base_backup_summary_free(&summary);
     const char *const allow[] = {"sh", "-c", "echo 'hostssl replication plain all scram-sha-256' >>data/pg_hba.conf",
                                  NULL};
@@ -181,7 +181,7 @@ static void test_says_what_it_may_not(void **state)
     live_sql(&live, "postgres", "SELECT pg_reload_conf(), pg_sleep(0.5)");
     assert_int_equal(base_backup(&target, "x", receive, &receiver, NULL, &summary, &error),
                      -1); /* a line, and no right */
-    assert_int_equal(error.code, CSN_DATABASE_LOGIN);
+    assert_int_equal(error.code, CSN_DATABASE_REPLICATION);
     base_backup_summary_free(&summary);
     live_sql(&live, "postgres", "ALTER ROLE plain REPLICATION");
     if (base_backup(&target, "x", receive, &receiver, NULL, &summary, &error) != 0) { /* no superuser is needed */

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "database/dump.h"
 #include "database/live.h"
 #include "database/query_connect.h"
 
@@ -234,7 +235,7 @@ static void test_logins_that_fail(void **state)
     struct error error;
     struct query_session *session = NULL;
     assert_int_equal(query_open(&target, 10, &session, &error), -1);
-    assert_int_equal(error.code, CSN_DATABASE_LOGIN);
+    assert_int_equal(error.code, CSN_DATABASE_REPLICATION);
     assert_non_null(strstr(error.message, "it lets this role not in from here"));
     live_sql(&live, "postgres", "ALTER DATABASE wiki CONNECTION LIMIT 0");
     target = live_target(&live, &tls, "wiki");
@@ -329,6 +330,29 @@ static void test_relatives_are_named(void **state)
     assert_relative(web, sizeof web - 1, NULL, 0, "what answers there is no PostgreSQL server");
 }
 
+static void test_no_dump_of_a_newer_server(void **state)
+{
+    (void)state;
+    static const char newer[] = READY "S\0\0\0\x18server_version\00018.1\0" IDLE;
+    static const char version[] = "T\0\0\0\x20\0\1version\0\0\0\0\0\0\0\0\0\0\x19\377\377\377\377\377\377\0\0"
+                                  "D\0\0\0\x19\0\1\0\0\0\x0fPostgreSQL 18.1"
+                                  "C\0\0\0\x0dSELECT 1\0" IDLE;
+    static const char set[] = "C\0\0\0\x08SET\0" IDLE;
+    struct scripted scripted = {.answers = {newer, version, set},
+                                .sizes = {sizeof newer - 1, sizeof version - 1, sizeof set - 1}};
+    int port = scripted_start(&scripted);
+    struct query_target target = {.host = "127.0.0.1", .port = port, .user = "u", .database = "d"};
+    struct dump_server server;
+    struct error error;
+    assert_int_equal(dump_examine(&target, NULL, &server, &error), -1);
+    if (error.code != CSN_DATABASE_DUMP ||
+        strstr(error.message, "is PostgreSQL 18, and the pg_dump in Caisson is of 17") == NULL) {
+        fail_msg("%s", error.message);
+    }
+    dump_server_free(&server);
+    scripted_end(&scripted);
+}
+
 /* Takes the connection and never says a word. */
 static void test_silence_ends(void **state)
 {
@@ -370,6 +394,55 @@ static void test_large_answers_and_cancelling_over_tls(void **state)
     query_close(session);
 }
 
+/* Each parameter reaches a program by its connection string as it is, and none is turned into another. */
+static void test_connection_strings_hold(void **state)
+{
+    (void)state;
+    static const char odd[] = " it's \\ sslmode='disable' \t";
+    const struct query_tls tls = {.mode = "verify-full",
+                                  .root_certificate = "/r'oot",
+                                  .certificate = odd,
+                                  .key = "/k",
+                                  .key_password = odd,
+                                  .revocation_list = "/l"};
+    const struct query_target target = {
+        .host = "localhost", .port = 7, .user = odd, .password = odd, .database = odd, .tls = &tls};
+    static const char *const wanted[][2] = {{"host", "localhost"},
+                                            {"port", "7"},
+                                            {"user", odd},
+                                            {"password", odd},
+                                            {"dbname", odd},
+                                            {"sslmode", "verify-full"},
+                                            {"sslrootcert", "/r'oot"},
+                                            {"sslcert", odd},
+                                            {"sslkey", "/k"},
+                                            {"sslpassword", odd},
+                                            {"sslcrl", "/l"},
+                                            {"connect_timeout", "30"},
+                                            {"application_name", "caisson"},
+                                            {"client_encoding", NULL},
+                                            {"replication", NULL},
+                                            {"channel_binding", NULL}};
+    struct buffer text = {0};
+    query_conninfo(&target, &text);
+    PQconninfoOption *options = PQconninfoParse(buffer_text(&text), NULL);
+    assert_non_null(options);
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        const PQconninfoOption *option = options;
+        while (option->keyword != NULL && strcmp(option->keyword, wanted[i][0]) != 0) {
+            option++;
+        }
+        assert_non_null(option->keyword);
+        if (wanted[i][1] == NULL) {
+            assert_null(option->val);
+        } else {
+            assert_string_equal(option->val, wanted[i][1]);
+        }
+    }
+    PQconninfoFree(options);
+    buffer_free(&text);
+}
+
 static void test_takes_nothing_from_the_environment(void **state)
 {
     (void)state;
@@ -397,8 +470,10 @@ int main(void)
         cmocka_unit_test(test_logins_that_fail),
         cmocka_unit_test(test_nobody_answers),
         cmocka_unit_test(test_relatives_are_named),
+        cmocka_unit_test(test_no_dump_of_a_newer_server),
         cmocka_unit_test(test_silence_ends),
         cmocka_unit_test(test_large_answers_and_cancelling_over_tls),
+        cmocka_unit_test(test_connection_strings_hold),
         cmocka_unit_test(test_takes_nothing_from_the_environment),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -142,11 +142,13 @@ static void test_in_any_order(void **state)
     ASSERT_DONE(add_folder(intake, "top/a"));
     ASSERT_DONE(repository_intake_add(intake, &link, NULL, NULL, &error));
     ASSERT_DONE(add_file(intake, "top/a/empty", 0, 0));
+    ASSERT_DONE(add_file(intake, "top/a/until its end", REPOSITORY_SIZE_UNKNOWN, 4000003));
+    ASSERT_DONE(add_file(intake, "top/a/at its end", REPOSITORY_SIZE_UNKNOWN, 0));
     ASSERT_DONE(add_folder(intake, "top"));
     ASSERT_DONE(repository_intake_commit(intake, &summary, &error));
-    assert_int_equal(summary.entries, 6);
-    assert_int_equal(summary.files, 3);
-    assert_int_equal(summary.bytes, 8000001);
+    assert_int_equal(summary.entries, 8);
+    assert_int_equal(summary.files, 5);
+    assert_int_equal(summary.bytes, 12000004);
     repository_intake_free(intake);
     repository_close(repository);
 
@@ -167,6 +169,13 @@ static void test_in_any_order(void **state)
     for (uint64_t i = 0; i < content.size; i += 997) {
         assert_int_equal((uint8_t)content.data[i], (uint8_t)((i * 2654435761u) >> 13));
     }
+    buffer_clear(&content);
+    ASSERT_DONE(file_read(fd, "top/a/until its end", 6000000, &content, &error));
+    assert_int_equal(content.size, 4000003);
+    assert_int_equal((uint8_t)content.data[4000002], (uint8_t)((4000002u * (uint64_t)2654435761u) >> 13));
+    buffer_clear(&content);
+    ASSERT_DONE(file_read(fd, "top/a/at its end", 6000000, &content, &error));
+    assert_int_equal(content.size, 0);
     buffer_free(&content);
     close(fd);
     repository_close(repository);
