@@ -144,7 +144,7 @@ refuse "a wrong password" CSN-D011 'the password is wrong' --user dumper --passw
 refuse "no certificate of ours" CSN-D011 'client certificate' --user certified --password-file staple
 refuse "a role that may not read" CSN-D015 'may not read all of it' --user nobody --password-file staple
 run database prove --repository repository --identity site.key
-refused "a dump is no cluster to prove" 2 CSN-R006
+refused "a dump is no cluster to prove" 2 CSN-R005
 refuse "no such database" CSN-D011 'there is no such database' --user dumper --password-file password --name missing
 refuse "a closed one" CSN-D011 'not currently accepting connections' --user dumper --password-file password --name shut
 printf 'host=localhost port=%s user=dumper dbname=wiki sslmode=verify-full sslrootcert=%s' "$port" "$work/other.pem" >connection
