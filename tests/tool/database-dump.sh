@@ -100,7 +100,7 @@ for file in "$files"/*.dump; do
 	*quoted*) continue ;;
 	*) where=postgres create=--create ;;
 	esac
-	check "pg_restore takes $(basename "$file")" "$CAISSON" pg_restore --exit-on-error $create --dbname="$where" --host="$work/server/socket" --port="$port" --username=second "$file"
+	check "pg_restore takes $(basename "$file")" "$CAISSON" pg_restore --exit-on-error ${create:+--create} --dbname="$where" --host="$work/server/socket" --port="$port" --username=second "$file"
 done
 contents() { # of a server: every row of every table, large objects, sequences, settings, roles
 	in_server "$1" "$2" postgres -c 'SELECT rolname, rolpassword, rolsuper, rolcanlogin, rolconfig FROM pg_authid LEFT JOIN pg_db_role_setting ON setrole = pg_authid.oid AND setdatabase = 0 CROSS JOIN LATERAL (SELECT setconfig AS rolconfig) s WHERE rolname NOT LIKE '"'pg\\_%'"' AND rolname <> '"'second'"' ORDER BY 1'
@@ -152,15 +152,15 @@ printf 'host=localhost port=%s user=dumper dbname=wiki sslmode=verify-full sslro
 check "pg_dump itself looks who the server is" sh -c 'grep -q "does not lead to one of the given roots" said && ! grep -q "CREATE TABLE" said'
 check "no password is said" sh -c '! grep -q staple said server/log'
 
-# --- somebody or something dies in the middle: the rows are on their way, and then a sequence is locked
-hold() { # begins a dump that gets no further than the sequence, after all rows
-	in_server . owner wiki -c 'BEGIN; ALTER SEQUENCE counter RENAME TO locked; SELECT pg_sleep(60)' >/dev/null 2>&1 &
+# --- somebody or something dies in the middle: the rows have come, and then the large objects are locked
+hold() { # begins a dump that gets no further
+	in_server . owner wiki -c 'BEGIN; LOCK TABLE pg_largeobject; SELECT pg_sleep(60)' >/dev/null 2>&1 &
 	holder=$!
-	until [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'BEGIN; ALTER%' AND wait_event = 'PgSleep'" postgres)" = 1 ]; do sleep 0.1; done
+	until [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%' AND wait_event = 'PgSleep'" postgres)" = 1 ]; do sleep 0.1; done
 	"$CAISSON" database backup --logical --repository repository --key own.key --host localhost --port "$port" --root-certificate root.pem --user dumper --password-file password >said 2>&1 &
 	child=$!
 	n=0
-	until [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'caisson' AND wait_event_type = 'Lock' AND query LIKE 'SELECT last_value%'" postgres)" = 1 ]; do
+	until [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'caisson' AND wait_event_type = 'Lock' AND state LIKE 'fastpath%'" postgres)" = 1 ]; do
 		sleep 0.1
 		n=$((n + 1))
 		[ $n -lt 300 ] || break
@@ -169,11 +169,11 @@ hold() { # begins a dump that gets no further than the sequence, after all rows
 	worker=${worker% }
 }
 free() {
-	sql -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; ALTER%'" postgres >/dev/null 2>&1
+	sql -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'" postgres >/dev/null 2>&1
 	wait $holder
 }
 ended() {
-	wait $child
+	wait $child 2>/dev/null
 	status=$?
 }
 nobody_left() { # of ours at the server
@@ -186,6 +186,7 @@ nobody_left() { # of ours at the server
 hold
 check "pg_dump is at work" grep -q pg_dump "/proc/$worker/cmdline"
 check "no password where others see it" sh -c "! cat /proc/$worker/cmdline /proc/$worker/environ | grep -aq staple"
+check "in the middle" [ "$(sed -n 's/^wchar: //p' "/proc/$worker/io")" -gt 3000000 ]
 kill -9 "$worker"
 ended
 refused "a killed pg_dump" 1 CSN-D015
@@ -194,8 +195,8 @@ free
 hold
 kill -9 $child
 ended
-free
 check "a killed caisson leaves no pg_dump, no session" nobody_left
+free
 hold
 stop data immediate
 ended
