@@ -34,6 +34,7 @@ static const struct check {
     {"fence", check_fence, "the application can be kept from starting"},
     {"renames", check_renames, "old and new can be exchanged by name"},
     {"space", check_space, "room for the new version, the backup and the rehearsal"},
+    {"in-place", check_in_place, "what an upgrade of the database in place costs"},
 };
 
 /* Findings that a check has under a name of their own. */
@@ -225,6 +226,9 @@ yyjson_mut_val *assess_to_json(const struct assessment *assessment, yyjson_mut_d
     add_findings(assessment, document, object);
     add_roles(assessment, document, object);
     add_changes(assessment, document, object);
+    if (assessment->in_place) {
+        yyjson_mut_obj_add_bool(document, object, "in_place", true);
+    }
     yyjson_mut_val *counts = yyjson_mut_obj_add_obj(document, object, "counts");
     yyjson_mut_obj_add_uint(document, counts, "program_bytes", assessment->program_bytes);
     yyjson_mut_obj_add_uint(document, counts, "cluster_bytes", assessment->cluster_bytes);

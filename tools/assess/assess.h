@@ -63,12 +63,14 @@ struct assess_subject {
     const char *
         not_recovered; /* why a cluster that was not shut down in order did not recover on a copy; NULL: it did, or was */
     bool recover;      /* the job lets one be upgraded that was not */
-    const char *backup_path;        /* where the repository will be; NULL: none */
-    const char *scratch_path;       /* NULL: memory */
-    uint64_t boot_bytes;            /* of the boot areas, which are copied to the backup disk first */
-    const char *evidence_path;      /* where journal and report are written; NULL: not asked */
-    const struct strings *paths;    /* all that is backed up, real paths and the links to them; NULL: not asked */
-    const struct strings *accepted; /* names of warnings */
+    bool in_place_if_needed;     /* the job lets the cluster be upgraded in place where there is no room for a clone; */
+    bool in_place_always;        /* and here in each case */
+    const char *backup_path;     /* where the repository will be; NULL: none */
+    const char *scratch_path;    /* NULL: memory */
+    uint64_t boot_bytes;         /* of the boot areas, which are copied to the backup disk first */
+    const char *evidence_path;   /* where journal and report are written; NULL: not asked */
+    const struct strings *paths; /* all that is backed up, real paths and the links to them; NULL: not asked */
+    const struct strings *accepted;                         /* names of warnings */
     const char *(*answer)(void *context, const char *path); /* "site", "vendor" or NULL for a conflict */
     const struct ini *job;                                  /* its own lines for roles: [roles] OLD = NEW; NULL: none */
     /* Runs a package's check on the version that is there; why it does not hold is appended. NULL: nothing can be asked, which is
@@ -93,6 +95,7 @@ struct assessment {
     bool merge_made;
     uint64_t program_bytes; /* of the program tree as it is */
     uint64_t cluster_bytes; /* allocated, tablespaces included */
+    bool in_place;          /* the cluster is to be upgraded where it lies */
     uint64_t attachment_bytes;
     uint64_t attachment_files;
     uint64_t attachments_missing; /* rows whose file is not there */

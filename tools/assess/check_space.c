@@ -1,5 +1,6 @@
 /*
- * check_space.c - room on each file system of the server for what is made beside, and on the backup disk, the stick and in memory.
+ * check_space.c - room on each file system of the server for what is made beside, and on the backup disk, the stick and in memory; and
+ * what it costs where the database is upgraded in place for want of it.
  */
 #include "assess/looking.h"
 
@@ -116,6 +117,12 @@ static int add_need(struct rooms *rooms, int root_fd, const char *path, struct n
     return 0;
 }
 
+static bool has_room(const struct room *room)
+{
+    return room->need.bytes <= free_bytes(&room->free, room->only_root) &&
+           (room->free.f_files == 0 || room->need.names <= room->free.f_ffree);
+}
+
 static int check_room(struct looking *looking, const struct room *room, struct error *error)
 {
     uint64_t available = free_bytes(&room->free, room->only_root);
@@ -159,26 +166,54 @@ static struct need new_tree_need(const struct assess_subject *subject, const str
     return need;
 }
 
-/* Things on one file system share what is free there: the new tree, the clone's folders, the fence, the journal. */
-static int check_server_space(struct looking *looking, struct need tree, struct error *error)
+/* Things on one file system share what is free there: the new tree, the clone's folders, the fence, the journal. Without the clone the
+ * database still writes where it lies. */
+static int add_server_needs(const struct assess_subject *subject, struct need tree, const struct clone_plan *plan,
+                            bool with_clone, struct rooms *rooms, struct error *error)
 {
     static const char *const ours[] = {"/etc", "/var/lib/caisson", "/var/lib", "/var"};
-    const struct assess_subject *subject = looking->subject;
     int root_fd = subject->target->root_fd;
-    struct clone_plan plan = {0};
-    struct rooms rooms = {.count = 0};
-    int result = subject->cluster == NULL ? 0 : clone_plan(root_fd, subject->cluster, "new", &plan, error);
-    if (result == 0) {
-        result = add_need(&rooms, root_fd, subject->target->installation.program_root, tree, true, error);
-    }
-    for (size_t i = 0; result == 0 && i < plan.pair_count; i++) {
-        looking->assessment->cluster_bytes += plan.pairs[i].size_bytes;
-        result = add_need(&rooms, root_fd, plan.pairs[i].original,
-                          (struct need){plan.pairs[i].size_bytes, plan.pairs[i].item_count}, false, error);
+    *rooms = (struct rooms){.count = 0};
+    int result = add_need(rooms, root_fd, subject->target->installation.program_root, tree, true, error);
+    for (size_t i = 0; result == 0 && i < plan->pair_count; i++) {
+        const struct clone_pair *pair = &plan->pairs[i];
+        struct need clone = {with_clone ? pair->size_bytes : 0, with_clone ? pair->item_count : 0};
+        result = add_need(rooms, root_fd, pair->original, clone, false, error);
     }
     for (size_t i = 0; result == 0 && i < sizeof ours / sizeof ours[0]; i++) {
-        result = root_exists(root_fd, ours[i]) ? add_need(&rooms, root_fd, ours[i], (struct need){0}, true, error) : 0;
+        result = root_exists(root_fd, ours[i]) ? add_need(rooms, root_fd, ours[i], (struct need){0}, true, error) : 0;
     }
+    return result;
+}
+
+static bool all_have_room(const struct rooms *rooms)
+{
+    bool room = true;
+    for (size_t i = 0; i < rooms->count; i++) {
+        room = room && has_room(&rooms->items[i]);
+    }
+    return room;
+}
+
+static int check_server_space(struct looking *looking, struct need tree, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    struct clone_plan plan = {0};
+    struct rooms rooms = {.count = 0};
+    int result =
+        subject->cluster == NULL ? 0 : clone_plan(subject->target->root_fd, subject->cluster, "new", &plan, error);
+    bool in_place = plan.pair_count > 0 && subject->in_place_always;
+    for (size_t i = 0; result == 0 && i < plan.pair_count; i++) {
+        looking->assessment->cluster_bytes += plan.pairs[i].size_bytes;
+    }
+    if (result == 0) {
+        result = add_server_needs(subject, tree, &plan, !in_place, &rooms, error);
+    }
+    if (result == 0 && plan.pair_count > 0 && subject->in_place_if_needed && !in_place && !all_have_room(&rooms)) {
+        in_place = true;
+        result = add_server_needs(subject, tree, &plan, false, &rooms, error);
+    }
+    looking->assessment->in_place = in_place;
     for (size_t i = 0; result == 0 && i < rooms.count; i++) {
         result = check_room(looking, &rooms.items[i], error);
     }
@@ -233,4 +268,27 @@ int check_space(struct looking *looking, struct error *error)
         }
     }
     return 0;
+}
+
+int check_in_place(struct looking *looking, struct error *error)
+{
+    const struct assess_subject *subject = looking->subject;
+    unsigned long long cluster_mb = looking->assessment->cluster_bytes / MEBIBYTE + 1;
+    if (!looking->assessment->in_place) {
+        return 0;
+    }
+    /* The switch moves what lies there to another place, where nothing would bring it back. */
+    for (size_t i = 0; i < subject->cluster->folder_count; i++) {
+        if (path_is_inside(subject->cluster->folders[i].target, subject->target->installation.program_root)) {
+            return look_add(looking, FINDING_BLOCKER, CSN_ASSESS_BLOCKED, error,
+                            "the database's folder %s lies in the program tree: it cannot be upgraded in place",
+                            subject->cluster->folders[i].target);
+        }
+    }
+    return look_add(
+        looking, FINDING_WARNING, CSN_ASSESS_WARNING, error,
+        "the database is upgraded in place: the old one is not kept beside the new, and going back, also of itself "
+        "after a failure, takes as long as restoring %llu MB from the backup disk, which must be at hand; the "
+        "rehearsal measures it",
+        cluster_mb);
 }

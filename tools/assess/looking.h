@@ -33,6 +33,7 @@ check_function check_renames;
 
 /* check_space.c */
 check_function check_space;
+check_function check_in_place; /* after it */
 
 /* check_database.c */
 check_function check_database;

@@ -192,6 +192,14 @@ out:
     return result;
 }
 
+/* One that is being brought back where it lies has no control file of the usual name. */
+static int read_state(int root_fd, struct cluster *cluster, struct error *error)
+{
+    cluster->is_held = has_file(root_fd, cluster, CLUSTER_CONTROL_HELD) && !has_file(root_fd, cluster, CLUSTER_CONTROL);
+    return cluster->is_held ? cluster_read_held_control(root_fd, cluster->data_path, &cluster->control, error)
+                            : cluster_read_control(root_fd, cluster->data_path, &cluster->control, error);
+}
+
 /* Without links, for the same reason; a path that leads nowhere stays, for the message. */
 static char *plain_path(int root_fd, const char *path)
 {
@@ -215,8 +223,7 @@ int cluster_examine(int root_fd, const char *data_path, const char *binaries, st
         return no_memory(error);
     }
     if (read_owner(root_fd, cluster, error) != 0 || read_version(root_fd, cluster, error) != 0 ||
-        cluster_read_control(root_fd, cluster->data_path, &cluster->control, error) != 0 ||
-        read_links(root_fd, cluster, error) != 0 ||
+        read_state(root_fd, cluster, error) != 0 || read_links(root_fd, cluster, error) != 0 ||
         cluster_find_binaries(root_fd, binaries, cluster->version, &cluster->binaries, error) != 0 ||
         cluster_find_config(root_fd, cluster->data_path, cluster->version, &cluster->config_file, error) != 0) {
         cluster_free(cluster);
@@ -243,6 +250,11 @@ void cluster_free(struct cluster *cluster)
 
 int cluster_require_clean(const struct cluster *cluster, struct error *error)
 {
+    if (cluster->is_held) {
+        return error_set(error, CSN_DATABASE_UNCLEAN,
+                         "the cluster %s is half brought back from a backup; the run that began it ends it",
+                         cluster->data_path);
+    }
     if (cluster->is_standby) {
         return error_set(error, CSN_DATABASE_UNCLEAN, "the cluster %s is a standby or waits for recovery",
                          cluster->data_path);
@@ -257,7 +269,7 @@ int cluster_require_clean(const struct cluster *cluster, struct error *error)
 
 bool cluster_is_recoverable(const struct cluster *cluster)
 {
-    return !cluster->is_standby &&
+    return !cluster->is_standby && !cluster->is_held &&
            (cluster->control.state == CLUSTER_STARTING || cluster->control.state == CLUSTER_SHUTTING_DOWN ||
             cluster->control.state == CLUSTER_IN_CRASH_RECOVERY || cluster->control.state == CLUSTER_IN_PRODUCTION);
 }

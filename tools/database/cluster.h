@@ -25,6 +25,11 @@ enum cluster_state {
     CLUSTER_IN_PRODUCTION = 6,
 };
 
+/* Below the data folder. While a cluster is brought back where it lies, its control file has the second name: no PostgreSQL starts
+ * without the first, and what the cluster is can still be read. */
+#define CLUSTER_CONTROL "global/pg_control"
+#define CLUSTER_CONTROL_HELD "global/pg_control.caisson"
+
 struct cluster_control {
     uint64_t system_identifier;
     uint32_t control_version; /* 1300 */
@@ -52,6 +57,7 @@ struct cluster {
     uid_t uid;         /* owner of the data folder */
     gid_t gid;
     struct cluster_control control;
+    bool is_held;                   /* its control file is CLUSTER_CONTROL_HELD: it is not whole */
     bool has_pid_file;              /* postmaster.pid is there */
     long pid;                       /* its first line; 0 where unreadable */
     bool is_standby;                /* standby.signal or recovery.signal (or recovery.conf) is there */
@@ -65,11 +71,11 @@ int cluster_examine(int root_fd, const char *data_path, const char *binaries, st
                     struct error *error) MUST_CHECK;
 void cluster_free(struct cluster *cluster);
 
-/* 0 if its files can be copied and started as they are: shut down in order, no standby. Else CSN_DATABASE_UNCLEAN. */
+/* 0 if its files can be copied and started as they are: shut down in order, no standby, not held. Else CSN_DATABASE_UNCLEAN. */
 int cluster_require_clean(const struct cluster *cluster, struct error *error) MUST_CHECK;
 
-/* True if it was not shut down in order, as after a power cut, and PostgreSQL recovers it by itself when it is started. A standby is
- * neither clean nor that. */
+/* True if it was not shut down in order, as after a power cut, and PostgreSQL recovers it by itself when it is started. A standby, or
+ * one that is held, is neither clean nor that. */
 bool cluster_is_recoverable(const struct cluster *cluster);
 
 /* 0 if postgres of its version was found, else CSN_DATABASE_VERSION. */
@@ -78,8 +84,10 @@ int cluster_require_binaries(const struct cluster *cluster, struct error *error)
 /* "shut down", "in production", … as pg_controldata says. */
 const char *cluster_state_text(enum cluster_state state);
 
-/* Only global/pg_control below data_path. */
+/* Only CLUSTER_CONTROL below data_path. */
 int cluster_read_control(int root_fd, const char *data_path, struct cluster_control *control, struct error *error)
+    MUST_CHECK;
+int cluster_read_held_control(int root_fd, const char *data_path, struct cluster_control *control, struct error *error)
     MUST_CHECK;
 
 /* From the bytes of the file; separately for tests and the fuzzer. */

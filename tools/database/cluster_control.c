@@ -110,11 +110,12 @@ int cluster_parse_control(const void *data, size_t size_bytes, struct cluster_co
     return 0;
 }
 
-int cluster_read_control(int root_fd, const char *data_path, struct cluster_control *control, struct error *error)
+static int read_control(int root_fd, const char *data_path, const char *name, struct cluster_control *control,
+                        struct error *error)
 {
     char path[4096];
     struct buffer content = {0};
-    if (snprintf(path, sizeof path, "%s/global/pg_control", data_path) >= (int)sizeof path) {
+    if (snprintf(path, sizeof path, "%s/%s", data_path, name) >= (int)sizeof path) {
         return error_set(error, CSN_DATABASE_NOT_CLUSTER, "the path %s is too long", data_path);
     }
     int result = root_read(root_fd, path, CONTROL_FILE_BYTES, &content, error);
@@ -129,4 +130,14 @@ int cluster_read_control(int root_fd, const char *data_path, struct cluster_cont
     }
     buffer_free(&content);
     return result;
+}
+
+int cluster_read_control(int root_fd, const char *data_path, struct cluster_control *control, struct error *error)
+{
+    return read_control(root_fd, data_path, CLUSTER_CONTROL, control, error);
+}
+
+int cluster_read_held_control(int root_fd, const char *data_path, struct cluster_control *control, struct error *error)
+{
+    return read_control(root_fd, data_path, CLUSTER_CONTROL_HELD, control, error);
 }

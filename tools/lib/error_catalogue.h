@@ -220,7 +220,8 @@ ERROR_ENUM(CSN_ASSESS_WARNING, "CSN-A002", EXIT_BAD, "the assessment found warni
 ERROR_ENUM(CSN_ASSESS_CONFLICT, "CSN-A003", EXIT_BAD, "files were changed by the site and by the vendor",
     "Answer each in the job: [answers] PATH = site | vendor.")
 ERROR_ENUM(CSN_ASSESS_SPACE, "CSN-A004", EXIT_BAD, "there is not enough free space",
-    "Free what the message names on the disk it names.")
+    "Free what the message names on the disk it names. If that is the server's and cannot be, the job may let the database be upgraded in place: "
+    "[database] in-place.")
 ERROR_ENUM(CSN_ASSESS_REQUIREMENT, "CSN-A005", EXIT_BAD, "the server does not meet what the package asks for",
     "Bring the server to what the message names first.")
 ERROR_ENUM(CSN_ASSESS_SCHEMA, "CSN-A007", EXIT_BAD, "the database's schema is not of the version that it should be",
@@ -250,4 +251,6 @@ ERROR_ENUM(CSN_SEQUENCE_REHEARSED_ROLLBACK, "CSN-Q009", EXIT_BAD, "going back fa
     "Nothing was upgraded, and no job can force past it: send both journals of the run's folder to the vendor.")
 ERROR_ENUM(CSN_SEQUENCE_NO_WAY_BACK, "CSN-Q010", EXIT_BAD, "going back is not possible as the server stands",
     "Nothing was changed. Put in order what the message names and roll back again, or restore the snapshot named in the report.")
+ERROR_ENUM(CSN_SEQUENCE_BACKUP_AWAY, "CSN-Q011", EXIT_NEEDS_PERSON, "the backup that brings the database back is not at hand",
+    "Do not boot the server. Attach the backup disk that the job names and boot this stick again: it goes on with the rollback.")
 /* clang-format on */

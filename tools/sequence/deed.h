@@ -4,7 +4,7 @@
  * A deed is two records: "intent" (what, where, and what tells later whether it has happened) and "done". Undoing adds
  * "undone". Whether a deed has happened is asked of the disk, not of the journal: a cut between the record and the deed
  * changes nothing. The times of the folders touched are put back too. Which deeds there are, and when, is the steps'
- * business (step_*.c).
+ * business (step_*.c). A cluster that is migrated where it lies is a deed, too, of a kind of its own: in_place.h.
  */
 #ifndef CAISSON_SEQUENCE_DEED_H
 #define CAISSON_SEQUENCE_DEED_H
@@ -45,10 +45,12 @@ int deed_move(const struct deed_place *place, const char *from, const char *to, 
  * Changes nothing. CSN_SEQUENCE_TERM: an old version is not kept any more. CSN_SEQUENCE_NO_WAY_BACK. */
 int deed_check_undo(const struct deed_place *place, struct error *error) MUST_CHECK;
 
-/* Undoes every deed of the journal but what deed_create made: first the renames, the last one first, then the fence. After a
- * release what was exchanged away for the new version counts, not what stands in its place by now: that goes to the place beside,
- * where deed_undo_created removes it. After it the server runs as before. May be called again after any cut. */
-int deed_undo_quick(const struct deed_place *place, struct error *error) MUST_CHECK;
+/* Undoes the renames, the last one first. After a release what was exchanged away for the new version counts, not what stands in its place
+ * by now: that goes to the place beside, where deed_undo_created removes it. May be called again after any cut. */
+int deed_undo_renames(const struct deed_place *place, struct error *error) MUST_CHECK;
+
+/* Undoes the fence, after all else that the server needs to run as before: whoever boots it until then finds the application at rest. */
+int deed_undo_fence(const struct deed_place *place, struct error *error) MUST_CHECK;
 
 /* Then removes what deed_create made. Refuses (CSN_SEQUENCE_ROLLBACK_FAILED) while a rename is not undone. */
 int deed_undo_created(const struct deed_place *place, const struct progress *progress, struct error *error) MUST_CHECK;

@@ -339,12 +339,13 @@ int deed_check_undo(const struct deed_place *place, struct error *error)
     return 0;
 }
 
-int deed_undo_quick(const struct deed_place *place, struct error *error)
+int deed_undo_renames(const struct deed_place *place, struct error *error)
 {
-    /* The names first and the fence last: whoever boots the server in between finds the application at rest. */
-    if (undo(place, RENAMES, NULL, NULL, error) != 0) {
-        return -1;
-    }
+    return undo(place, RENAMES, NULL, NULL, error);
+}
+
+int deed_undo_fence(const struct deed_place *place, struct error *error)
+{
     return undo(place, FENCE, NULL, NULL, error);
 }
 

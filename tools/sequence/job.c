@@ -34,6 +34,10 @@ const struct ini_rule job_rules[] = {
     {"package", "version", INI_TEXT, false, "the version wanted; default: what the packages lead to"},
     {"database", "recover", INI_BOOL, false,
      "yes: a cluster that was not shut down in order may be upgraded: its copy recovers, the old one stays as it is"},
+    {"database", "in-place", INI_TEXT, false,
+     "no, if-needed (there is no room for a second database) or yes: it is upgraded where it lies, and comes back from "
+     "the "
+     "backup; default no"},
     {"rehearsal", "scratch", INI_TEXT, false,
      "memory or backup: where proof and rehearsal write; default backup, if that is ext4, XFS or btrfs"},
     {"rehearsal", "force", INI_BOOL, false,
@@ -144,6 +148,13 @@ int job_check(const struct job *job, const char *command, struct error *error)
 {
     const char *asked = command == NULL ? job->command : command;
     const char *missing = NULL;
+    bool in_place = strcmp(job->in_place, "no") != 0;
+    if (in_place && strcmp(asked, "install") == 0) {
+        return error_set(error, CSN_JOB_VALUE,
+                         "%s: \"in-place\" in [database] is \"%s\", expected is no with the command \"install\", which "
+                         "proves no backup to bring the database back from",
+                         job->ini.name, job->in_place);
+    }
     for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
         if (strcmp(needs[i].command, asked) != 0) {
             continue;
@@ -154,6 +165,8 @@ int job_check(const struct job *job, const char *command, struct error *error)
             missing = "[package] files";
         } else if (needs[i].backup && !job_has_backup(job)) {
             missing = "[backup] disk";
+        } else if (needs[i].packages && in_place && !job_has_backup(job)) {
+            missing = "[backup] disk (because of [database] in-place)";
         } else if (job->force_rehearsal && job->approved_by == NULL) {
             missing = "[job] approved-by (because the rehearsal is forced)";
         }
@@ -205,6 +218,7 @@ static int fill(struct job *job, struct error *error)
     job->backup_folder = text_or(job, "backup", "folder", "caisson");
     job->goal_version = ini_get(ini, "package", "version");
     job->recover_database = ini_bool(ini, "database", "recover", false);
+    job->in_place = text_or(job, "database", "in-place", "no");
     const char *scratch = text_or(job, "rehearsal", "scratch", "backup");
     job->scratch_in_memory = strcmp(scratch, "memory") == 0;
     job->force_rehearsal = ini_bool(ini, "rehearsal", "force", false);
@@ -221,6 +235,7 @@ static int fill(struct job *job, struct error *error)
         check_word(job, "job", "language", job->language, "en zh", error) != 0 ||
         check_word(job, "job", "after", job->after, "power-off reboot console", error) != 0 ||
         check_word(job, "rehearsal", "scratch", scratch, "memory backup", error) != 0 ||
+        check_word(job, "database", "in-place", job->in_place, "no if-needed yes", error) != 0 ||
         check_answers(job, error) != 0 || check_numbers(job, error) != 0 || check_folder(job, error) != 0 ||
         check_disks(job, error) != 0 || check_recipients(job, error) != 0 || check_accepted(job, error) != 0) {
         return -1;

@@ -33,6 +33,7 @@ struct job {
     struct strings package_files;
     const char *goal_version; /* NULL: what the last package brings */
     bool recover_database;    /* one that was not shut down in order */
+    const char *in_place;     /* no | if-needed | yes: the database is upgraded where it lies */
     bool scratch_in_memory;
     bool force_rehearsal;      /* go on although the rehearsal failed */
     uint64_t valid_hours;      /* of an assessment */
@@ -54,7 +55,7 @@ int job_parse(struct job *job, const char *name, const char *text, const char *f
 void job_free(struct job *job);
 
 /* CSN_JOB_KEY_MISSING where the job lacks what this command needs: run, install, assess, identify, rollback, resume; NULL: the job's
- * own. */
+ * own. CSN_JOB_VALUE where it asks for what this command cannot do. */
 int job_check(const struct job *job, const char *command, struct error *error) MUST_CHECK;
 
 /* True if it names a place for the backup. */

@@ -4,6 +4,7 @@
 
 #include "lib/clock.h"
 #include "sequence/attachments.h"
+#include "sequence/in_place.h"
 #include "sequence/steps.h"
 #include "sequence/work_rows.h"
 
@@ -31,7 +32,7 @@ static bool has_begun(const struct journal *journal)
 /* Whatever stops a rollback, its code says that a person has to act. */
 static int failed(struct error *error)
 {
-    if (error != NULL && error->code != CSN_SEQUENCE_ROLLBACK_FAILED) {
+    if (error != NULL && error->code != CSN_SEQUENCE_BACKUP_AWAY) {
         error->code = CSN_SEQUENCE_ROLLBACK_FAILED;
     }
     return -1;
@@ -52,7 +53,8 @@ int rollback_site(struct run *run, struct site *site, const char *reason, const 
         return failed(error);
     }
     journal_need(site->place.journal, JOURNAL_ANY);
-    if (deed_undo_quick(&site->place, error) != 0) {
+    if (in_place_reach(run, site, error) != 0 || deed_undo_renames(&site->place, error) != 0 ||
+        in_place_undo(run, site, error) != 0 || deed_undo_fence(&site->place, error) != 0) {
         return failed(error);
     }
     times->back_ms = clock_monotonic_ms() - begun_ms;
@@ -117,7 +119,8 @@ int rollback_prepare(struct run *run, struct error *error)
     yyjson_val *asked = last_of(&run->journal, "rollback-asked", NULL);
     yyjson_val *fence = last_of(&run->journal, "fence", NULL);
     run->site.place.step = "rollback";
-    if (asked == NULL && (deed_check_undo(&run->site.place, error) != 0 || keep_work(run, error) != 0 ||
+    if (asked == NULL && (deed_check_undo(&run->site.place, error) != 0 ||
+                          in_place_check(run, &run->site, error) != 0 || keep_work(run, error) != 0 ||
                           journal_note(&run->journal, error, "rollback-asked", "after", "release", NULL) != 0)) {
         return -1;
     }

@@ -12,6 +12,7 @@
 #include "lib/root.h"
 #include "lib/strings.h"
 #include "lib/text.h"
+#include "sequence/in_place.h"
 #include "target/installation.h"
 #include "target/services.h"
 
@@ -294,7 +295,8 @@ static int tell_needs(struct run *run, struct error *error)
     struct strings paths = {0};
     int result = run_paths(run, &paths, error);
     if (result == 0) {
-        result = add_destinations(run, &paths, &profile->configuration, error) != 0 ||
+        result = in_place_add_paths(&run->journal, &paths, error) != 0 ||
+                         add_destinations(run, &paths, &profile->configuration, error) != 0 ||
                          add_destinations(run, &paths, &profile->attachments, error) != 0 ||
                          add_destinations(run, &paths, &ours, error) != 0
                      ? -1

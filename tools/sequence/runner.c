@@ -203,7 +203,8 @@ int runner_fail(struct run *run, bool staged, const struct error *failure, struc
     rollback_need(&run->journal);
     if (run_make_writable(run, &undoing) != 0 ||
         rollback_site(run, &run->site, failure->message, error_entry(failure->code)->code, &times, &undoing) != 0) {
-        undoing.code = CSN_SEQUENCE_ROLLBACK_FAILED;
+        undoing.code =
+            undoing.code == CSN_SEQUENCE_BACKUP_AWAY ? CSN_SEQUENCE_BACKUP_AWAY : CSN_SEQUENCE_ROLLBACK_FAILED;
         *error = undoing;
         error_wrap(error, "after \"%.300s\"", failure->message);
         console_say(run->console, "the rollback did not end; boot this stick again");

@@ -216,6 +216,8 @@ int step_assess(struct run *run, struct site *site, struct buffer *detail, struc
         .database = database.host == NULL ? NULL : &database,
         .not_recovered = not_recovered.code == CSN_NONE ? NULL : not_recovered.message,
         .recover = run->job.recover_database,
+        .in_place_if_needed = strcmp(run->job.in_place, "if-needed") == 0,
+        .in_place_always = strcmp(run->job.in_place, "yes") == 0,
         .backup_path = run->backup_path,
         .scratch_path = run->scratch_path,
         .boot_bytes = boot_bytes,

@@ -27,6 +27,7 @@ struct proving {
     int folder_fd;
     struct strings paths;
     struct tree_compare_counts counts;
+    int64_t restore_ms;
     uint64_t tables;
     uint64_t rows;
     uint64_t boot_areas;
@@ -35,6 +36,7 @@ struct proving {
 static int restore(struct proving *proving, struct error *error)
 {
     struct run *run = proving->run;
+    int64_t begun_ms = clock_monotonic_ms();
     struct repository *repository = run_open_repository(run, REPOSITORY_READ, error);
     if (repository == NULL) {
         return -1;
@@ -51,6 +53,7 @@ static int restore(struct proving *proving, struct error *error)
     }
     strings_free(&paths);
     repository_close(repository);
+    proving->restore_ms = clock_monotonic_ms() - begun_ms;
     return result;
 }
 
@@ -127,6 +130,7 @@ static int record_proof(const struct proving *proving, int64_t milliseconds, str
     yyjson_mut_obj_add_uint(document, fields, "boot_areas", proving->boot_areas);
     yyjson_mut_obj_add_uint(document, fields, "tables", proving->tables);
     yyjson_mut_obj_add_uint(document, fields, "rows", proving->rows);
+    yyjson_mut_obj_add_sint(document, fields, "restore_ms", proving->restore_ms);
     yyjson_mut_obj_add_sint(document, fields, "ms", milliseconds);
     int result = document == NULL ? error_set(error, CSN_MEMORY, "no memory for a journal record")
                                   : journal_append(&proving->run->journal, "proof", fields, error);

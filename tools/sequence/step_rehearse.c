@@ -186,7 +186,7 @@ int step_rehearse(struct run *run, struct site *site, struct buffer *detail, str
     }
     char cleanup[CONSOLE_TEXT_SIZE];
     console_duration(cleanup, rehearsal.rollback.cleanup_ms);
-    buffer_format(detail, "the upgrade held; going back (names and fence) took %s, removing the new version %s", back,
-                  cleanup);
+    buffer_format(detail, "the upgrade held; going back (%s) took %s, removing the new version %s",
+                  run->assessment.in_place ? "names, database and fence" : "names and fence", back, cleanup);
     return 0;
 }

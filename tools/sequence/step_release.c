@@ -9,6 +9,7 @@
 
 #include "lib/clock.h"
 #include "sequence/durable.h"
+#include "sequence/in_place.h"
 
 static void term_text(const struct run *run, char *text, size_t size)
 {
@@ -24,7 +25,9 @@ int step_release(struct run *run, struct site *site, struct buffer *detail, stru
     term_text(run, until, sizeof until);
     const char *version = run->hop_count == 0 ? NULL : run->hops[run->hop_count - 1]->version;
     char *old_program = run_staged_path(run, run->target.installation.program_root, error);
-    char *old_cluster = run->cluster.data_path == NULL ? NULL : run_staged_path(run, run->cluster.data_path, error);
+    bool in_place = in_place_intent(&run->journal) != NULL;
+    bool beside = run->cluster.data_path != NULL && !in_place;
+    char *old_cluster = beside ? run_staged_path(run, run->cluster.data_path, error) : NULL;
     int result = old_program == NULL ? -1 : 0;
     /* The record first: from here on people may work with the new version, and whatever comes, their work is kept. */
     if (result == 0 && !evidence_is_released(&run->journal)) {
@@ -37,7 +40,8 @@ int step_release(struct run *run, struct site *site, struct buffer *detail, stru
     if (result == 0) {
         result = deed_undo_step(&site->place, "fence", error);
     }
-    buffer_format(detail, "the application may start; the old version is kept until %s", until);
+    buffer_format(detail, "the application may start; the old version is kept until %s%s", until,
+                  in_place ? ", its database in the backup alone" : "");
     free(old_program);
     free(old_cluster);
     return result;

@@ -2,7 +2,8 @@
  * step_stage.c - the new program tree beside the old, a clone of the database beside the old, migrated there hop by hop.
  *
  * Every path made is a deed first. The migrations run in a room where the staged tree, the clone and the copies of the
- * configuration stand at their real paths: nothing of the old version is touched.
+ * configuration stand at their real paths: nothing of the old version is touched. Only where there is no room for a clone, and the job lets
+ * it, is the database migrated where it lies (in_place.h).
  */
 #include "sequence/steps.h"
 
@@ -23,6 +24,7 @@
 #include "sequence/checks.h"
 #include "sequence/configuration.h"
 #include "sequence/durable.h"
+#include "sequence/in_place.h"
 #include "sequence/plan.h"
 #include "sequence/room.h"
 #include "target/accounts.h"
@@ -38,8 +40,9 @@
 struct staging {
     struct run *run;
     struct site *site;
-    char *program; /* where the present hop's tree stands */
-    struct clone_plan clone;
+    char *program;                /* where the present hop's tree stands */
+    bool in_place;                /* the cluster is migrated where it lies: there is no clone, */
+    struct clone_plan clone;      /* and nothing in this */
     struct strings configs;       /* configuration outside of the program tree and the cluster */
     struct strings config_copies; /* by the same index */
 };
@@ -123,7 +126,7 @@ static int stage_cluster(struct staging *staging, struct error *error)
 {
     struct run *run = staging->run;
     const struct deed_place *place = &staging->site->place;
-    if (run->cluster.data_path == NULL) {
+    if (run->cluster.data_path == NULL || staging->in_place) {
         return 0;
     }
     char folder[STAGED_FOLDER_SIZE];
@@ -218,7 +221,8 @@ static int stage_configuration(struct staging *staging, struct error *error)
 static int bind_all(const struct staging *staging, struct room_binds *binds, struct error *error)
 {
     const char *root = staging->site->root_path;
-    if (room_bind(binds, root, staging->program, staging->run->target.installation.program_root, true, error) != 0) {
+    if (room_bind(binds, root, staging->program, staging->run->target.installation.program_root, true, error) != 0 ||
+        (staging->in_place && room_bind_cluster(staging->run, staging->site, binds, error) != 0)) {
         return -1;
     }
     for (size_t i = 0; i < staging->clone.pair_count; i++) {
@@ -499,7 +503,7 @@ static int make_plan(struct staging *staging, struct error *error)
 
 int step_stage(struct run *run, struct site *site, struct buffer *detail, struct error *error)
 {
-    struct staging staging = {.run = run, .site = site};
+    struct staging staging = {.run = run, .site = site, .in_place = run->assessment.in_place};
     int result = site == &run->site ? configuration_list(run, error) : 0; /* a rehearsal's server goes away */
     if (result == 0 && run->snapshot[0] == '\0') {
         result = attachments_list(run, error);
@@ -511,7 +515,9 @@ int step_stage(struct run *run, struct site *site, struct buffer *detail, struct
         result = stage_configuration(&staging, error);
     }
     for (size_t hop = 0; result == 0 && hop < run->hop_count; hop++) {
-        if (stage_program(&staging, hop, error) != 0 || migrate_hop(&staging, hop, error) != 0) {
+        if (stage_program(&staging, hop, error) != 0 ||
+            (hop == 0 && staging.in_place && in_place_begin(run, site, error) != 0) ||
+            migrate_hop(&staging, hop, error) != 0) {
             result = -1;
         } else if (hop + 1 < run->hop_count) {
             result = deed_drop(&site->place, staging.program, &run->console->progress, error);
@@ -519,7 +525,8 @@ int step_stage(struct run *run, struct site *site, struct buffer *detail, struct
     }
     if (result == 0) {
         result = make_plan(&staging, error);
-        buffer_format(detail, "%s stands beside, migrated", run->hops[run->hop_count - 1]->version);
+        buffer_format(detail, "%s stands beside, migrated%s", run->hops[run->hop_count - 1]->version,
+                      staging.in_place ? "; the database where it lies" : "");
     }
     free(staging.program);
     clone_plan_free(&staging.clone);
