@@ -21,6 +21,13 @@ static int tell_unclean(struct looking *looking, const struct error *why, struct
             "lets the copy be upgraded",
             why->message);
     }
+    if (subject->in_place_if_needed || subject->in_place_always) {
+        return look_add(looking, FINDING_REMARK, CSN_NONE, error,
+                        "%s; on a copy it recovers. As the job lets it, what is upgraded recovers, the copy or, in "
+                        "place, the cluster "
+                        "itself; going back brings the old one back as it is now",
+                        why->message);
+    }
     return look_add(
         looking, FINDING_REMARK, CSN_NONE, error,
         "%s; on a copy it recovers. As the job lets it, the copy that is upgraded recovers; the old cluster stays "

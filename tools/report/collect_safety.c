@@ -1,5 +1,5 @@
 /*
- * collect_safety.c - why one could go back: the backup, its proof, the rehearsal; what was forced past.
+ * collect_safety.c - why one could go back: the backup, its proof, the rehearsal; what a database upgraded in place costs; what was forced past.
  */
 #include "report/collect.h"
 
@@ -81,6 +81,29 @@ static void add_rehearsal(struct collect *collect)
     }
 }
 
+/* The database was changed where it lies: what brings it back, what that takes, and whether it came back. */
+static void add_in_place(struct collect *collect)
+{
+    yyjson_val *intent = NULL;
+    for (size_t i = 0; i < collect->journal->count; i++) {
+        yyjson_val *record = journal_record(collect->journal, i);
+        if (journal_is(record, "intent") && strcmp(journal_get(record, "deed"), "in-place") == 0) {
+            intent = record;
+        }
+    }
+    if (intent == NULL) {
+        return;
+    }
+    yyjson_mut_val *object = collect_object(collect, collect->root, "in_place");
+    collect_copy(collect, object, intent, "path", "snapshot", "bytes", "estimate_ms", NULL);
+    collect_seq(collect, object, "record", intent);
+    yyjson_val *back = collect_last(collect, "cluster-back");
+    if (back != NULL) {
+        collect_copy(collect, object, back, "restored", "removed", "ms", NULL);
+        collect_seq(collect, object, "back_record", back);
+    }
+}
+
 static void add_forced(struct collect *collect)
 {
     yyjson_mut_val *list = NULL;
@@ -100,5 +123,6 @@ void collect_safety(struct collect *collect)
     add_backup(collect);
     add_proof(collect);
     add_rehearsal(collect);
+    add_in_place(collect);
     add_forced(collect);
 }

@@ -106,11 +106,34 @@ static void add_backup(const struct page *page, yyjson_val *backup, yyjson_val *
     }
 }
 
+static void add_in_place(const struct page *page, yyjson_val *in_place)
+{
+    buffer_string(page->out, "<h3>");
+    HTML_WORDS(page->out, "in-place");
+    html_record(page->out, journal_get_number(in_place, "record"));
+    buffer_string(page->out, "</h3>\n<p>");
+    HTML_SAY(page->out, "in-place.what", html_of_bytes(journal_get_number(in_place, "bytes")),
+             html_of_ms(page_ms(in_place, "estimate_ms")));
+    buffer_string(page->out, "</p>\n<p><code>");
+    html_member(page->out, in_place, "path");
+    buffer_string(page->out, "</code><br /><code>");
+    html_member(page->out, in_place, "snapshot");
+    buffer_string(page->out, "</code></p>\n");
+    if (yyjson_obj_get(in_place, "back_record") != NULL) {
+        buffer_string(page->out, "<p>");
+        HTML_SAY(page->out, "in-place.back", html_of_number(journal_get_number(in_place, "restored")),
+                 html_of_number(journal_get_number(in_place, "removed")), html_of_ms(page_ms(in_place, "ms")));
+        html_record(page->out, journal_get_number(in_place, "back_record"));
+        buffer_string(page->out, "</p>\n");
+    }
+}
+
 void page_safety(const struct page *page)
 {
     yyjson_val *backup = yyjson_obj_get(page->root, "backup");
     yyjson_val *proof = yyjson_obj_get(page->root, "proof");
     yyjson_val *rehearsal = yyjson_obj_get(page->root, "rehearsal");
+    yyjson_val *in_place = yyjson_obj_get(page->root, "in_place");
     if (backup == NULL && proof == NULL && rehearsal == NULL) {
         return;
     }
@@ -132,6 +155,9 @@ void page_safety(const struct page *page)
     add_backup(page, backup, proof);
     if (rehearsal != NULL) {
         add_rehearsal(page, rehearsal);
+    }
+    if (in_place != NULL) {
+        add_in_place(page, in_place);
     }
     page_close(page);
 }

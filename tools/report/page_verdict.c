@@ -239,6 +239,13 @@ static void say_way_back(const struct page *page, const char *result)
         HTML_SAY(page->out, "rests.kept", html_of_time(journal_get(server, "keep_until")));
         end_line(page, journal_get_number(server, "released_record"));
     }
+    yyjson_val *in_place = part(page, "in_place");
+    if (strcmp(result, "upgraded") == 0 && in_place != NULL) {
+        begin_line(page, "mind");
+        HTML_SAY(page->out, "rests.in-place", html_of_bytes(journal_get_number(in_place, "bytes")),
+                 html_of(journal_get(in_place, "snapshot")));
+        end_line(page, journal_get_number(in_place, "record"));
+    }
 }
 
 /* --- what went wrong, and what to do ------------------------------------------------------------------------------- */

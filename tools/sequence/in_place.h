@@ -14,8 +14,11 @@
 #include "sequence/run.h"
 
 /* Before the cluster is changed: the intent, and what going back will cost is said. CSN_SEQUENCE_PROOF if this run has not proven its
- * backup. */
+ * backup, CSN_SEQUENCE_STALE if the cluster is not as in that, CSN_DATABASE_UNCLEAN. */
 int in_place_begin(struct run *run, struct site *site, struct error *error) MUST_CHECK;
+
+/* All of it is changed, and durable. Nothing to do where there is no such intent. */
+int in_place_end(const struct site *site, struct error *error) MUST_CHECK;
 
 /* The intent of the journal that is not undone; NULL: none. */
 yyjson_val *in_place_intent(const struct journal *journal);

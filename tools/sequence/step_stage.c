@@ -524,7 +524,7 @@ int step_stage(struct run *run, struct site *site, struct buffer *detail, struct
         }
     }
     if (result == 0) {
-        result = make_plan(&staging, error);
+        result = make_plan(&staging, error) != 0 ? -1 : in_place_end(site, error);
         buffer_format(detail, "%s stands beside, migrated%s", run->hops[run->hop_count - 1]->version,
                       staging.in_place ? "; the database where it lies" : "");
     }

@@ -670,6 +670,20 @@ static void test_what_shares_a_file_system_shares_its_room(void **state)
     one_blocker(NULL);
     cluster.folder_count = 1;
     one_blocker("/var/data: 65 MB are needed, 52 MB are free");
+    assert_false(assessment.in_place);
+    subject.in_place_if_needed = true;
+    one_blocker(NULL);
+    assert_true(assessment.in_place);
+    place_run("head -c 40M /dev/zero >var/full");
+    one_blocker("/var/data: 17 MB are needed, 12 MB are free");
+    place_run("rm var/full");
+    cluster.folder_count = 0; /* one of them fits */
+    one_blocker(NULL);
+    assert_false(assessment.in_place);
+    subject.in_place_always = true;
+    one_blocker(NULL);
+    assert_true(assessment.in_place);
+    subject.in_place_always = subject.in_place_if_needed = false;
     subject.cluster = NULL;
     place_run("umount var && mount -t tmpfs -o size=100m,nr_inodes=1000 none opt && mkdir opt/app");
     one_blocker(NULL);
@@ -683,6 +697,33 @@ static void test_what_shares_a_file_system_shares_its_room(void **state)
     one_blocker("/opt/app: 107 MB are needed");
     assessment.merge = (struct tree_merge){0};
     place_run("umount opt");
+}
+
+/* What it costs has to be accepted; what the switch would carry away cannot come back. */
+static void test_in_place_has_a_warning_of_its_own(void **state)
+{
+    (void)state;
+    struct strings accepted = {0};
+    struct cluster_folder space = {.link = (char *)"pg_tblspc/1", .target = (char *)"/srv/space"};
+    struct cluster cluster = {.data_path = (char *)"/var/data", .folders = &space, .folder_count = 1};
+    target.installation.program_root = (char *)"/opt/app";
+    subject.cluster = &cluster;
+    looking.check = "in-place";
+    assert_int_equal(check_in_place(&looking, &error), 0);
+    assert_int_equal(assessment.finding_count, 0);
+    assessment.in_place = true;
+    assessment.cluster_bytes = 3u << 20;
+    assert_int_equal(check_in_place(&looking, &error), 0);
+    judged(CSN_ASSESS_WARNING, "restoring 4 MB");
+    assert_int_equal(strings_add(&accepted, "in-place", &error), 0);
+    subject.accepted = &accepted;
+    assert_int_equal(check_in_place(&looking, &error), 0);
+    assert_true(assessment.findings[1].accepted);
+    space.target = (char *)"/opt/app/space";
+    assert_int_equal(check_in_place(&looking, &error), 0);
+    judged(CSN_ASSESS_BLOCKED, "/opt/app/space");
+    subject.accepted = NULL;
+    strings_free(&accepted);
 }
 
 /* What ext4 keeps for root serves where only root writes, and not the database's user. */
@@ -751,6 +792,7 @@ int main(void)
         TEST(test_other_databases_are_named),
         TEST(test_archive_and_replicas_are_named),
         TEST(test_what_shares_a_file_system_shares_its_room),
+        TEST(test_in_place_has_a_warning_of_its_own),
         TEST(test_what_is_kept_for_root_is_room_for_root),
         TEST(test_subvolumes_share_their_room),
         TEST(test_the_machines_own_root_is_refused),

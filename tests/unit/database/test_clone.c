@@ -16,6 +16,7 @@
 #include "database/inventory.h"
 #include "lib/root.h"
 #include "target/room.h"
+#include "tree/exchange.h"
 
 #ifndef RENAME_EXCHANGE
 #define RENAME_EXCHANGE (1 << 1)
@@ -162,6 +163,30 @@ static void test_only_a_clean_one(void **state)
     close(fd);
 }
 
+/* One that is being brought back where it lies is still known, and is nobody's to start or to copy. */
+static void test_one_that_is_held(void **state)
+{
+    (void)state;
+    struct cold server;
+    struct clone_plan plan;
+    cold_copy(&cold, &server);
+    int fd = cold_root(&server);
+    cluster_free(&server.cluster);
+    ASSERT_DONE(tree_move(fd, COLD_DATA "/" CLUSTER_CONTROL, COLD_DATA "/" CLUSTER_CONTROL_HELD, &error));
+    ASSERT_DONE(cluster_examine(fd, COLD_DATA, NULL, &server.cluster, &error));
+    assert_true(server.cluster.is_held);
+    assert_int_equal(server.cluster.control.state, CLUSTER_SHUT_DOWN);
+    assert_false(cluster_is_recoverable(&server.cluster));
+    ASSERT_DONE(clone_plan(fd, &server.cluster, "new", &plan, &error));
+    assert_int_equal(clone_make(fd, &server.cluster, &plan, true, NULL, NULL, &error), -1);
+    assert_int_equal(error.code, CSN_DATABASE_UNCLEAN);
+    assert_non_null(strstr(error.message, "half brought back"));
+    assert_int_equal(cluster_read_control(fd, COLD_DATA, &server.cluster.control, &error), -1);
+    clone_plan_free(&plan);
+    close(fd);
+    cold_remove(&server);
+}
+
 /* Folders that cannot be exchanged by name are found before anything is copied. */
 static void test_mount_points(void **state)
 {
@@ -211,6 +236,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clone_and_exchange),
         cmocka_unit_test(test_only_a_clean_one),
+        cmocka_unit_test(test_one_that_is_held),
         cmocka_unit_test(test_mount_points),
     };
     return cmocka_run_group_tests_name("clone", tests, set_up, tear_down);

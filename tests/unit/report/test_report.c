@@ -369,6 +369,48 @@ static void test_going_back_after_release(void **state)
     drop(&made);
 }
 
+static void upgrade_in_place(struct made *made)
+{
+    begin(made);
+    sample_begin(&made->journal, "en");
+    sample_safety(&made->journal);
+    sample_add(
+        &made->journal, "intent",
+        "{\"step\":\"stage\",\"deed\":\"in-place\",\"path\":\"/srv/<pg>\",\"snapshot\":\"bac4\",\"bytes\":3000000,"
+        "\"estimate_ms\":65000}");
+    sample_verify(&made->journal, true);
+    sample_release(&made->journal);
+    sample_end(&made->journal, "upgraded", NULL, NULL);
+}
+
+/* In place: what it costs and how to go back; and, after that, that it came back. */
+static void test_a_database_upgraded_in_place(void **state)
+{
+    (void)state;
+    struct made made;
+    upgrade_in_place(&made);
+    make(&made);
+    assert_string_equal(text_at(&made, "/in_place/snapshot"), "bac4");
+    assert_shows(&made, "the old one is in the backup alone. Going back restores up to ");
+    assert_shows(&made, " from it, snapshot bac4");
+    assert_shows(&made, "No second database was made");
+    assert_shows(&made, "<code>/srv/&lt;pg&gt;</code>");
+    assert_shows(&made, "changed in place");
+    assert_hides(&made, "It came back");
+    assert_string_equal(missing, "");
+    drop(&made);
+    upgrade_in_place(&made);
+    sample_add(&made.journal, "cluster-back",
+               "{\"step\":\"rollback\",\"snapshot\":\"bac4\",\"restored\":7,\"removed\":2,\"ms\":900}");
+    sample_undo_all(&made.journal, "asked for by the operator", NULL);
+    sample_end(&made.journal, "rolled-back", NULL, NULL);
+    make(&made);
+    assert_shows(&made, "It came back: from the snapshot 7, removed 2");
+    assert_hides(&made, "Going back restores up to");
+    assert_string_equal(missing, "");
+    drop(&made);
+}
+
 static void test_attachments_that_are_lost_are_named(void **state)
 {
     (void)state;
@@ -562,6 +604,7 @@ static void test_strange_fields(void **state)
         "attachments-after",
         "run-end",
         "configuration-since",
+        "cluster-back",
         "no such kind",
     };
     static const char *const fields[] = {
@@ -721,6 +764,7 @@ int main(void)
         cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_unfinished),
         cmocka_unit_test(test_going_back_after_release),
+        cmocka_unit_test(test_a_database_upgraded_in_place),
         cmocka_unit_test(test_attachments_that_are_lost_are_named),
         cmocka_unit_test(test_cut_off_and_resumed),
         cmocka_unit_test(test_no_promise_before_its_time),

@@ -74,6 +74,7 @@ static void test_what_is_not_said(void **state)
     assert_null(job.goal_version);
     assert_false(job.scratch_in_memory);
     assert_false(job.force_rehearsal);
+    assert_string_equal(job.in_place, "no");
     assert_int_equal(job.valid_hours, 12);
     assert_int_equal(job.rollback_minutes, 120);
     assert_int_equal(job.keep_days, 30);
@@ -85,13 +86,13 @@ static void test_what_is_not_said(void **state)
 static void test_all_that_can_be_said(void **state)
 {
     (void)state;
-    parse(
-        "[job]\nname = n\napproved-by = A. Tan\nlanguage = zh\nafter = console\n"
-        "[server]\ndisks = serial:A, serial:B\nprofile = wiki\nprogram-root = /opt/app\n"
-        "[backup]\ndisk = label:B\nfolder = there\n[package]\nfiles = a.cpkg, b.cpkg\nversion = 3.0\n"
-        "[rehearsal]\nscratch = memory\nforce = yes\n[assessment]\nvalid-hours = 8760\n[budget]\nrollback-minutes = 0\n"
-        "[release]\nkeep-days = 7\n[accept]\nwarnings = space, clock\n"
-        "[answers]\nlib/a b.php = site\nc = vendor\n[roles]\nold = new\n");
+    parse("[job]\nname = n\napproved-by = A. Tan\nlanguage = zh\nafter = console\n"
+          "[server]\ndisks = serial:A, serial:B\nprofile = wiki\nprogram-root = /opt/app\n"
+          "[backup]\ndisk = label:B\nfolder = there\n[package]\nfiles = a.cpkg, b.cpkg\nversion = 3.0\n"
+          "[database]\nin-place = if-needed\n[rehearsal]\nscratch = memory\nforce = yes\n[assessment]\nvalid-hours = "
+          "8760\n[budget]\nrollback-minutes = 0\n"
+          "[release]\nkeep-days = 7\n[accept]\nwarnings = space, clock, in-place\n"
+          "[answers]\nlib/a b.php = site\nc = vendor\n[roles]\nold = new\n");
     assert_string_equal(job.approved_by, "A. Tan");
     assert_string_equal(job.language, "zh");
     assert_string_equal(job.after, "console");
@@ -104,6 +105,7 @@ static void test_all_that_can_be_said(void **state)
     assert_string_equal(job.goal_version, "3.0");
     assert_true(job.scratch_in_memory);
     assert_true(job.force_rehearsal);
+    assert_string_equal(job.in_place, "if-needed");
     assert_int_equal(job.valid_hours, 8760);
     assert_int_equal(job.rollback_minutes, 0);
     assert_int_equal(job.keep_days, 7);
@@ -138,6 +140,7 @@ static void test_values(void **state)
     assert_refused(GOOD "[budget]\nrollback-minutes = 18446744073709551616\n", CSN_JOB_VALUE, "rollback-minutes");
     assert_refused(GOOD "[rehearsal]\nforce = ja\n", CSN_JOB_VALUE, "force|yes or no");
     assert_refused(GOOD "[rehearsal]\nscratch = disk\n", CSN_JOB_VALUE, "scratch|disk|memory");
+    assert_refused(GOOD "[database]\nin-place = maybe\n", CSN_JOB_VALUE, "in-place|maybe|no if-needed yes");
     assert_refused(GOOD "[answers]\na/b = both\n", CSN_JOB_VALUE, "a/b|both|vendor");
     assert_refused(GOOD "[accept]\nwarnings = clock, spce\n", CSN_JOB_VALUE,
                    "[accept]|\"spce\"|, space, |attachments-missing");
@@ -204,6 +207,9 @@ static void test_what_each_command_needs(void **state)
     /* What is asked for counts, not what the job says. */
     assert_command_refused("install", NAMED("assess") SERVER "[package]\nfiles = a\n", CSN_JOB_KEY_MISSING,
                            "\"install\" needs|[backup] disk");
+    assert_command_refused("install", GOOD "[database]\nin-place = yes\n", CSN_JOB_VALUE, "in-place|install");
+    assert_refused(NAMED("assess") SERVER "[package]\nfiles = a\n[database]\nin-place = yes\n", CSN_JOB_KEY_MISSING,
+                   "[backup] disk|in-place");
     assert_command_refused("resume", NAMED("run"), CSN_JOB_KEY_MISSING, "\"resume\" needs|[server] disks");
     assert_command_refused("assess", NAMED("run") SERVER, CSN_JOB_KEY_MISSING, "\"assess\" needs|[package] files");
     assert_int_equal(job_parse(&job, "a.job", NAMED("run") SERVER, "/stick", &error), 0);
