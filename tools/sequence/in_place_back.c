@@ -84,11 +84,20 @@ static int on_difference(void *context, const struct tree_difference *difference
     return strings_add(difference->a == NULL ? &undoing->extra : &undoing->back, path, error);
 }
 
-/* Names of one file come back together: one alone would be another file. */
+static bool is_in_cluster(const struct undoing *undoing, const char *path)
+{
+    bool inside = false;
+    for (size_t i = 0; i < undoing->paths.count; i++) {
+        inside = inside || path_is_inside(path, undoing->paths.items[i] + 1);
+    }
+    return inside;
+}
+
+/* Names of one file come back together: one alone would be another file. What lies outside is nothing of ours to touch. */
 static int on_link(void *context, const struct repository_entry *visited, struct error *error)
 {
     struct undoing *undoing = context;
-    if (visited->hardlink == NULL) {
+    if (visited->hardlink == NULL || !is_in_cluster(undoing, visited->hardlink)) {
         return 0;
     }
     return strings_add(&undoing->back, visited->hardlink, error) != 0
@@ -235,13 +244,14 @@ static int finish_folders(struct undoing *undoing, struct error *error)
                : durable_sync(undoing->site->place.root_fd, &undoing->paths, error);
 }
 
-/* Everything but the control file and PG_VERSION. */
+/* Everything but the control file and PG_VERSION. What was removed is so on the disk, too, before its room is asked for. */
 static int bring_back(struct undoing *undoing, struct error *error)
 {
-    const struct repository_selection selection = {
-        .paths = &undoing->back, .root_fd = undoing->site->place.root_fd, .leave_unsynced = true};
+    int root_fd = undoing->site->place.root_fd;
+    const struct repository_selection selection = {.paths = &undoing->back, .root_fd = root_fd, .leave_unsynced = true};
     return remove_all(undoing, &undoing->extra, error) != 0 || remove_all(undoing, &undoing->back, error) != 0 ||
-                   restore(undoing, &selection, error) != 0 || finish_folders(undoing, error) != 0
+                   durable_sync(root_fd, &undoing->paths, error) != 0 || restore(undoing, &selection, error) != 0 ||
+                   finish_folders(undoing, error) != 0
                ? -1
                : compare(undoing, &undoing->paths, on_remaining, error);
 }
