@@ -66,7 +66,10 @@ leave 2
 picture "$root" "$tmp/stood"
 mkdir "$tmp/packs"
 cp -a "$tmp/backup/repository/packs" "$tmp/packs/"
-find "$tmp/backup/repository/packs" -type f | while read -r pack; do printf damage | dd of="$pack" bs=1 seek=$(($(wc -c <"$pack") / 2)) conv=notrunc 2>/dev/null; done
+find "$tmp/backup/repository/packs" -type f | while read -r pack; do
+	eighth=$(($(wc -c <"$pack") / 8))
+	head -c $((6 * eighth)) /dev/zero | dd of="$pack" bs=4k oflag=seek_bytes seek="$eighth" conv=notrunc 2>/dev/null
+done
 caisson rollback "$up" "$root"
 ends "the backup is damaged: no going back" 1/CSN-Q010
 picture "$root" "$tmp/after"
@@ -150,6 +153,11 @@ cat >"$tmp/killed" <<-'KILL'
 KILL
 chmod +x "$tmp/killed"
 export WHOLE="$CAISSON" AFTER
+starts() {
+	"$tiny/with-root" "$root" chroot --userspec=5432:5432 --groups= "$root" "$postgres" --single -D "/$cluster" \
+		-c config_file=/etc/postgresql/15/main/postgresql.conf -c dynamic_shared_memory_type=mmap tiny </dev/null >"$tmp/log" 2>&1
+}
+refuses() { ! starts && grep -q pg_control "$tmp/log"; }
 CAISSON=$tmp/killed
 status=137 kills=0 half=0 unsound=0
 for AFTER in 0.15 0.2 0.25 0.3 0.35 0.4 0.45 0.5 0.55 0.6 0.65 0.7 0.75 0.8 0.9 1 1.2 1.5 2 3 60; do
@@ -158,6 +166,7 @@ for AFTER in 0.15 0.2 0.25 0.3 0.35 0.4 0.45 0.5 0.55 0.6 0.65 0.7 0.75 0.8 0.9 
 	kills=$((kills + 1))
 	if [ ! -e "$root/$cluster/global/pg_control" ]; then
 		half=$((half + 1))
+		[ "$half" -ne 1 ] || check "PostgreSQL does not start on what is half there" refuses
 	else
 		files "$tmp/now"
 		cmp -s "$tmp/now" "$tmp/migrated" || cmp -s "$tmp/now" "$tmp/was" || unsound=$((unsound + 1))
@@ -167,7 +176,9 @@ CAISSON=$WHOLE
 echo "killed $((kills - 1)) times, $half of them with no control file"
 ends "killed again and again: at last undone" 4/CSN-Q005
 check "killed: never a control file on what is not whole" [ "$unsound" -eq 0 ]
+check "killed: some were half there" [ "$half" -gt 0 ]
 check "killed: as before" same
+check "and PostgreSQL starts" starts
 
 # Cut at moments of the undoing, and of the run.
 fresh
