@@ -30,10 +30,18 @@ kept() {
 	check "$1: it is said" grep -q "^the $1's copy of the journal is damaged; the [a-z]*'s is whole and goes on" "$tmp/out"
 }
 
+# cut_near N: at that moment or the first one after it at which no copy lacks more than a record: from backup to rehearse the server, which
+# nothing is written to then, has less.
+cut_near() {
+	moment=$1
+	while fresh && { cut_at run "$moment" || die "not cut at $moment"; } && [ $(($(wc -l <"$(copy stick)") - $(wc -l <"$(copy server)"))) -gt 1 ]; do
+		moment=$((moment + 1))
+	done
+}
+
 for where in stick server; do
-	for moment in 40 100; do
-		fresh
-		cut_at run "$moment" || die "not cut at $moment"
+	for near in 40 100; do
+		cut_near "$near"
 		damage "$where"
 		recover "$moment, and the $where's journal is damaged"
 		kept "$where"
@@ -48,8 +56,7 @@ for where in stick server; do
 	kept "$where"
 done
 
-fresh
-cut_at run 100 || die "not cut"
+cut_near 100
 damage stick
 damage server
 cp "$(copy stick)" "$tmp/on-stick"
