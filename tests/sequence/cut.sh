@@ -22,6 +22,11 @@ while [ "$n" -le "$count" ]; do
 	if cut_at run "$n"; then recover "$n"; else not_ok "cut $n: was not cut ($status)"; fi
 	n=$((n + (count + 11) / 12))
 done
+# The end of the run is in one copy of the journal only: it had ended, and nobody says otherwise.
+fresh
+cut_at run $((count - 1)) || not_ok "the last but one: was not cut"
+recover "the last but one"
+check "the last but one: it had ended, upgraded" [ "$became/$(grep -c 'both copies of its journal are complete now' "$tmp/out")/$(grep -c 'CSN-' "$tmp/out")" = 0/1/0 ]
 
 # The journal has the profile; going back needs neither it nor the package on the stick.
 fresh

@@ -180,9 +180,10 @@ static enum outcome finish_or_undo(struct run *run, struct error *error)
 {
     int last = last_step(&run->journal);
     bool rolling = was_rolling_back(&run->journal);
-    if (evidence_state(&run->journal) != RUN_UNFINISHED) {
+    enum run_state state = evidence_state(&run->journal);
+    if (state != RUN_UNFINISHED) {
         say_ended(run);
-        return OUTCOME_UNDONE;
+        return state == RUN_RELEASED ? OUTCOME_ENDED : OUTCOME_UNDONE;
     }
     console_say(run->console, "run %s was cut off in \"%s\"%s", run->evidence.run,
                 last < 0 ? "its beginning" : runner_name(last), rolling ? ", while rolling back" : "");
