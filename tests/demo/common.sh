@@ -76,7 +76,7 @@ refresh() {
 	mkdir -p "$cache/apt/$1/lists/partial" "$cache/apt/$1/archives/partial"
 	if [ -z "$(find "$cache/apt/$1/updated" -mtime -1 2>/dev/null)" ]; then
 		archive "$1"
-		if private_apt "$1" apt-get update >&2; then
+		if private_apt "$1" apt-get update -o APT::Update::Error-Mode=any >&2; then
 			touch "$cache/apt/$1/updated"
 		elif [ -e "$cache/apt/$1/updated" ]; then
 			say "WARNING: the archive can't be reached; going on with the lists of $(date -r "$cache/apt/$1/updated" +%F)"
