@@ -16,8 +16,19 @@
 static char folder[64];
 static char line[4096];
 
+void place_own_mounts(void)
+{
+    static bool has_own;
+    if (!has_own && geteuid() == 0) {
+        assert_int_equal(unshare(CLONE_NEWNS), 0);
+        assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+        has_own = true;
+    }
+}
+
 const char *place_make(void)
 {
+    place_own_mounts(); /* before anything is opened: what is open then stays in the other namespace */
     snprintf(folder, sizeof folder, "/tmp/caisson-target-XXXXXX");
     assert_non_null(mkdtemp(folder));
     return folder;
@@ -121,21 +132,10 @@ char *place_snapshot(const char *path)
     return text;
 }
 
-void place_own_mounts(void)
-{
-    static bool has_own;
-    if (!has_own) {
-        assert_int_equal(unshare(CLONE_NEWNS), 0);
-        assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-        has_own = true;
-    }
-}
-
 void place_need_root(void)
 {
     if (geteuid() != 0 || access("/dev/loop-control", R_OK | W_OK) != 0) {
         print_message("needs root and loop devices\n");
         skip();
     }
-    place_own_mounts();
 }

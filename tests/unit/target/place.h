@@ -30,7 +30,7 @@ char *place_snapshot(const char *path);
 void place_need_root(void);
 
 /* From now on what this process mounts is in no other namespace, not even in those that others make meanwhile: these would keep the
- * device. place_need_root does it. */
+ * device. Of root only; place_make does it. */
 void place_own_mounts(void);
 
 #endif

@@ -468,7 +468,7 @@ static void test_file_systems_are_free_at_once(void **state)
     char script[4096];
     snprintf(script, sizeof script,
              "cd %s; mkdir disk; for i in root var; do truncate -s 16M $i.img; mkfs.ext4 -q $i.img;"
-             "losetup -f --show $i.img >$i.dev; done; mount $(cat root.dev) disk;"
+             "losetup -f --show $i.img >$i.dev && blockdev --setrw $(cat $i.dev); done; mount $(cat root.dev) disk;"
              "mkdir disk/var disk/usr disk/lib disk/lib64 disk/bin disk/etc; echo 1 >disk/etc/one; umount disk;"
              "mount -o ro $(cat root.dev) disk; mount -o ro $(cat var.dev) disk/var",
              folder);
