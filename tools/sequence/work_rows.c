@@ -17,7 +17,7 @@ struct counting {
     uint64_t not_counted;
 };
 
-/* What verify saw of the new version; -1 where it did not look. */
+/* What verify saw of the new version; NULL where it did not look. */
 static yyjson_val *verified(const struct journal *journal)
 {
     yyjson_val *found = NULL;
